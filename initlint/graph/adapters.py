@@ -1,0 +1,171 @@
+"""TRACED GRAPH → its low-rank adapters: `base(x) + s·B(A(x))`, two linear maps in series beside a linear map of the same x.
+
+Both forms are found: the sum of outputs, and the merged weight `F.linear(x, W + s·(B @ A))`. The inner width r must be
+smaller than both outer ones, and nothing non-linear may stand between A and B (Hu et al. 2021, arXiv:2106.09685).
+Names play no part.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from initlint.graph.dataflow import Dependence, is_node, operands, operator, shape_of, strip, unscaled
+from initlint.graph.layers import WeightLayer, parameters_of
+
+if TYPE_CHECKING:
+    from torch.fx import Node
+
+    from initlint.graph.model import TracedModel
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Adapter:
+    """One low-rank branch; node and parameter names.
+
+    add              the sum that joins it to the base
+    scale_node       the last multiplication by s, or `add` when there is none
+    base, down, up   parameters W (m×n), A (r×n), B (m×r)
+    scale            product of the constant factors
+    gates            one-element parameters that multiply the branch
+    n, m, rank       width in, width out, inner width
+    embedding        x is a token: A is a table
+    """
+
+    add: str
+    scale_node: str
+    base: str
+    down: str
+    up: str
+    scale: float
+    gates: tuple[str, ...]
+    n: int
+    m: int
+    rank: int
+    embedding: bool = False
+
+
+def find_adapters(traced: TracedModel, dependence: Dependence, layers: Mapping[str, WeightLayer]) -> Iterator[Adapter]:
+    """All adapters, in the order of their sums."""
+    factors = frozenset(
+        name
+        for name, parameter in traced.parameters.items()
+        if parameter.kind == "parameter" and _is_scalar(parameter.shape)
+    )
+    for node in dependence.order:
+        if operator(node) != "add" or len(node.args) < 2:
+            continue
+        left, right = node.args[0], node.args[1]
+        if not (is_node(left) and is_node(right)):
+            continue
+        alpha = node.kwargs.get("alpha", 1.0)
+        for base, branch in ((left, right), (right, left)):
+            step = alpha if branch is right and isinstance(alpha, (int, float)) else 1.0
+            if node.name in dependence.data:
+                found = _beside(node, base, branch, float(step), factors, layers, dependence)
+            else:
+                found = _merged(node, base, branch, float(step), factors, traced)
+            if found is not None:
+                yield found
+                break
+
+
+def _is_scalar(shape: tuple[int, ...]) -> bool:
+    return all(size == 1 for size in shape)
+
+
+def _beside(
+    add: Node,
+    base: Node,
+    branch: Node,
+    step: float,
+    factors: frozenset[str],
+    layers: Mapping[str, WeightLayer],
+    dependence: Dependence,
+) -> Adapter | None:
+    """The adapter whose output is added to the base's output."""
+    outer = unscaled(branch, factors)
+    up = layers.get(outer.node.name)
+    if up is None or up.kind == "recurrent" or operator(outer.node) == "add":
+        return None
+    nodes = dependence.order
+    inner = unscaled(nodes[dependence.index[up.source]], factors)
+    down = layers.get(inner.node.name)
+    if down is None or down.kind == "recurrent":
+        return None
+    source = strip(nodes[dependence.index[down.source]])
+    original = _base_layer(base, source, factors, layers, dependence)
+    if original is None or original.node in (up.node, down.node):
+        return None
+    rank = down.fan_out
+    n = shape_of(source)[-1] if down.kind in ("linear", "product") else down.fan_in
+    table = down.kind == "embedding"
+    if not (rank < original.fan_out and (table or rank < n)) or original.fan_out != up.fan_out:
+        return None
+    return Adapter(
+        add=add.name,
+        scale_node=_last_factor(branch, add).name,
+        base=original.weight,
+        down=down.weight,
+        up=up.weight,
+        scale=step * outer.constant * inner.constant,
+        gates=tuple(node.name for node in (*outer.learned, *inner.learned)),
+        n=n,
+        m=up.fan_out,
+        rank=rank,
+        embedding=table,
+    )
+
+
+def _base_layer(
+    node: Node, source: Node, factors: frozenset[str], layers: Mapping[str, WeightLayer], dependence: Dependence
+) -> WeightLayer | None:
+    """The weight layer of the same `source` that `node` is, looking through sums with other adapters."""
+    for _ in range(16):  # more adapters than anyone stacks on one layer
+        node = unscaled(node, factors).node
+        layer = layers.get(node.name)
+        if layer is not None:
+            same = strip(dependence.order[dependence.index[layer.source]]) is source
+            return layer if same else None
+        if operator(node) != "add":
+            return None
+        node = next(operands(node))
+    return None
+
+
+def _last_factor(branch: Node, add: Node) -> Node:
+    node = strip(branch)
+    return node if operator(node) in ("mul", "div") else add
+
+
+def _merged(
+    add: Node, base: Node, branch: Node, step: float, factors: frozenset[str], traced: TracedModel
+) -> Adapter | None:
+    """The adapter that is added to the base's weight before it is used."""
+    original = strip(base)
+    parameter = traced.parameters.get(original.name)
+    if parameter is None or parameter.kind != "parameter" or len(parameter.shape) != 2:
+        return None
+    outer = unscaled(branch, factors)
+    if operator(outer.node) not in ("mm", "matmul"):
+        return None
+    sides = [operand for operand in operands(outer.node)]
+    if len(sides) != 2 or any(len(shape_of(side)) != 2 for side in sides):
+        return None
+    (m, rank), (_, n) = shape_of(sides[0]), shape_of(sides[1])
+    up, down = (next(parameters_of(side, traced), None) for side in sides)
+    if up is None or down is None or not rank < min(n, m):
+        return None
+    return Adapter(
+        add=add.name,
+        scale_node=_last_factor(branch, add).name,
+        base=original.name,
+        down=down,
+        up=up,
+        scale=step * outer.constant,
+        gates=tuple(node.name for node in outer.learned),
+        n=n,
+        m=m,
+        rank=rank,
+    )

@@ -1,0 +1,133 @@
+"""TRACED GRAPH → its weight layers: which linear operator uses which parameter, with which fans."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from initlint.graph.dataflow import CONVOLUTIONS, PRODUCTS, RECURRENT, Dependence, operands, operator, shape_of
+
+if TYPE_CHECKING:
+    from torch.fx import Node
+
+    from initlint.graph.model import TracedModel
+
+Kind = Literal["linear", "convolution", "product", "embedding", "recurrent"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WeightLayer:
+    """A linear operator on data, with a weight made of parameters; node and parameter names.
+
+    weight   the largest parameter that the weight operand is made of (itself, in most cases)
+    weights  all parameters of two or more dimensions in it (a recurrent layer, W + s·BA)
+    others   one-dimensional parameters among its operands: biases
+    source   the operand that depends on the input
+    fan_in   inputs of one output element; for an embedding 1
+    fan_out  output elements per position
+    """
+
+    node: str
+    kind: Kind
+    weight: str
+    weights: tuple[str, ...]
+    others: tuple[str, ...]
+    source: str
+    fan_in: int
+    fan_out: int
+    module: str
+
+
+def find_layers(traced: TracedModel, dependence: Dependence) -> Mapping[str, WeightLayer]:
+    """All weight layers by node name, in order of execution."""
+    layers: dict[str, WeightLayer] = {}
+    for node in dependence.order:
+        kind = _kind(operator(node))
+        if kind is not None and node.name in dependence.data:
+            layer = _layer(node, kind, traced, dependence)
+            if layer is not None:
+                layers[node.name] = layer
+    return layers
+
+
+def _kind(name: str) -> Kind | None:
+    if name == "linear":
+        return "linear"
+    if name in CONVOLUTIONS:
+        return "convolution"
+    if name in PRODUCTS:
+        return "product"
+    if name in ("embedding", "embedding_bag"):
+        return "embedding"
+    return "recurrent" if name in RECURRENT else None
+
+
+def _layer(node: Node, kind: Kind, traced: TracedModel, dependence: Dependence) -> WeightLayer | None:
+    data = [operand for operand in operands(node) if operand.name in dependence.data]
+    fixed = [operand for operand in operands(node) if operand.name not in dependence.data]
+    if not data:
+        return None
+    matrices: list[str] = []
+    vectors: list[str] = []
+    weight_shape: tuple[int, ...] = ()
+    for operand in fixed:
+        shape = shape_of(operand)
+        names = list(parameters_of(operand, traced))
+        if len(shape) >= 2:
+            if names and math.prod(shape) > math.prod(weight_shape or (0,)):
+                weight_shape = shape
+            matrices += [name for name in names if len(traced.parameters[name].shape) >= 2]
+        else:
+            vectors += names
+    if not matrices:
+        return None
+    fan_in, fan_out = _fans(node, kind, weight_shape, shape_of(data[0]))
+    return WeightLayer(
+        node=node.name,
+        kind=kind,
+        weight=max(matrices, key=lambda name: math.prod(traced.parameters[name].shape)),
+        weights=tuple(dict.fromkeys(matrices)),
+        others=tuple(dict.fromkeys(vectors)),
+        source=data[0].name,
+        fan_in=fan_in,
+        fan_out=fan_out,
+        module=traced.modules.get(node.name, ""),
+    )
+
+
+def _fans(node: Node, kind: Kind, weight: tuple[int, ...], data: tuple[int, ...]) -> tuple[int, int]:
+    """(fan_in, fan_out) as the operator uses the weight, whatever its layout says."""
+    match kind:
+        case "linear":
+            return weight[-1], weight[0]
+        case "convolution" if "transpose" in operator(node):
+            return weight[0], weight[1] * math.prod(weight[2:])
+        case "convolution":
+            return math.prod(weight[1:]), weight[0]
+        case "embedding":
+            return 1, weight[-1]
+        case "recurrent":
+            return weight[-1], weight[0]
+    output = shape_of(node)
+    elements = math.prod(weight)
+    outputs = output[-1] if output else 1
+    if len(weight) == 2 and outputs and elements % outputs == 0:
+        return elements // outputs, outputs
+    return (data[-1] if data else 1), outputs
+
+
+def parameters_of(operand: Node, traced: TracedModel) -> Iterator[str]:
+    """The parameters that a node independent of the data is made of."""
+    seen = {operand.name}
+    stack = [operand]
+    while stack:
+        node = stack.pop()
+        parameter = traced.parameters.get(node.name)
+        if parameter is not None and parameter.kind == "parameter":
+            yield node.name
+        for source in node.all_input_nodes:
+            if source.name not in seen:
+                seen.add(source.name)
+                stack.append(source)

@@ -1,0 +1,218 @@
+"""TRACED GRAPH → the parameters that can never learn, because exact zeros stand in their way.
+
+A zero factor is no fault by itself: LoRA's B, a zero-initialized gain, ReZero, adaLN-zero and zero convolutions receive a
+gradient themselves, become non-zero in the first step and let everything before them learn from the second. What is at
+fault is a circle: two zero factors in series, each of which waits for the other, or a zero that meets a function without
+slope at zero. So training is played with one bit per tensor: step by step, every parameter that a gradient reaches stops
+being zero, until nothing changes. What no gradient has reached by then, none ever will (under any optimizer, for all data;
+Saxe, McClelland, Ganguli 2013, arXiv:1312.6120, describe the saddle).
+
+Everything not known to keep a zero is taken for non-zero, so that doubt leads to silence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from initlint.graph.dataflow import (
+    CONVOLUTIONS,
+    NORMALIZING,
+    PASSING,
+    SELECTING,
+    graph_of,
+    is_node,
+    operands,
+    operator,
+    strip,
+)
+
+if TYPE_CHECKING:
+    from torch.fx import Node
+
+    from initlint.graph.model import TracedModel
+
+# f(0) = 0, elementwise or as a sum over elements.
+_KEEPS_ZERO = frozenset(
+    "relu relu6 tanh gelu silu mish leaky_relu prelu elu selu celu abs sqrt sin sinh tan atan erf sign hardtanh hardswish "
+    "softshrink hardshrink softsign neg square mean sum cumsum avg_pool1d avg_pool2d avg_pool3d adaptive_avg_pool1d "
+    "adaptive_avg_pool2d adaptive_avg_pool3d max_pool1d max_pool2d max_pool3d adaptive_max_pool2d upsample_nearest2d "
+    "upsample_bilinear2d pixel_shuffle amax clamp_min glu".split()
+)
+# A product of all its tensor operands: zero as soon as one of them is.
+_MULTIPLIES = frozenset("mul matmul mm bmm einsum dot mv outer".split())
+# f'(0) = 0 or taken as 0 by autograd.
+_FLAT_AT_ZERO = frozenset("relu relu6 abs square cos hardshrink softshrink sign cosh threshold".split())
+# No gradient passes, whatever the values are.
+_STOPS = frozenset(
+    "detach argmax argmin sign round floor ceil eq ne lt gt le ge logical_not bitwise_not zeros_like ones_like full_like "
+    "randn_like rand_like empty_like one_hot isnan isinf bernoulli".split()
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Liveness:
+    """Which trainable parameters a gradient can ever reach; names of placeholders.
+
+    dead      never, although they are connected to an output
+    waiting   not in the first step, but later (LoRA's A while B is zero)
+    zeros     parameters that are zero and stay so: the causes of `dead`
+    """
+
+    dead: tuple[str, ...]
+    waiting: tuple[str, ...]
+    zeros: tuple[str, ...]
+
+
+def liveness_of(traced: TracedModel) -> Liveness:
+    """Play training with one bit per tensor until nothing changes."""
+    order = tuple(graph_of(traced).nodes)
+    trainable = {name for name, item in traced.parameters.items() if item.kind == "parameter" and item.trainable}
+    zero = {name for name, item in traced.parameters.items() if item.kind == "parameter" and item.law.is_zero}
+    outputs = set(traced.outputs)
+    connected = _reached(order, frozenset(), outputs) & trainable
+    learning: set[str] = set()
+    first: set[str] | None = None
+    while True:
+        zero_nodes = _zero_nodes(order, zero - learning)
+        now = (_reached(order, zero_nodes, outputs) & trainable) | learning
+        first = now if first is None else first
+        if now == learning:
+            break
+        learning = now
+    dead = connected - learning
+    return Liveness(
+        dead=_in_order(order, dead),
+        waiting=_in_order(order, learning - first),
+        zeros=_in_order(order, (zero - learning) & (dead | (zero - trainable))) if dead else (),
+    )
+
+
+def _in_order(order: Iterable[Node], names: set[str]) -> tuple[str, ...]:
+    return tuple(node.name for node in order if node.name in names)
+
+
+def _zero_nodes(order: Iterable[Node], zero_parameters: set[str]) -> frozenset[str]:
+    """Nodes that are identically zero when these parameters are."""
+    zero: set[str] = set()
+    for node in order:
+        if node.name in zero_parameters or (node.op == "call_function" and _is_zero(node, zero)):
+            zero.add(node.name)
+    return frozenset(zero)
+
+
+def _is_zero(node: Node, zero: set[str]) -> bool:
+    name = operator(node)
+    tensors = list(operands(node))
+    if not tensors:
+        return False
+    first = tensors[0].name in zero
+    if name in _MULTIPLIES:
+        return any(tensor.name in zero for tensor in tensors)
+    if name in ("linear", *CONVOLUTIONS):
+        product = first or tensors[1].name in zero
+        return product and all(tensor.name in zero for tensor in tensors[2:])
+    if name in ("addmm", "baddbmm"):
+        return first and any(tensor.name in zero for tensor in tensors[1:3])
+    if name in ("add", "sub"):
+        numbers = [value for value in node.args[:2] if isinstance(value, (int, float)) and value]
+        return not numbers and all(tensor.name in zero for tensor in tensors)
+    if name in ("cat", "stack"):
+        return all(tensor.name in zero for tensor in tensors)
+    if name in NORMALIZING:
+        gain, shift = _gain_and_shift(node)
+        no_shift = shift is None or shift.name in zero
+        return no_shift and (first or (gain is not None and gain.name in zero))
+    if name == "scaled_dot_product_attention":
+        return len(tensors) > 2 and tensors[2].name in zero
+    if name == "pow":
+        return first and isinstance(node.args[1], (int, float)) and node.args[1] > 0
+    return first and name in PASSING | SELECTING | _KEEPS_ZERO | {"embedding", "div", "masked_fill"}
+
+
+def _gain_and_shift(node: Node) -> tuple[Node | None, Node | None]:
+    """The affine parameters of a normalization, wherever its signature puts them."""
+    position = {"layer_norm": 2, "rms_norm": 2, "group_norm": 2, "native_layer_norm": 2}.get(operator(node), 1)
+    gain = node.args[position] if len(node.args) > position else node.kwargs.get("weight")
+    shift = node.args[position + 1] if len(node.args) > position + 1 else node.kwargs.get("bias")
+    if operator(node) == "rms_norm":
+        shift = None
+    return gain if is_node(gain) else None, shift if is_node(shift) else None
+
+
+def _reached(order: tuple[Node, ...], zero: frozenset[str], outputs: set[str]) -> set[str]:
+    """Nodes that a gradient of the outputs may reach while the nodes `zero` are zero."""
+    reached = set(outputs)
+    for node in reversed(order):
+        if _writes_into_a_view(node):
+            reached.add(node.name)
+        if node.name in reached and node.op == "call_function":
+            reached.update(source.name for source in _passes_to(node, zero))
+    return reached
+
+
+def _writes_into_a_view(node: Node) -> bool:
+    """An in-place write through a view: its reader reads the viewed tensor, not this node."""
+    if node.op != "call_function" or not str(node.target).split(".")[1:2]:
+        return False
+    name = str(node.target).split(".")[1]
+    if not name.endswith("_") or name.endswith("__"):
+        return False
+    target = next(operands(node), None)
+    return target is not None and strip(target, PASSING | SELECTING) is not target
+
+
+def _passes_to(node: Node, zero: frozenset[str]) -> Iterator[Node]:
+    """The operands of a node to which its gradient is handed on."""
+    name = operator(node)
+    if name in _STOPS:
+        return
+    tensors = list(operands(node))
+    if not tensors:
+        return
+    dead = [tensor.name in zero for tensor in tensors]
+    if name in _MULTIPLIES:
+        for number, tensor in enumerate(tensors):
+            if not any(dead[:number] + dead[number + 1 :]):
+                yield tensor
+    elif name in ("linear", *CONVOLUTIONS):
+        if not dead[1]:
+            yield tensors[0]
+        if not dead[0]:
+            yield tensors[1]
+        yield from tensors[2:]
+    elif name in ("addmm", "baddbmm"):
+        yield tensors[0]
+        if not dead[2]:
+            yield tensors[1]
+        if not dead[1]:
+            yield tensors[2]
+    elif name in NORMALIZING:
+        gain, _ = _gain_and_shift(node)
+        for tensor in tensors:
+            if tensor is tensors[0] and gain is not None and gain.name in zero:
+                continue
+            if tensor is gain and dead[0]:
+                continue
+            yield tensor
+    elif name == "scaled_dot_product_attention":
+        if len(tensors) > 2 and not dead[2]:
+            if not dead[1]:
+                yield tensors[0]
+            if not dead[0]:
+                yield tensors[1]
+        yield from tensors[2:]
+    elif name == "div":
+        yield tensors[0]
+        if not dead[0]:
+            yield from tensors[1:]
+    elif dead[0] and (name in _FLAT_AT_ZERO or _is_power_flat_at_zero(node)):
+        return
+    else:
+        yield from tensors
+
+
+def _is_power_flat_at_zero(node: Node) -> bool:
+    exponent = node.args[1] if len(node.args) > 1 else None
+    return operator(node) == "pow" and isinstance(exponent, (int, float)) and exponent > 1

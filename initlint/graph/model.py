@@ -1,0 +1,135 @@
+"""The values of the graph stage: where code stands, what law a weight has, what was traced.
+
+Nothing here does anything; `weights` records laws, `capture` traces, later stages read. Quantities follow the glossary of
+`docs/theory`: *second moment* is E[x²], never the variance.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    import torch
+    from torch.export import ExportedProgram
+
+Family = Literal[
+    "normal",
+    "uniform",
+    "truncated normal",
+    "orthogonal",
+    "constant",  # every entry equals `mean`
+    "identity",  # gain on the diagonal (or the centre tap of a kernel), zero elsewhere
+    "exact",  # deterministic values, kept in `Parameter.value`
+    "measured",  # moments taken from a real tensor
+    "mixture",  # `parts` say which region has which law
+    "uninitialized",  # memory nobody ever wrote
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Site:
+    """A place in the user's own source; lines and columns count from 1, the end column is exclusive."""
+
+    path: str
+    line: int
+    column: int = 1
+    end_line: int | None = None
+    end_column: int | None = None
+    function: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Law:
+    """The distribution that the entries of one tensor are drawn from, over constructions of the model.
+
+    mean, second_moment   of one entry, averaged over the tensor; nan when uninitialized
+    low, high             bounds of a uniform or truncated law
+    gain                  of an orthogonal or identity law
+    parts                 for a mixture: (region, law) with region one (start, stop, step) per dimension
+    pair                  E[w_u w_v] for entries that differ exactly along the dimensions whose bits are set in the index
+                          (bit d for dimension d), length 2**ndim; None means: distinct entries are independent
+    fan                   (mode, value) where the call named one, for messages: ("fan_in", 512)
+    """
+
+    family: Family
+    mean: float
+    second_moment: float
+    low: float | None = None
+    high: float | None = None
+    gain: float | None = None
+    parts: tuple[tuple[tuple[tuple[int, int, int], ...], Law], ...] = ()
+    pair: tuple[float, ...] | None = None
+    fan: tuple[str, int] | None = None
+
+    @property
+    def std(self) -> float:
+        """Standard deviation of one entry."""
+        return max(self.second_moment - self.mean**2, 0.0) ** 0.5
+
+    @property
+    def is_zero(self) -> bool:
+        """Every entry is exactly zero."""
+        return self.second_moment == 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Write:
+    """One initializing write to a parameter's storage, in the order of execution."""
+
+    op: str  # what a person would call it: "normal_", "nn.init.trunc_normal_", "zero_", "copy_"
+    law: Law  # of the whole parameter after this write
+    coverage: float  # share of the parameter's entries that this write reached, in (0, 1]
+    site: Site | None  # the innermost user frame (never a frame of torch or of initlint)
+    stack: tuple[Site, ...] = ()  # all user frames, outermost first
+    default: bool = False  # made by the default `reset_parameters` of a library module while it was constructed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parameter:
+    """A parameter or buffer of the built model: its law, its values when they are deterministic, and who wrote it."""
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+    kind: Literal["parameter", "buffer", "constant"]
+    trainable: bool
+    law: Law
+    value: torch.Tensor | None = None  # real values, when deterministic and small (masks, frequencies, index tables)
+    made: Site | None = None  # the user's line that constructed the owning module or the bare parameter
+    writes: tuple[Write, ...] = ()
+    alias_of: str | None = None  # tied: same storage as this earlier name
+    copy_of: str | None = None  # entries are a copy of this other parameter's entries (deepcopy, copy_, clone)
+    owner: str = ""  # class of the module that holds it, for messages: "torch.nn.modules.linear.Linear"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InputLaw:
+    """What is assumed of one tensor input: iid N(mean, std²) with a common correlation, or uniform integers."""
+
+    shape: tuple[int, ...]
+    dtype: str
+    mean: float = 0.0
+    std: float = 1.0
+    correlation: float = 0.0
+    low: int = 0
+    high: int = 1  # exclusive, for integer inputs
+    value: torch.Tensor | None = None  # a given tensor that is kept as it is (masks, edge indices, position ids)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TracedModel:
+    """A model as one graph of ATen operators, with a law for every weight and a source line for every node."""
+
+    program: ExportedProgram
+    method: Literal["export", "export-strict", "fx", "recorded"]
+    parameters: Mapping[str, Parameter]  # by placeholder (or get_attr) node name; several nodes may share a tied one
+    inputs: Mapping[str, InputLaw]  # by placeholder node name, in the order of the call
+    outputs: tuple[str, ...]  # names of the floating nodes that the model returns
+    sites: Mapping[str, Site]  # innermost user line, by node name
+    modules: Mapping[str, str]  # module path ("layers.0.fc"), by node name
+    module_sites: Mapping[str, Site] = field(default_factory=dict)  # construction line, by module path
+    module_types: Mapping[str, str] = field(default_factory=dict)  # class, by module path
+    unreached: tuple[str, ...] = ()  # parameters that the traced forward never reads
+    notes: tuple[str, ...] = ()  # what was tried before `method` worked, for the report

@@ -1,0 +1,90 @@
+"""SIGNALS → how the size of weight gradients changes with depth, layer role by layer role.
+
+Compared are relative gradients √E[g²]/√E[w²] of weights that play the same role (`layers.0.fc1`, `layers.1.fc1`, …) or
+stand on the main path, in order of depth: a common scale says more about the loss than about the net, and weights of
+different roles differ by design.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from initlint.lint.paths import main_path, weights_along
+from initlint.lint.wording import module_at, role_of
+
+if TYPE_CHECKING:
+    from initlint.graph.layers import WeightLayer
+    from initlint.lint.facts import Facts
+
+# Fewer layers give no trend: two layers of one net differ by their fans alone.
+SHORTEST = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trend:
+    """Relative gradients along depth. `decades` = log10(first/last) along the fitted line: positive when they explode
+    on the way back to the input."""
+
+    layers: tuple[WeightLayer, ...]
+    decades: float
+
+    @property
+    def per_layer(self) -> float:
+        """Factor of the gradient from one layer to the one before it."""
+        return float(10 ** (self.decades / (len(self.layers) - 1)))
+
+
+def trends(facts: Facts) -> Iterator[Trend]:
+    """The trend of every role with enough layers, and of the main path of every output."""
+    seen: set[tuple[str, ...]] = set()
+    for layers in _series(facts):
+        measured = [(layer, value) for layer in layers if (value := relative_gradient(layer, facts)) is not None]
+        key = tuple(layer.weight for layer, _ in measured)
+        if len(measured) >= SHORTEST and key not in seen:
+            seen.add(key)
+            decades = _fitted([value for _, value in measured])
+            yield Trend(layers=tuple(layer for layer, _ in measured), decades=decades)
+
+
+def _series(facts: Facts) -> Iterator[Sequence[WeightLayer]]:
+    for output in facts.traced.outputs:
+        along = weights_along(facts, main_path(facts, output)).values()
+        yield [layer for layer in along if layer.kind != "embedding"]
+    roles: dict[str, dict[str, WeightLayer]] = {}
+    for layer in facts.structure.layers.values():
+        if layer.kind != "embedding":
+            roles.setdefault(role_of(module_at(layer, facts)), {}).setdefault(layer.weight, layer)
+    yield from (list(members.values()) for members in roles.values())
+
+
+def relative_gradient(layer: WeightLayer, facts: Facts) -> float | None:
+    """log10 of √E[g²]/√E[w²] of a layer's weight; None where either is zero or unknown."""
+    parameter = facts.parameter(layer.weight)
+    signal = facts.signals.get(layer.weight)
+    if signal is None or not parameter.trainable or not signal.grad_second_moment:
+        return None
+    square = parameter.law.second_moment
+    if not square or not all(map(math.isfinite, (square, signal.grad_second_moment))):
+        return None
+    return (math.log10(signal.grad_second_moment) - math.log10(square)) / 2
+
+
+def _fitted(values: Sequence[float]) -> float:
+    """Decades from last to first: by least squares over the inner layers, or by the ends, whichever says less.
+
+    The first and the last layer are left out of the fit: they have other fans and often a start of their own.
+    """
+    inner = values[1:-1]
+    centre = (len(inner) - 1) / 2
+    mean = sum(inner) / len(inner)
+    spread = sum((number - centre) ** 2 for number in range(len(inner)))
+    slope = sum((number - centre) * (value - mean) for number, value in enumerate(inner)) / spread
+    fitted = -slope * (len(values) - 1)
+    ends = max(1, len(inner) // 4)
+    direct = sum(inner[:ends]) / ends - sum(inner[-ends:]) / ends
+    if fitted * direct <= 0:
+        return 0.0
+    return math.copysign(min(abs(fitted), abs(direct) * (len(values) - 1) / max(len(inner) - ends, 1)), fitted)

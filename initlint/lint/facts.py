@@ -1,0 +1,53 @@
+"""`Facts`: all that a rule may read about one analysed model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from initlint.graph.liveness import Liveness
+    from initlint.graph.model import Parameter, TracedModel
+    from initlint.graph.structure import Structure
+    from initlint.propagate.signals import Signal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """One analysed model.
+
+    target     "model.py::Net"
+    path       the file that defines the target, as findings should print it
+    line       where the class, factory or instance is defined: the place of last resort
+    signals    by node name
+    liveness   which parameters can ever receive a gradient
+    """
+
+    target: str
+    path: str
+    line: int
+    traced: TracedModel
+    signals: Mapping[str, Signal]
+    structure: Structure
+    liveness: Liveness
+
+    def parameter(self, name: str) -> Parameter:
+        """The parameter read by the placeholder of this name."""
+        return self.traced.parameters[name]
+
+
+def gather(*, target: str, path: str, line: int = 1, traced: TracedModel, signals: Mapping[str, Signal]) -> Facts:
+    """Facts of a traced and propagated model; finds its structure."""
+    from initlint.graph.liveness import liveness_of
+    from initlint.graph.structure import structure_of
+
+    return Facts(
+        target=target,
+        path=path,
+        line=line,
+        traced=traced,
+        signals=signals,
+        structure=structure_of(traced),
+        liveness=liveness_of(traced),
+    )

@@ -1,0 +1,54 @@
+"""FACTS → FINDINGS: run the rules, keep one finding per cause and source line.
+
+Rules speak per parameter or per module; a person wants one line per cause. Findings of one rule at one place are merged,
+the worst one speaking for all; a rule that another one explains keeps quiet about the same modules.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from initlint.lint.finding import Finding
+from initlint.lint.load import LoadedRule, load_rules
+
+if TYPE_CHECKING:
+    from initlint.lint.facts import Facts
+
+
+def judge(facts: Facts, rules: Iterable[LoadedRule] | None = None) -> tuple[Finding, ...]:
+    """Findings of the selected rules (all by default), merged, in source order."""
+    chosen = tuple(load_rules() if rules is None else rules)
+    found = [finding for item in chosen if item.check is not None for finding in item.check(facts)]
+    explained_by = {item.rule.name: frozenset(item.rule.explained_by) for item in chosen}
+    kept = [finding for finding in found if not _is_explained(finding, found, explained_by[finding.name])]
+    return tuple(sorted(merge(kept), key=_order))
+
+
+def _is_explained(finding: Finding, found: Sequence[Finding], by: frozenset[str]) -> bool:
+    """Whether a rule that names the cause reports one of the same modules, at least as severely as info."""
+    covered = set(finding.modules)
+    return any(other.name in by and (covered & set(other.modules) or other.span == finding.span) for other in found)
+
+
+def merge(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """One finding per rule and source line: the worst one's words, everybody's modules and related places."""
+    groups: dict[tuple[str, str, int], list[Finding]] = {}
+    for finding in findings:
+        groups.setdefault((finding.code, finding.span.path, finding.span.line), []).append(finding)
+    merged = []
+    for group in groups.values():
+        ranked = sorted(group, key=lambda finding: -finding.severity)
+        merged.append(
+            replace(
+                ranked[0],
+                modules=tuple(dict.fromkeys(module for finding in ranked for module in finding.modules)),
+                related=tuple(dict.fromkeys(place for finding in ranked for place in finding.related)),
+            )
+        )
+    return tuple(merged)
+
+
+def _order(finding: Finding) -> tuple[str, int, int, str]:
+    return finding.span.path, finding.span.line, finding.span.column, finding.code

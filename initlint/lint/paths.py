@@ -1,0 +1,193 @@
+"""SIGNALS → the main path of a model: the way along which most of the signal travels, step by step.
+
+From an output upwards, at every node the operand is followed that carries the most of what still depends on the input.
+Growth and decay are then read along one line of nodes, whatever branches off it. Two logarithms (base 10, of root mean
+squares) are kept per step: of the input-born part √(q − k_batch), and of its share √((q − k_batch)/q).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from initlint.graph.dataflow import ATTENTION, REDUCING, operands, operator, strip
+
+if TYPE_CHECKING:
+    from torch.fx import Node
+
+    from initlint.graph.layers import WeightLayer
+    from initlint.lint.facts import Facts
+    from initlint.propagate.signals import Signal
+
+TINY = 1e-300  # where a logarithm of a second moment is cut off
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One node of a path with the change since the step before it, in decades of root mean square.
+
+    rms       of the whole value
+    born      of the part that depends on the input
+    share     of the input-born part in the whole
+    level     decades of the whole value's root mean square, after the step
+    counted   the change belongs to depth: not to a pooling or averaging over many elements
+    restored  a normalization here sets the scale anew
+    """
+
+    node: str
+    rms: float
+    born: float
+    share: float
+    level: float
+    counted: bool
+    restored: bool
+    layer: WeightLayer | None
+
+
+def born_of(signal: Signal) -> float | None:
+    """The second moment that depends on the input; all of it where there is no batch."""
+    born = signal.input_born
+    return signal.second_moment if born is None else born
+
+
+def main_path(facts: Facts, output: str) -> tuple[Node, ...]:
+    """Nodes from the input to `output`, following the operand with the largest input-born part upwards."""
+    nodes, data = facts.structure.nodes, facts.structure.dependence.data
+    path: list[Node] = []
+    node: Node | None = nodes[output]
+    while node is not None and node.name in data:
+        path.append(node)
+        node = _carrier(node, facts)
+    return tuple(reversed(path))
+
+
+def _carrier(node: Node, facts: Facts) -> Node | None:
+    """The operand of `node` that carries the signal: of attention the values, elsewhere the strongest."""
+    data = facts.structure.dependence.data
+    candidates = [operand for operand in operands(node) if operand.name in data]
+    if not candidates:
+        return None
+    if operator(node) == "scaled_dot_product_attention" and len(candidates) > 2:
+        return candidates[2]
+    if operator(node) in ("matmul", "bmm", "einsum") and len(candidates) > 1:
+        values = [item for item in candidates if operator(strip(item)) not in ATTENTION]
+        candidates = values or candidates
+    return max(candidates, key=lambda item: _strength(facts.signals.get(item.name)))
+
+
+def _strength(signal: Signal | None) -> float:
+    born = None if signal is None else born_of(signal)
+    return -1.0 if born is None or math.isnan(born) else born
+
+
+def steps_of(facts: Facts, path: Iterable[Node]) -> tuple[Step, ...]:
+    """The changes along a path, between nodes whose signals are known and not zero."""
+    steps: list[Step] = []
+    before: tuple[float, float] | None = None
+    skipped = False  # an averaging node without a signal lies in between
+    restored = False
+    layer: WeightLayer | None = None
+    for node in path:
+        name = operator(node)
+        skipped = skipped or name in REDUCING or name in ATTENTION
+        restored = restored or node.name in facts.structure.norms
+        layer = facts.structure.layers.get(node.name, layer)
+        signal = facts.signals.get(node.name)
+        if signal is None or not signal.second_moment:
+            continue
+        born = born_of(signal)
+        if born is None or not all(map(math.isfinite, (born, signal.second_moment))):
+            continue
+        now = math.log10(signal.second_moment) / 2, math.log10(max(born, TINY)) / 2
+        if before is not None:
+            steps.append(
+                Step(
+                    node=node.name,
+                    rms=now[0] - before[0],
+                    born=now[1] - before[1],
+                    share=(now[1] - now[0]) - (before[1] - before[0]),
+                    level=now[0],
+                    counted=not skipped,
+                    restored=restored,
+                    layer=layer,
+                )
+            )
+        before, skipped, restored, layer = now, False, False, None
+    return tuple(steps)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Segment:
+    """All steps from one weight layer up to the next: the layer and what follows it. Decades of root mean square."""
+
+    layer: WeightLayer
+    rms: float
+    born: float
+    share: float
+
+
+def segments_of(steps: Sequence[Step]) -> tuple[Segment, ...]:
+    """Group the counted steps by the weight layer that they follow."""
+    grouped: list[tuple[WeightLayer, list[Step]]] = []
+    for step in steps:
+        if step.layer is not None:
+            grouped.append((step.layer, []))
+        if grouped and step.counted:
+            grouped[-1][1].append(step)
+    return tuple(
+        Segment(
+            layer=layer,
+            rms=sum(step.rms for step in members),
+            born=sum(step.born for step in members),
+            share=sum(step.share for step in members),
+        )
+        for layer, members in grouped
+    )
+
+
+def weights_along(facts: Facts, path: Iterable[Node]) -> Mapping[str, WeightLayer]:
+    """The weights on a path, by parameter, each with the first layer that uses it."""
+    found: dict[str, WeightLayer] = {}
+    for node in path:
+        layer = facts.structure.layers.get(node.name)
+        if layer is not None:
+            found.setdefault(layer.weight, layer)
+    return found
+
+
+# -- stretches between normalizations -----------------------------------------------------------------------------------
+
+RESTORED_RMS = -1.0  # decades; below this the normalization's epsilon, not the signal, set the output
+
+
+def stretches(steps: Sequence[Step]) -> tuple[tuple[Step, ...], ...]:
+    """The steps cut after every normalization that really set the scale anew; the last stretch ends at the output."""
+    parts: list[list[Step]] = [[]]
+    for step in steps:
+        if step.restored and step.level >= RESTORED_RMS:
+            parts.append([])
+        else:
+            parts[-1].append(step)
+    return tuple(tuple(part) for part in parts)
+
+
+def since_restored(steps: Sequence[Step]) -> tuple[Step, ...]:
+    """The steps after the last normalization that really set the scale anew."""
+    return stretches(steps)[-1]
+
+
+def feeding_layer(facts: Facts, node: Node) -> WeightLayer | None:
+    """The weight layer that sets the scale of a node: the closest one upwards on the strongest way, short of a
+    normalization."""
+    data = facts.structure.dependence.data
+    current: Node | None = node
+    while current is not None and current.name in data:
+        layer = facts.structure.layers.get(current.name)
+        if layer is not None:
+            return layer
+        if current.name in facts.structure.norms:
+            return None
+        current = _carrier(current, facts)
+    return None

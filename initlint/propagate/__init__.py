@@ -1,0 +1,21 @@
+"""Signals: what happens to mean, second moment, correlation and gradient at every node of a traced model.
+
+Read in this order: `axes` (pair states), `moments` (the domain and its algebra), `pointwise` (functions of Gaussians),
+`tape` (pullbacks), `ops` (a file per operator family), `laws` (weights and inputs), `forward` and `backward` (the passes),
+`signals` (what comes out), `oracle` (Monte Carlo, the judge of it all).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from initlint.graph.model import TracedModel
+    from initlint.propagate.backward import Propagation
+
+
+def propagate(traced: TracedModel) -> Propagation:
+    """Predict the signal of every floating node of a traced model."""
+    from initlint.propagate.backward import run
+
+    return run(traced)

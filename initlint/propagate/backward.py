@@ -1,0 +1,155 @@
+"""Both passes together: cotangents injected at the outputs, pulled back along the tape, and everything as `Signal`s."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from initlint.propagate.axes import Array, Axis
+from initlint.propagate.forward import Forward, Unknown, propagate_graph
+from initlint.propagate.laws import input_value, parameter_value
+from initlint.propagate.moments import Moments
+from initlint.propagate.signals import Method, Signal
+from initlint.propagate.tape import pull_back
+
+if TYPE_CHECKING:
+    from torch import fx
+
+    from initlint.graph.model import TracedModel
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Coverage:
+    """How much of the graph was predicted.
+
+    nodes     operator nodes of the graph
+    known     floating nodes with a prediction
+    sampled   nodes whose operator was sampled
+    unknown   operators that could not be predicted, with the reason
+    """
+
+    nodes: int
+    floating: int
+    known: int
+    sampled: tuple[str, ...]
+    unknown: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Propagation:
+    """Signals by node name, and the coverage."""
+
+    signals: Mapping[str, Signal]
+    coverage: Coverage
+
+
+def run(traced: TracedModel) -> Propagation:
+    """Forward over the whole graph, then backward from every floating output."""
+    graph = traced.program.graph
+    leaves: dict[str, Any] = {name: parameter_value(p) for name, p in traced.parameters.items()}
+    for n, (name, law) in enumerate(traced.inputs.items()):
+        leaves[name] = input_value(law, n)
+    tied: dict[str, Any] = {}
+    for name, parameter in traced.parameters.items():
+        key = parameter.alias_of or parameter.name
+        leaves[name] = tied.setdefault(key, leaves[name])
+    forward = propagate_graph(graph, leaves, traced.program.graph_module)
+    seeds: dict[int, tuple[Moments, Moments]] = {}
+    named = {node.name: node for node in graph.nodes}
+    for name in traced.outputs:
+        value = forward.produced.get(named[name])
+        if isinstance(value, Moments):
+            seeds[id(value)] = (value, white(value))
+    cotangents = pull_back(forward.tape, list(seeds.values()))
+    return Propagation(signals=_signals(graph, forward, cotangents), coverage=_coverage(graph, forward))
+
+
+def white(like: Moments) -> Moments:
+    """iid N(0, 1) in the shape of a tensor."""
+    pair = np.zeros_like(like.pair)
+    pair[tuple(slice(0, axis.groups) for axis in like.axes)] = 1.0
+    return Moments(like.dims, np.zeros_like(like.mean), pair)
+
+
+def is_floating(node: fx.Node) -> bool:
+    """Whether a node holds one floating or complex tensor."""
+    import torch
+
+    value = node.meta.get("val")
+    return isinstance(value, torch.Tensor) and (value.is_floating_point() or value.is_complex())
+
+
+def _coverage(graph: fx.Graph, forward: Forward) -> Coverage:
+    floating = [node for node in graph.nodes if is_floating(node)]
+    known = [node for node in floating if isinstance(forward.produced.get(node), Moments | tuple)]
+    return Coverage(
+        nodes=sum(node.op == "call_function" for node in graph.nodes),
+        floating=len(floating),
+        known=len(known),
+        sampled=tuple(sorted(forward.sampled)),
+        unknown=dict(forward.unknown),
+    )
+
+
+def _signals(graph: fx.Graph, forward: Forward, cotangents: Mapping[int, Moments]) -> dict[str, Signal]:
+    signals: dict[str, Signal] = {}
+    for node in graph.nodes:
+        if not is_floating(node):
+            continue
+        value = forward.produced.get(node)
+        shape = tuple(int(n) for n in node.meta["val"].shape)
+        if isinstance(value, tuple):
+            mean, second, zeros = value
+            signals[node.name] = Signal(mean=mean, second_moment=second, zero_fraction=zeros, shape=shape)
+        elif isinstance(value, Moments):
+            gradient = cotangents.get(id(value))
+            signals[node.name] = _signal(value, gradient, shape, node.name in forward.sampled)
+        elif isinstance(value, Unknown) or value is None:
+            signals[node.name] = Signal(mean=None, second_moment=None, shape=shape)
+    return signals
+
+
+def _signal(value: Moments, gradient: Moments | None, shape: tuple[int, ...], was_sampled: bool) -> Signal:
+    mean, second = value.m, value.q
+    zeros = value.zeros
+    if value.valid is not None:
+        kept = value.average(value.valid)
+        mean = value.average(value.mean * value.valid) + (1.0 - kept) * value.fill
+        second = value.average(value.cells * value.valid) + (1.0 - kept) * value.fill**2
+    method: Method = "sampled" if was_sampled or value.method == "sampled" else value.method  # type: ignore[assignment]
+    return Signal(
+        mean=mean,
+        second_moment=second,
+        grad_second_moment=None if gradient is None else max(gradient.q, 0.0),
+        k_pos=_apart(value, "position"),
+        k_batch=_apart(value, "batch"),
+        zero_fraction=zeros,
+        method=method,
+        flags=value.flags,
+        shape=shape,
+    )
+
+
+def _apart(x: Moments, role: str) -> float | None:
+    """E[x x'] of two elements that differ along the axes of one role (in at least one of them) and only there."""
+    if not any(axis.role == role for axis in x.axes):
+        return None
+    pair = x.pair
+    pairs = same = 1.0
+    own: Array = pair
+    for axis in reversed(x.axes):
+        if axis.role == role:
+            pair = pair @ axis.pairs
+            own = own[..., : axis.groups] @ axis.counts
+            pairs *= axis.size**2
+            same *= axis.size
+        else:
+            pair = pair[..., : axis.groups] @ axis.counts / axis.size
+            own = own[..., : axis.groups] @ axis.counts / axis.size
+    return float((pair - own) / (pairs - same))
+
+
+__all__ = ["Axis", "Coverage", "Propagation", "run"]

@@ -1,0 +1,351 @@
+"""One pass over the graph: the moments of every node, and the tape for the way back.
+
+Tensors that do not depend on weights or floating inputs are computed for real. Everything else goes through a transfer
+function; an operator without one is sampled; what cannot be sampled is reported as unknown, and nothing is predicted from it.
+In-place writes follow torch's aliasing: a write to a view is a write to its base, and later reads see it.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from initlint.propagate.moments import Moments
+from initlint.propagate.ops import TRANSFERS, CannotPredict
+from initlint.propagate.ops.registry import as_moments
+from initlint.propagate.ops.view import overwritten, permuted, reshaped
+from initlint.propagate.sampling import sampled
+from initlint.propagate.tape import Known, Tape
+
+if TYPE_CHECKING:
+    import torch
+    from torch import fx
+
+RANDOM = {
+    "rand", "randn", "rand_like", "randn_like", "bernoulli", "bernoulli_", "uniform", "uniform_", "normal", "normal_",
+    "exponential", "exponential_", "dropout", "dropout_", "alpha_dropout", "feature_dropout", "native_dropout",
+    "alpha_dropout_", "feature_dropout_", "feature_alpha_dropout",
+}  # fmt: skip
+EMPTY = {"empty", "empty_like", "new_empty", "empty_strided", "new_empty_strided"}
+CHECKS = ("_assert", "sym_constrain", "assert_")
+VIEWS = {
+    "slice", "select", "view", "reshape", "_unsafe_view", "transpose", "permute", "unsqueeze", "squeeze", "t", "alias",
+    "detach", "narrow", "flatten", "unflatten", "swapaxes", "movedim", "contiguous", "to", "view_as", "reshape_as", "numpy_T",
+}  # fmt: skip
+KEEPING = {"clone", "_to_copy"}
+
+
+class Unknown:
+    """The value of a node nobody could predict."""
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+
+
+@dataclass(slots=True)
+class Forward:
+    """What the pass leaves: value and method by node, and the tape."""
+
+    values: dict[fx.Node, Any] = field(default_factory=dict)
+    produced: dict[fx.Node, Any] = field(default_factory=dict)  # as it was when the node ran, before later in-place writes
+    unknown: dict[str, str] = field(default_factory=dict)  # operator → why, for operators that could not be predicted
+    sampled: set[str] = field(default_factory=set)  # node names
+    tape: Tape = field(default_factory=Tape)
+
+
+def propagate_graph(graph: fx.Graph, leaves: Mapping[str, Any], module: Any) -> Forward:
+    """Run over `graph`; `leaves` gives the values of placeholders and get_attr nodes by node name."""
+    state = Forward()
+    _Run(state, module).graph(graph, leaves)
+    return state
+
+
+class _Run:
+    """The mutable state of one pass: environment, aliases between nodes, versions of what they alias."""
+
+    def __init__(self, state: Forward, module: Any) -> None:
+        self.state = state
+        self.module = module
+        self.parent: dict[fx.Node, fx.Node] = {}
+        self.version: dict[fx.Node, int] = {}
+        self.seen: dict[fx.Node, int] = {}
+        self.count = 0
+
+    def graph(self, graph: fx.Graph, leaves: Mapping[str, Any]) -> Any:
+        values = self.state.values
+        for node in graph.nodes:
+            if node.op == "placeholder":
+                values[node] = leaves.get(node.name)
+            elif node.op == "get_attr":
+                values[node] = leaves[node.name] if node.name in leaves else self.attribute(node)
+            elif node.op == "call_function":
+                values[node] = self.call(node)
+            elif node.op == "output":
+                return self.resolve(node.args[0])
+            self.state.produced[node] = snapshot(values[node])
+        return None
+
+    def attribute(self, node: fx.Node) -> Any:
+        import torch
+
+        value = self.module
+        for name in str(node.target).split("."):
+            value = getattr(value, name)
+        if isinstance(value, torch.Tensor):
+            return Known(value.detach().clone()) if value.device.type != "meta" else Unknown("a constant without values")
+        return value
+
+    def read(self, node: fx.Node) -> Any:
+        """The current value of a node, remade if what it is a view of was written since."""
+        parent = self.parent.get(node)
+        if parent is not None:
+            self.read(parent)
+            if self.version.get(parent, 0) > self.seen.get(node, 0):
+                self.state.values[node] = self.run(node, as_view=True)
+                self.seen[node] = self.version[parent]
+                self.version[node] = self.version[parent]
+        return self.state.values.get(node)
+
+    def resolve(self, value: Any) -> Any:
+        from torch import fx
+
+        if isinstance(value, fx.Node):
+            return self.read(value)
+        if isinstance(value, list | tuple):
+            return type(value)(self.resolve(v) for v in value)
+        if isinstance(value, dict):
+            return {k: self.resolve(v) for k, v in value.items()}
+        return value
+
+    def call(self, node: fx.Node) -> Any:
+        from torch import fx
+
+        name = name_of(node.target)
+        result = self.run(node)
+        first = node.args[0] if node.args else None
+        if isinstance(first, fx.Node):
+            if writes(node.target):
+                self.parent[node] = first
+                self.write(first, result)
+                self.seen[node] = self.version[first]
+                self.version[node] = self.version[first]
+            elif name in VIEWS:
+                self.parent[node] = first
+                self.seen[node] = self.version.get(first, 0)
+        return result
+
+    def write(self, node: fx.Node, value: Any) -> None:
+        """Node's memory now holds `value`; so does, in part, what it is a view of."""
+        self.count += 1
+        before = self.state.values.get(node)
+        self.state.values[node] = value
+        self.version[node] = self.count
+        parent = self.parent.get(node)
+        if parent is None:
+            return
+        if isinstance(before, Known) and isinstance(value, Known) and isinstance(self.state.values[parent], Known):
+            self.write(parent, self.state.values[parent])  # really aliased: torch has written through
+            self.seen[node] = self.count
+            self.version[node] = self.count
+            return
+        whole = self.state.values[parent]
+        if isinstance(whole, Unknown) or isinstance(value, Unknown):
+            self.write(parent, Unknown("written through a view"))
+            return
+        try:
+            merged = self.write_through(node, as_moments(whole, None), as_moments(value))
+        except CannotPredict as problem:
+            merged = Unknown(str(problem))
+        self.write(parent, merged)
+        self.seen[node] = self.version[parent]
+        self.version[node] = self.version[parent]
+
+    def write_through(self, node: fx.Node, whole: Moments, part: Moments) -> Moments:
+        """`whole` after its view `node` was overwritten by `part`."""
+        name, tape = name_of(node.target), self.state.tape
+        args = self.resolve(node.args[1:])
+        if writes(node.target) or name in ("alias", "detach", "contiguous", "to"):
+            return part
+        if name in ("slice", "narrow"):
+            d = whole.dim(args[0] if args else 0)
+            start, stop = (args[1] if len(args) > 1 else None), (args[2] if len(args) > 2 else None)
+            step = args[3] if len(args) > 3 else 1
+            if name == "narrow":
+                start, stop, step = args[1], args[1] + args[2], 1
+            return overwritten(tape, whole, part, d, np.arange(whole.shape[d])[slice(start, stop, step)])
+        if name == "select":
+            d = whole.dim(args[0])
+            shape = list(whole.shape)
+            shape[d] = 1
+            return overwritten(tape, whole, reshaped(tape, part, shape), d, np.array([args[1] % whole.shape[d]]))
+        if name in ("transpose", "swapaxes", "permute", "t", "numpy_T", "movedim"):
+            order = list(range(len(whole.shape)))
+            if name in ("transpose", "swapaxes"):
+                order[args[0]], order[args[1]] = order[args[1]], order[args[0]]
+            elif name == "permute":
+                order = [d % len(order) for d in args[0]]
+            elif name in ("t", "numpy_T"):
+                order = order[::-1]
+            else:
+                raise CannotPredict("a write through movedim")
+            return permuted(tape, part, [order.index(d) for d in range(len(order))])
+        return reshaped(tape, part, list(whole.shape))
+
+    def run(self, node: fx.Node, as_view: bool = False) -> Any:
+        """The value of a call; `as_view` when a view is remade, so that nothing is written again."""
+        target = node.target
+        name = name_of(target)
+        if as_view and writes(target):
+            return self.state.values[self.parent[node]]
+        args, kwargs = self.resolve(node.args), self.resolve(node.kwargs)
+        if target is operator.getitem:
+            whole = args[0]
+            return whole if isinstance(whole, Unknown) else whole[args[1]]
+        if name.startswith("wrap_with") or "autocast" in name:
+            return self.region(name, args)
+        if name.startswith(CHECKS):
+            return None
+        missing = first_of(Unknown, (args, kwargs))
+        if missing is not None:
+            return missing
+        if first_of(Moments, (args, kwargs)) is None and name not in RANDOM:
+            known = self.compute(target, name, args, kwargs)
+            if known is not None:
+                return known
+        return self.transfer(node, target, name, args, kwargs)
+
+    def transfer(self, node: fx.Node, target: Any, name: str, args: Any, kwargs: Any) -> Any:
+        function = TRANSFERS.get(name) or (TRANSFERS.get(name[:-1]) if name.endswith("_") else None)
+        mark = len(self.state.tape.entries)
+        reason = f"no formula for {target}"
+        if function is not None and is_aten(target):
+            try:
+                return function(self.state.tape, *args, **kwargs)
+            except CannotPredict as problem:
+                reason = str(problem)
+            except (TypeError, ValueError, IndexError, AssertionError, KeyError) as problem:
+                reason = f"{type(problem).__name__} in the formula of {name}: {problem}"
+            del self.state.tape.entries[mark:]
+        try:
+            result = sampled(self.state.tape, functional(target), args, kwargs, seed=len(self.state.values))
+        except CannotPredict as problem:
+            self.state.unknown[str(target)] = f"{reason}; {problem}"
+            return Unknown(reason)
+        self.state.sampled.add(node.name)
+        return result
+
+    def compute(self, target: Any, name: str, args: Any, kwargs: Any) -> Any:
+        """Run an operator for real on known tensors; None if it would be too large or fails."""
+        import torch
+
+        def real(value: Any) -> Any:
+            if isinstance(value, Known):
+                return value.tensor
+            if isinstance(value, torch.device):
+                return torch.device("cpu")
+            if isinstance(value, list | tuple):
+                return type(value)(real(v) for v in value)
+            return value
+
+        if not callable(target):
+            return None
+        values, options = real(args), {k: real(v) for k, v in kwargs.items()}
+        try:
+            with torch.no_grad():
+                result = target(*values, **options)
+        except (RuntimeError, TypeError, IndexError, ValueError, NotImplementedError):
+            return None
+        if name in EMPTY:
+            result.zero_()
+        # moving random integers around leaves them as random; anything else makes them particular
+        first = args[0] if args else None
+        kept = first.distinct if isinstance(first, Known) and (name in VIEWS or name in KEEPING) else 0
+        return wrap(result, kept)
+
+    def region(self, name: str, args: Any) -> Any:
+        """A wrapped subgraph, in line; without gradient where it says so."""
+        from torch import fx
+
+        position = next((n for n, a in enumerate(args) if isinstance(a, fx.GraphModule)), None)
+        if position is None:
+            return Unknown(f"no graph inside {name}")
+        inner, inputs = args[position], args[position + 1 :]
+        blocked = "set_grad" in name and args[0] is False
+        tape = self.state.tape
+        names = [n.name for n in inner.graph.nodes if n.op == "placeholder"]
+        outer, self.module = self.module, inner
+        tape.blocked += blocked
+        try:
+            return self.graph(inner.graph, dict(zip(names, inputs, strict=False)))
+        finally:
+            tape.blocked -= blocked
+            self.module = outer
+
+
+def name_of(target: Any) -> str:
+    """An operator's base name: "add" for aten.add.Tensor, with the underscore of in-place operators kept."""
+    packet = getattr(target, "overloadpacket", None)
+    return packet.__name__ if packet is not None else getattr(target, "__name__", str(target))
+
+
+def is_aten(target: Any) -> bool:
+    return getattr(target, "namespace", "") == "aten"
+
+
+def writes(target: Any) -> bool:
+    """Whether the operator writes to its first argument."""
+    schema = getattr(target, "_schema", None)
+    if schema is None or not schema.arguments:
+        return False
+    info = schema.arguments[0].alias_info
+    return info is not None and info.is_write
+
+
+def functional(target: Any) -> Callable[..., Any]:
+    """The operator on private copies, so that sampling an in-place one is legal under autograd."""
+    if not writes(target):
+        return target  # type: ignore[no-any-return]
+
+    def run(first: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
+        return target(first.clone(), *args, **kwargs)
+
+    return run
+
+
+def first_of(kind: type, value: Any) -> Any:
+    """The first instance of a class inside nested arguments, or None."""
+    if isinstance(value, kind):
+        return value
+    items = value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else ()
+    for item in items:
+        found = first_of(kind, item)
+        if found is not None:
+            return found
+    return None
+
+
+def wrap(result: Any, distinct: int) -> Any:
+    import torch
+
+    if isinstance(result, torch.Tensor):
+        return Known(result, distinct)
+    if isinstance(result, list | tuple):
+        return [wrap(r, distinct) for r in result]
+    return result
+
+
+def snapshot(value: Any) -> Any:
+    """What to report of a value: known floating tensors are summarized now, since later writes change them."""
+    if isinstance(value, Known) and (value.tensor.is_floating_point() or value.tensor.is_complex()):
+        tensor = value.tensor
+        if tensor.numel() == 0:
+            return (0.0, 0.0, 0.0)
+        if tensor.is_complex():
+            return (0.0, float((tensor.abs() ** 2).mean()), float((tensor == 0).float().mean()))
+        wide = tensor.double()
+        return (float(wide.mean()), float((wide * wide).mean()), float((tensor == 0).double().mean()))
+    return value

@@ -1,0 +1,116 @@
+"""Pair moments of tensors whose values are known: constants, tables, masks, measured weights."""
+
+from __future__ import annotations
+
+import itertools
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from initlint.propagate.axes import Array, Axis
+from initlint.propagate.moments import Dims, Moments, constant, point
+from initlint.propagate.tape import Known
+
+if TYPE_CHECKING:
+    import torch
+
+LARGEST = 1 << 22  # elements; a larger table is thinned by taking every n-th index of its longest dimension
+
+
+def numbers(tensor: torch.Tensor) -> Array:
+    """The values as a float64 array (a complex tensor as its real and imaginary parts along a last dimension)."""
+    import torch
+
+    if tensor.is_complex():
+        tensor = torch.view_as_real(tensor.resolve_conj())
+    return tensor.detach().to(torch.float64).numpy()
+
+
+def known_moments(known: Known, like: Moments | None = None) -> Moments:
+    """A known tensor as a random one: within a group of indices, which index it is counts as chance.
+
+    The groups are those of `like` (broadcast from the right), so that a table meets a partitioned tensor on equal terms.
+    """
+    if known.tensor.numel() == 0:
+        return constant(known.shape, 0.0)
+    values = numbers(known.tensor)
+    if values.size == 1:
+        return point(float(values.reshape(-1)[0])).with_(dims=((),) * values.ndim)
+    first = values.flat[0]
+    if np.all(values == first):
+        return constant(values.shape, float(first))
+    dims: list[tuple[Axis, ...]] = []
+    for d, size in enumerate(values.shape):
+        other = () if like is None or len(like.dims) < values.ndim - d else like.dims[d - values.ndim]
+        if size == 1:
+            dims.append(())
+        elif other and int(np.prod([axis.size for axis in other])) == size:
+            dims.append(other)
+        else:
+            dims.append((Axis(size),))
+    return from_array(values, tuple(dims))
+
+
+def from_array(values: npt.NDArray[np.float64], dims: Dims) -> Moments:
+    """Pair moments of given values, averaged over the pairs of each pair state."""
+    axes = [axis for dim in dims for axis in dim]
+    values = np.asarray(values, dtype=np.float64).reshape([axis.size for axis in axes])
+    if values.size > LARGEST:
+        return _thinned(values, dims)
+    finite = np.isfinite(values)
+    if not finite.all():
+        values = np.where(finite, values, 0.0)
+    share = [_membership(axis) for axis in axes]
+    mean = values
+    for k, axis in enumerate(axes):
+        mean = np.moveaxis(np.tensordot(mean, share[k] / axis.counts, (k, 0)), -1, k)
+    pair = np.empty([axis.states for axis in axes])
+    for mask in itertools.product((False, True), repeat=len(axes)):
+        left = values
+        for k, every in enumerate(mask):
+            if every:
+                left = np.moveaxis(np.tensordot(left, share[k], (k, 0)), -1, k)
+        rows, columns = [], []
+        for k, every in enumerate(mask):
+            groups, size = axes[k].groups, axes[k].size
+            rows.append(np.repeat(np.arange(groups), groups) if every else np.arange(size))
+            columns.append(np.tile(np.arange(groups), groups) if every else np.arange(size))
+        product = left[np.ix_(*rows)] * left[np.ix_(*columns)]
+        for k, every in enumerate(mask):
+            if not every:
+                product = np.moveaxis(np.tensordot(product, share[k], (k, 0)), -1, k)
+        where = tuple(
+            slice(axis.groups, None) if every else slice(0, axis.groups) for axis, every in zip(axes, mask, strict=True)
+        )
+        pair[where] = product  # sums over pairs; "different" still contains "same"
+    for k, axis in enumerate(axes):
+        work = np.moveaxis(pair, k, 0)
+        diagonal = axis.groups + np.arange(axis.groups) * (axis.groups + 1)
+        work[diagonal] -= work[: axis.groups]
+        count = axis.pairs
+        possible = count > 0
+        work[possible] /= count[possible].reshape(-1, *(1,) * (work.ndim - 1))
+        row = axis.rows[0]
+        work[~possible] = work[row[~possible]]
+    result = Moments(dims, mean, pair)
+    result.zeros = float(np.mean(values == 0))
+    return result
+
+
+def _membership(axis: Axis) -> Array:
+    member = np.zeros((axis.size, axis.groups))
+    member[np.arange(axis.size), 0 if axis.labels is None else axis.labels] = 1.0
+    return member
+
+
+def _thinned(values: Array, dims: Dims) -> Moments:
+    longest = int(np.argmax(values.shape))
+    every = -(-values.size // LARGEST)
+    axes = [axis for dim in dims for axis in dim]
+    kept = np.take(values, np.arange(0, values.shape[longest], every), axis=longest)
+    thin = [Axis(axis.size, None, axis.role) for axis in axes]
+    sampled = from_array(kept, tuple((Axis(n),) if n > 1 else () for n in kept.shape))
+    whole = Moments(tuple((axis,) for axis in thin), sampled.mean, sampled.pair, zeros=sampled.zeros)
+    remaining = iter(thin)
+    return whole.with_(dims=tuple(tuple(next(remaining) for _ in dim) for dim in dims))

@@ -1,0 +1,459 @@
+"""`Moments`: first moments of the elements and second moments of the pairs of elements of one random tensor.
+
+    mean[g1, …, gn]   E[x] of an element in the groups g1 … gn of the axes
+    pair[s1, …, sn]   E[x_u x_v] of two elements whose indices are, along axis k, in pair state s_k (see `axes`)
+
+The expectation is over weights and inputs. Elements that are "same" along every axis give the second moment. A tensor's
+dimension is a product of axes: `reshape` splits and regroups axes and loses nothing. All linear operators, products of
+independent tensors and contractions are exact in this domain; what is approximate (a non-linear function of values that
+are not quite Gaussian) is in `pointwise` and in the operators that say so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from initlint.propagate.axes import Array, Axis, canonical, coarsen_matrix, common, refine_map, refinement, state_of
+
+if TYPE_CHECKING:
+    from initlint.propagate.pointwise import Profile
+
+Dims = tuple[tuple[Axis, ...], ...]
+_CARRIED = ("dims", "mean", "pair", "zeros", "method", "flags", "valid", "fill")
+
+
+class Moments:
+    """Pair moments of a tensor; immutable by convention.
+
+    dims      the axes of each dimension, major first; () for a dimension of size one
+    zeros     share of exact zeros
+    valid     share of entries that are not masked out, per cell, or None; the moments are those of the others
+    fill      the value that the masked entries have
+    profile   the tensor as a function of one Gaussian source, or None (see `pointwise`)
+    affine    (base, a, b) where the tensor is a·base + b element by element, or None
+    averaged_of  (base, dimensions) where the tensor is the average of base over those dimensions, kept with size one
+    """
+
+    __slots__ = ("affine", "averaged_of", "dims", "fill", "flags", "mean", "method", "pair", "profile", "valid", "zeros")
+
+    def __init__(
+        self,
+        dims: Dims,
+        mean: Array,
+        pair: Array,
+        *,
+        zeros: float = 0.0,
+        method: str = "closed",
+        flags: tuple[str, ...] = (),
+        profile: Profile | None = None,
+        valid: Array | None = None,
+        fill: float = 0.0,
+        affine: tuple[Moments, float, float] | None = None,
+        averaged_of: tuple[Moments, tuple[int, ...]] | None = None,
+    ) -> None:
+        self.dims = dims
+        self.mean = mean
+        self.pair = pair
+        self.zeros = zeros
+        self.method = method
+        self.flags = flags
+        self.profile = profile
+        self.valid = valid
+        self.fill = fill
+        self.affine = affine
+        self.averaged_of = averaged_of
+
+    # -- what it is -------------------------------------------------------------------------------------------------
+
+    @property
+    def axes(self) -> tuple[Axis, ...]:
+        return tuple(axis for dim in self.dims for axis in dim)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return tuple(size_of(dim) for dim in self.dims)
+
+    @property
+    def cells(self) -> Array:
+        """E[x²] by cell, shape (G1, …, Gn)."""
+        return self.pair[tuple(slice(0, axis.groups) for axis in self.axes)]
+
+    def average(self, by_cell: Array) -> float:
+        """The average over elements of a quantity given by cell."""
+        for axis in reversed(self.axes):
+            by_cell = by_cell @ axis.counts / axis.size if axis.labels is not None else by_cell[..., 0]
+        return float(by_cell)
+
+    @property
+    def q(self) -> float:
+        """E[x²], averaged over the elements."""
+        return self.average(self.cells)
+
+    @property
+    def m(self) -> float:
+        """E[x], averaged over the elements."""
+        return self.average(self.mean)
+
+    @property
+    def is_zero(self) -> bool:
+        return not np.any(self.cells)
+
+    def with_(self, **changes: object) -> Moments:
+        """A copy with some fields replaced; what it is a function of is forgotten unless given."""
+        fields = {name: getattr(self, name) for name in _CARRIED} | changes
+        return Moments(**fields)  # type: ignore[arg-type]
+
+    # -- regrouping axes --------------------------------------------------------------------------------------------
+
+    def position(self, dim: int) -> int:
+        """Index of the first axis of dimension `dim` in `axes`."""
+        return sum(len(axes) for axes in self.dims[:dim])
+
+    def dim(self, dim: int) -> int:
+        """`dim`, counted from the front."""
+        return dim + len(self.dims) if dim < 0 else dim
+
+    def split(self, k: int, outer: int) -> Moments:
+        """Axis k as two axes of sizes (outer, size/outer). Groups that fit neither factor are averaged."""
+        axis = self.axes[k]
+        inner = axis.size // outer
+        labels = None if axis.labels is None else axis.labels.reshape(outer, inner)
+        if labels is not None:
+            if np.all(labels == labels[:, :1]):
+                first, second = Axis(outer, labels[:, 0], axis.role), Axis(inner, None, axis.role)
+            elif np.all(labels == labels[:1]):
+                first, second = Axis(outer, None, axis.role), Axis(inner, labels[0], axis.role)
+            else:
+                return self.coarsened(k).split(k, outer)
+        else:
+            first, second = Axis(outer, None, axis.role), Axis(inner, None, axis.role)
+        groups = axis.groups
+        (row1, column1), (row2, column2) = first.rows, second.rows
+        row = row1[:, None] + row2[None, :] if labels is not None else np.zeros((2, 2), dtype=np.int64)
+        column = column1[:, None] + column2[None, :] if labels is not None else row
+        states = state_of(groups, row, column)
+        same = (np.arange(first.states) < first.groups)[:, None] & (np.arange(second.states) < second.groups)[None, :]
+        states = np.where(same, row, states)
+        pair = np.take(self.pair, states.ravel(), axis=k)
+        pair = pair.reshape(*self.pair.shape[:k], *states.shape, *self.pair.shape[k + 1 :])
+        mean = self.mean.reshape(*self.mean.shape[:k], first.groups, second.groups, *self.mean.shape[k + 1 :])
+        valid = None if self.valid is None else self.valid.reshape(mean.shape)
+        return self.with_(dims=replaced(self.dims, k, (first, second)), mean=mean, pair=pair, valid=valid)
+
+    def coarsened(self, k: int, to: Axis | None = None) -> Moments:
+        """Axis k with all groups averaged into one, or into the groups of `to`."""
+        axis = self.axes[k]
+        to = Axis(axis.size, None, axis.role) if to is None else to
+        if axis.same_partition(to):
+            return self
+        pair = np.moveaxis(np.tensordot(coarsen_matrix(axis, to), self.pair, (1, k)), 0, k)
+        share = np.zeros((to.groups, axis.groups))
+        share[refinement(to, axis), np.arange(axis.groups)] = axis.counts
+        share /= to.counts[:, None]
+        mean = np.moveaxis(np.tensordot(share, self.mean, (1, k)), 0, k)
+        valid = None if self.valid is None else np.moveaxis(np.tensordot(share, self.valid, (1, k)), 0, k)
+        return self.with_(dims=replaced(self.dims, k, (to,)), mean=mean, pair=pair, valid=valid)
+
+    def refined(self, k: int, fine: Axis) -> Moments:
+        """Axis k with the finer groups of `fine`; every fine group has the moments of the group it lies in."""
+        axis = self.axes[k]
+        if axis.same_partition(fine):
+            return self
+        inside = refinement(axis, fine)
+        return self.with_(
+            dims=replaced(self.dims, k, (fine,)),
+            mean=np.take(self.mean, inside, axis=k),
+            pair=np.take(self.pair, refine_map(axis, fine), axis=k),
+            valid=None if self.valid is None else np.take(self.valid, inside, axis=k),
+        )
+
+    def merged(self, k: int) -> Moments:
+        """Axes k and k+1 as one axis with one group."""
+        work = self.coarsened(k).coarsened(k + 1)
+        a, b = work.axes[k], work.axes[k + 1]
+        weights = np.outer(a.pairs, b.pairs)
+        weights[0, 0] = 0.0
+        weights /= max(weights.sum(), 1.0)
+        pair = np.moveaxis(work.pair, (k, k + 1), (-2, -1))
+        pair = np.stack([pair[..., 0, 0], (pair * weights).sum((-2, -1))], axis=-1)
+        mean = np.squeeze(work.mean, axis=k + 1)
+        dims: list[tuple[Axis, ...]] = []
+        seen = 0
+        for axes in work.dims:
+            inside = [axis for n, axis in enumerate(axes, seen) if n != k + 1]
+            seen += len(axes)
+            dims.append(tuple(inside))
+        merged = work.with_(dims=tuple(dims), mean=mean, pair=np.moveaxis(pair, -1, k), valid=None)
+        return merged.with_(dims=replaced(merged.dims, k, (Axis(a.size * b.size, None, b.role),)))
+
+    def refactored(self, sizes: Sequence[int]) -> Moments:
+        """The same elements in the same order, the axes split (or merged) so that their sizes are `sizes`."""
+        work = self
+        k = 0
+        for size in sizes:
+            while True:
+                axis = work.axes[k]
+                if axis.size == size:
+                    break
+                if axis.size % size == 0:
+                    work = work.split(k, size)
+                    break
+                if work.axes[k + 1].size > 1 and size % axis.size == 0 and work.axes[k + 1].size % (size // axis.size) == 0:
+                    rest = size // axis.size
+                    if work.axes[k + 1].size != rest:
+                        work = work.split(k + 1, rest)
+                work = work.merged(k)
+            k += 1
+        return work
+
+    def reshaped(self, shape: Sequence[int]) -> Moments:
+        """The tensor viewed with another shape (row-major, as torch's `reshape`)."""
+        if tuple(shape) == self.shape:
+            return self
+        work = self.with_(dims=(self.axes,))
+        dims: list[tuple[Axis, ...]] = []
+        k = 0
+        for size in shape:
+            need, start = size, k
+            while need > 1:
+                axis = work.axes[k]
+                if need % axis.size == 0:
+                    need //= axis.size
+                elif axis.size % need == 0:
+                    work = work.split(k, need)
+                    need = 1
+                else:
+                    work = work.merged(k)
+                    continue
+                k += 1
+            dims.append((*work.axes[start:k],))
+        return work.with_(dims=tuple(dims))
+
+    def permuted(self, order: Sequence[int]) -> Moments:
+        """Dimensions in another order."""
+        order = [self.dim(d) for d in order]
+        if order == list(range(len(order))):
+            return self
+        axes = [n for d in order for n in range(self.position(d), self.position(d) + len(self.dims[d]))]
+        return self.with_(
+            dims=tuple(self.dims[d] for d in order),
+            mean=self.mean.transpose(axes),
+            pair=self.pair.transpose(axes),
+            valid=None if self.valid is None else self.valid.transpose(axes),
+        )
+
+    def expanded(self, shape: Sequence[int]) -> Moments:
+        """Broadcast to `shape`: a new axis holds copies, so both its states have the same moments."""
+        work = self.with_(dims=((),) * (len(shape) - len(self.dims)) + self.dims)
+        for d, size in enumerate(shape):
+            if size in (-1, 1) or work.dims[d]:
+                continue
+            k = work.position(d)
+            work = work.with_(
+                dims=(*work.dims[:d], (Axis(size),), *work.dims[d + 1 :]),
+                mean=np.expand_dims(work.mean, k),
+                pair=np.repeat(np.expand_dims(work.pair, k), 2, axis=k),
+                valid=None if work.valid is None else np.expand_dims(work.valid, k),
+                )
+        return work
+
+    # -- sums over axes ---------------------------------------------------------------------------------------------
+
+    def summed(self, axes: Iterable[int]) -> Moments:
+        """The sum over whole axes (by index in `axes`), which disappear."""
+        gone = sorted(axes, reverse=True)
+        mean, pair = self.mean, self.pair
+        for k in gone:
+            axis = self.axes[k]
+            mean = np.tensordot(mean, axis.counts, (k, 0))
+            pair = np.tensordot(pair, axis.pairs, (k, 0))
+        return Moments(without(self.dims, gone), np.asarray(mean), np.asarray(pair), method=self.method, flags=self.flags)
+
+    def averaged(self, axes: Iterable[int]) -> Moments:
+        """The mean over whole axes, which disappear."""
+        gone = list(axes)
+        count = float(np.prod([self.axes[k].size for k in gone])) if gone else 1.0
+        return self.summed(gone).scaled(1.0 / count)
+
+    def dim_axes(self, dims: Iterable[int]) -> list[int]:
+        """Indices of the axes of some dimensions."""
+        return [n for d in dims for n in range(self.position(self.dim(d)), self.position(self.dim(d)) + len(self.dims[d]))]
+
+    # -- arithmetic -------------------------------------------------------------------------------------------------
+
+    def scaled(self, factor: float) -> Moments:
+        """factor · x."""
+        return self.with_(
+            mean=self.mean * factor,
+            pair=self.pair * factor**2,
+            zeros=1.0 if factor == 0 else self.zeros,
+        )
+
+    def mean_products(self, other: Moments | None = None) -> Array:
+        """E[x_u]·E[y_v] by pair state, for an aligned y (x itself by default)."""
+        return outer_means(self.axes, self.mean, self.mean if other is None else other.mean)
+
+    def centered(self) -> Array:
+        """Cov(x_u, x_v) by pair state."""
+        if not np.any(self.mean):
+            return self.pair
+        return self.pair - self.mean_products()
+
+
+def size_of(dim: Iterable[Axis]) -> int:
+    """Number of indices of a dimension made of these axes."""
+    size = 1
+    for axis in dim:
+        size *= axis.size
+    return size
+
+
+def replaced(dims: Dims, k: int, by: tuple[Axis, ...]) -> Dims:
+    """`dims` with axis number k replaced by `by`."""
+    result: list[tuple[Axis, ...]] = []
+    seen = 0
+    for axes in dims:
+        if seen <= k < seen + len(axes):
+            here = k - seen
+            axes = (*axes[:here], *by, *axes[here + 1 :])
+            seen -= len(by) - 1
+        seen += len(axes)
+        result.append(axes)
+        if by is not None and seen > k:
+            result.extend(dims[len(result) :])
+            break
+    return tuple(result)
+
+
+def without(dims: Dims, gone: Iterable[int]) -> Dims:
+    """`dims` without some axes; a dimension that loses all has size one."""
+    drop = set(gone)
+    result: list[tuple[Axis, ...]] = []
+    seen = 0
+    for axes in dims:
+        result.append(tuple(axis for n, axis in enumerate(axes, seen) if n not in drop))
+        seen += len(axes)
+    return tuple(result)
+
+
+def outer_means(axes: Sequence[Axis], left: Array, right: Array) -> Array:
+    """left[group of u] · right[group of v] for every pair state of (u, v)."""
+    if not axes:
+        return np.asarray(left * right)
+    if left.size == 1 and right.size == 1:
+        return np.full(tuple(axis.states for axis in axes), float(left.flat[0]) * float(right.flat[0]))
+    rows = [axis.rows[0] for axis in axes]
+    columns = [axis.rows[1] for axis in axes]
+    return np.asarray(left[np.ix_(*rows)] * right[np.ix_(*columns)])
+
+
+def point(value: float) -> Moments:
+    """A tensor without dimensions that always has this value."""
+    return Moments((), np.array(float(value)), np.array(float(value) ** 2), zeros=1.0 if value == 0 else 0.0)
+
+
+def iid(shape: Sequence[int], mean: float, second_moment: float, *, batch: bool = False) -> Moments:
+    """Independent elements with one law; with `batch`, dimension 0 counts as samples."""
+    dims = tuple(() if n == 1 else (Axis(n, None, "batch" if batch and d == 0 else "position"),) for d, n in enumerate(shape))
+    axes = [axis for dim in dims for axis in dim]
+    pair = np.full((2,) * len(axes), float(mean) ** 2)
+    pair[(0,) * len(axes)] = second_moment
+    zeros = 1.0 if second_moment == 0 else 0.0
+    return Moments(dims, np.full((1,) * len(axes), float(mean)), pair, zeros=zeros)
+
+
+def constant(shape: Sequence[int], value: float) -> Moments:
+    """Every element has this value."""
+    return iid(shape, value, value**2)
+
+
+def align(*tensors: Moments) -> tuple[Moments, ...]:
+    """Broadcast tensors against each other and give them the same axes."""
+    first = tensors[0]
+    if all(other.dims == first.dims for other in tensors[1:]):
+        return tensors
+    rank = max(len(t.dims) for t in tensors)
+    work = [t.with_(dims=((),) * (rank - len(t.dims)) + t.dims) for t in tensors]
+    dims: list[tuple[Axis, ...]] = []
+    for d in range(rank):
+        present = [t.dims[d] for t in work if t.dims[d]]
+        if not present:
+            dims.append(())
+            continue
+        sizes = common_factors([[axis.size for axis in axes] for axes in present])
+        work = [factored(t, d, sizes) for t in work]
+        axes = [t.dims[d] for t in work if t.dims[d]]
+        target = axes[0]
+        for others in axes[1:]:
+            target = tuple(common(a, b) for a, b in zip(target, others, strict=True))
+        dims.append(target)
+    return tuple(_conform(t, tuple(dims)) for t in work)
+
+
+def _conform(tensor: Moments, dims: Dims) -> Moments:
+    """The tensor with exactly these axes, broadcast where it has none."""
+    if tensor.dims == dims:
+        return tensor
+    for d, target in enumerate(dims):
+        k = tensor.position(d)
+        if target and not tensor.dims[d]:
+            states = tuple(axis.states for axis in target)
+            groups = tuple(axis.groups for axis in target)
+            shape = tensor.pair.shape
+            pair = tensor.pair.reshape(*shape[:k], *(1,) * len(target), *shape[k:])
+            pair = np.broadcast_to(pair, (*shape[:k], *states, *shape[k:]))
+            shape = tensor.mean.shape
+            expanded = (*shape[:k], *groups, *shape[k:])
+            mean = np.broadcast_to(tensor.mean.reshape(*shape[:k], *(1,) * len(target), *shape[k:]), expanded)
+            valid = tensor.valid
+            if valid is not None:
+                valid = np.broadcast_to(valid.reshape(*shape[:k], *(1,) * len(target), *shape[k:]), expanded)
+            tensor = tensor.with_(
+                dims=(*tensor.dims[:d], target, *tensor.dims[d + 1 :]), mean=mean, pair=pair, valid=valid, profile=None
+            )
+            continue
+        for n, axis in enumerate(target):
+            if tensor.axes[k + n] is not axis:
+                if tensor.axes[k + n].same_partition(axis):
+                    tensor = tensor.with_(dims=replaced(tensor.dims, k + n, (axis,)))
+                else:
+                    tensor = tensor.refined(k + n, axis)
+    return tensor
+
+
+def factored(tensor: Moments, d: int, sizes: Sequence[int]) -> Moments:
+    """The tensor with dimension d made of axes of these sizes (unchanged when it has size one)."""
+    axes = tensor.dims[d]
+    if not axes or [axis.size for axis in axes] == list(sizes):
+        return tensor
+    before = [axis.size for dim in tensor.dims[:d] for axis in dim]
+    after = [axis.size for dim in tensor.dims[d + 1 :] for axis in dim]
+    flat = tensor.with_(dims=(tensor.axes,)).refactored([*before, *sizes, *after])
+    start = len(before)
+    new = flat.axes[start : start + len(sizes)]
+    return flat.with_(dims=(*tensor.dims[:d], new, *tensor.dims[d + 1 :]))
+
+
+def common_factors(lists: Sequence[Sequence[int]]) -> list[int]:
+    """Sizes of the coarsest common refinement of several factorizations of one number; one axis if there is none."""
+    if all(list(sizes) == list(lists[0]) for sizes in lists):
+        return list(lists[0])
+    total = int(np.prod(lists[0]))
+    cuts = {1, total}
+    for sizes in lists:
+        inner = 1
+        for size in reversed(sizes):
+            inner *= size
+            cuts.add(inner)
+    ordered = sorted(cuts)
+    if any(b % a for a, b in zip(ordered, ordered[1:], strict=False)):
+        return [total]
+    return [b // a for a, b in zip(ordered, ordered[1:], strict=False)][::-1]
+
+
+def relabelled(axis: Axis, labels: object) -> Axis:
+    """An axis of the same size and role with other groups."""
+    return Axis(axis.size, None if labels is None else canonical(np.asarray(labels)), axis.role)

@@ -1,0 +1,294 @@
+"""Softmax, masks, and scaled dot-product attention.
+
+For logits that are N(0, s²) within a row of N valid entries, the participation P₂ = E[Σ p²] is exactly
+
+    P₂(N, s²) = N ∫₀^∞ t E[e^{2z − t e^z}] E[e^{−t e^z}]^{N−1} dt,       z ~ N(0, s²)
+
+Only the spread inside a row counts. Two rows whose logits correlate by ρ share their weights as if s² were ρ s². The
+output of attention is the contraction of these weights with the values (`matrix`), so near-uniform attention averages
+tokens and needs their correlation. Backward, z̄ = p (ȳ − Σ p ȳ) has E[z̄²] = E[p²](1 − P₂)·(spread of ȳ inside a row).
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from initlint.propagate.axes import Array, Axis
+from initlint.propagate.linear import group_rows
+from initlint.propagate.moments import Moments, align, outer_means, size_of
+from initlint.propagate.ops.elementwise import MASKED, added, affine, dropout
+from initlint.propagate.ops.gather import single
+from initlint.propagate.ops.matrix import matmul
+from initlint.propagate.ops.registry import as_moments, scalar_of, transfer
+from initlint.propagate.ops.view import repeat_interleave, transpose
+from initlint.propagate.tape import Known, Tape
+
+if TYPE_CHECKING:
+    import torch
+
+SPREADS = np.concatenate([[0.0], np.geomspace(1e-3, 1e4, 36)])  # s² at which P₂ is tabulated
+
+
+@lru_cache(maxsize=512)
+def _table(entries: float) -> Array:
+    """P₂ over SPREADS for this (possibly fractional) number of entries."""
+    z = np.linspace(-7.0, 7.0, 141)
+    weight = np.exp(-(z**2) / 2)
+    weight /= weight.sum()
+    result = np.empty(len(SPREADS))
+    result[0] = 1.0 / entries
+    for n, s2 in enumerate(SPREADS[1:], 1):
+        s = np.sqrt(s2)
+        # t = e^u: the integrand lives where t·e^z is of order one for the largest of the entries
+        u = np.linspace(-7 * s - np.log(entries) - 9.0, 7 * s + 4.0, 240)
+        exponent = np.exp(np.minimum(u[:, None] + s * z[None, :], 700.0))
+        base = np.exp(-exponent) @ weight
+        tilted = np.exp(np.minimum(2 * s * z[None, :] - exponent + 2 * u[:, None], 700.0)) @ weight
+        with np.errstate(divide="ignore"):
+            rest = np.exp((entries - 1.0) * np.log(np.maximum(base, 1e-300)))
+        result[n] = entries * np.sum(tilted * rest) * (u[1] - u[0])
+    return np.clip(result, 1.0 / entries, 1.0)
+
+
+def participation(entries: Array, spread: Array) -> Array:
+    """P₂ for arrays of row lengths and of logit variances within the row (broadcast)."""
+    entries, spread = np.broadcast_arrays(np.maximum(entries, 1.0), np.maximum(spread, 0.0))
+    result = np.empty(entries.shape)
+    grid = np.log(SPREADS + 1e-4)
+    for count in np.unique(np.round(entries, 1)):
+        where = np.round(entries, 1) == count
+        if count <= 1.0:
+            result[where] = 1.0
+            continue
+        excess = _table(float(count)) * count - 1.0  # P₂ N − 1, which is s² for small s²
+        # interpolate its ratio to expm1(s²)-like growth, smooth over the whole range
+        points = np.log(spread[where] + 1e-4)
+        shape = excess[1:] / -np.expm1(-SPREADS[1:])
+        shape = np.concatenate([shape[:1], shape])
+        value = np.exp(np.interp(points, grid, np.log(np.maximum(shape, 1e-12)))) * -np.expm1(-spread[where])
+        result[where] = np.minimum((1.0 + value) / count, 1.0)
+    return result
+
+
+@transfer("softmax", "_softmax", "_safe_softmax", "special_softmax")
+def softmax(tape: Tape, x: Any, dim: int, *args: Any, **kwargs: Any) -> Moments:
+    x = as_moments(x)
+    d = x.dim(dim)
+    if not x.dims[d]:
+        y = x.with_(mean=np.ones_like(x.mean), pair=np.ones_like(x.pair), zeros=0.0, valid=None)
+        return tape.record([x], y, lambda g: [g.scaled(0.0)])
+    before = x
+    x = single(x, d)
+    k = x.position(d)
+    axis = x.axes[k]
+    y, cross = _weights(x, k, axis)
+    y.flags = x.flags
+
+    def pull(g: Moments) -> list[Moments]:
+        g, factor = align(single(g, d), cross)
+        kk = g.position(d)
+        return [_pull_softmax(g, factor, kk)]
+
+    return tape.record([before], y, pull)
+
+
+def _front(array: Array, k: int) -> Array:
+    return np.moveaxis(array, k, 0)
+
+
+def _weights(x: Moments, k: int, axis: Axis) -> tuple[Moments, Moments]:
+    """The softmax along axis k; and E[p_u p_v]·(1 − participation) for the pullback."""
+    groups = axis.groups
+    others = [a for n, a in enumerate(x.axes) if n != k]
+    pair = _front(x.pair, k)
+    same, different = pair[:groups], pair[groups:].reshape(groups, groups, *pair.shape[1:])
+    means = _front(x.mean, k)
+    cells = np.ones_like(means) if x.valid is None else np.broadcast_to(_front(x.valid, k), means.shape)
+    counts = axis.counts.reshape(-1, *(1,) * (means.ndim - 1))
+    number = np.maximum((cells * counts).sum(0), 1e-9)  # valid entries of a row, by cell of the other axes
+    # weight of each group of keys in a row: its number of valid entries times e^{mean logit}
+    level = means - (means * cells * counts).sum(0) / number
+    share = cells * counts * np.exp(np.clip(level, -50, 50))
+    share /= np.maximum(share.sum(0), 1e-300)
+    # spread of the logits within a row, and covariance of two rows, by pair state of the other axes; group means taken out
+    wu, wv = _both(others, cells * counts / number)
+    within = (same * np.sqrt(wu * wv)).sum(0)
+    between = np.einsum("a...,b...,ab...->...", wu, wv, different)
+    mu = _both(others, level)
+    structure = (np.sqrt(wu * wv) * mu[0] * mu[1]).sum(0) - (wu * mu[0]).sum(0) * (wv * mu[1]).sum(0)
+    spread = np.maximum(within - between - structure, 0.0)
+    nu, nv = _both(others, number[None])
+    size = np.sqrt(nu[0] * nv[0])
+    p2 = participation(size, spread)
+    su, sv = _both(others, share)
+    per_u, per_v = su / counts_like(axis, su), sv / counts_like(axis, sv)
+    cu, cv = _both(others, cells)
+    overlap = np.minimum(cu, cv) / np.maximum(cu * cv, 1e-300)
+    overlap = np.where(cu * cv > 0, overlap, 0.0)
+    equal = per_u * per_v * overlap * (p2 * size)
+    # whatever the equal keys take is missing from the different ones, so that rows still sum to one
+    taken = (equal * counts_like(axis, equal)).sum(0)
+    plain = np.einsum("a...,b...->ab...", per_u, per_v)
+    states = axis.pairs[groups:].reshape(groups, groups, *(1,) * (plain.ndim - 2))
+    total = (plain * states).sum((0, 1))
+    rest = plain * np.maximum(1.0 - taken, 0.0) / np.maximum(total, 1e-300)
+    new = np.concatenate([equal, rest.reshape(groups * groups, *rest.shape[2:])])
+    mean = share / counts_like(axis, share)
+    y = Moments(x.dims, np.moveaxis(mean, 0, k), np.moveaxis(new, 0, k), method="quadrature")
+    y.zeros = 0.0 if x.valid is None else y.average(1.0 - np.moveaxis(cells, 0, k))
+    back = np.concatenate([equal * (1.0 - np.minimum(p2, 1.0)), np.zeros_like(rest.reshape(groups * groups, *rest.shape[2:]))])
+    return y, Moments(x.dims, np.zeros_like(y.mean), np.moveaxis(back, 0, k))
+
+
+def counts_like(axis: Axis, array: Array) -> Array:
+    """Group sizes along the first dimension of `array`."""
+    return axis.counts.reshape(-1, *(1,) * (array.ndim - 1))
+
+
+def _both(others: list[Axis], by_cell: Array) -> tuple[Array, Array]:
+    """A quantity by (first, cell of the other axes) at u and at v, by pair state of the other axes."""
+    rows = by_cell[np.ix_(np.arange(by_cell.shape[0]), *(a.rows[0] for a in others))]
+    columns = by_cell[np.ix_(np.arange(by_cell.shape[0]), *(a.rows[1] for a in others))]
+    return rows, columns
+
+
+def _pull_softmax(g: Moments, factor: Moments, k: int) -> Moments:
+    """Cotangent of the logits: white within a row but for summing to zero."""
+    axis = g.axes[k]
+    groups = axis.groups
+    pair, weight = _front(g.pair, k), _front(factor.pair, k)
+    different = pair[groups:].reshape(groups, groups, *pair.shape[1:])
+    states = axis.pairs[groups:].reshape(groups, groups, *(1,) * (pair.ndim - 1))
+    common = (different * states).sum((0, 1)) / max(float(states.sum()), 1.0)
+    equal = weight[:groups] * (pair[:groups] - common)
+    total = (equal * counts_like(axis, equal)).sum(0)
+    new = np.concatenate([equal, np.broadcast_to(-total / max(float(states.sum()), 1.0), (groups * groups, *total.shape))])
+    return Moments(g.dims, np.zeros_like(g.mean), np.moveaxis(new, 0, k))
+
+
+@transfer("log_softmax", "_log_softmax", "special_log_softmax")
+def log_softmax(tape: Tape, x: Any, dim: int, *args: Any, **kwargs: Any) -> Moments:
+    """x − logsumexp(x): the logarithm of a sum of n log-normal terms hardly fluctuates; its mean is taken."""
+    x = as_moments(x)
+    d = x.dim(dim)
+    from initlint.propagate.ops.reduce import project
+
+    axes = x.dim_axes([d])
+    count = float(size_of(x.dims[d]))
+    centre = project(x, axes, -1.0)[1]
+    spread = float(np.mean(Moments(x.dims, np.zeros_like(x.mean), centre).q))
+    shift = -float(np.log(count)) - 0.5 * min(spread, 2.0 * np.log(count))
+    mean, pair = project(x, axes, -1.0)
+    cross = shift * (outer_means(x.axes, mean, np.ones_like(mean)) + outer_means(x.axes, np.ones_like(mean), mean))
+    y = x.with_(mean=mean + shift, pair=pair + cross + shift**2, zeros=0.0, valid=None, method="quadrature")
+    return tape.record([x], y, lambda g: [g.with_(pair=project(g, g.dim_axes([d]), -1.0)[1])])
+
+
+# -- masks --------------------------------------------------------------------------------------------------------------
+
+
+def hide(tape: Tape, x: Moments, mask: torch.Tensor, fill: float) -> Moments:
+    """x with the entries where the (known) mask holds taken out of a later softmax.
+
+    Positions that see different numbers of others become groups of their own: a causal mask makes the first tokens differ
+    from the last ones.
+    """
+    values = mask.numpy()
+    if not values.any():
+        return x
+    values = values.reshape((1,) * (len(x.dims) - values.ndim) + values.shape)
+    before = x
+    seen = ~values
+    labels: dict[int, Any] = {}
+    for d, size in enumerate(values.shape):
+        if size == 1 or not x.dims[d]:
+            continue
+        x = single(x, d)
+        others = tuple(n for n in range(values.ndim) if n != d)
+        labels[d] = seen.mean(axis=others)
+    square = [d for d in labels if d >= values.ndim - 2]
+    if len(square) == 2 and values.shape[-1] == values.shape[-2]:
+        rows = labels[values.ndim - 2]
+        shared = _position_groups(rows * values.shape[-1])
+        classes = {d: shared for d in square}
+        classes |= {d: group_rows(share[:, None], 3) for d, share in labels.items() if d not in square}
+    else:
+        classes = {d: _position_groups(share * values.size / values.shape[d]) for d, share in labels.items()}
+    for d, label in classes.items():
+        if label is None:
+            continue
+        k = x.position(d)
+        from initlint.propagate.axes import common
+
+        x = x.refined(k, common(x.axes[k], Axis(values.shape[d], label, x.axes[k].role)))
+    share = seen.astype(np.float64)
+    shape = []
+    for d in range(len(x.dims)):
+        if values.shape[d] == 1 or not x.dims[d]:
+            shape += [1] * len(x.dims[d])
+            continue
+        axis = x.dims[d][0]
+        member = np.zeros((axis.size, axis.groups))
+        member[np.arange(axis.size), 0 if axis.labels is None else axis.labels] = 1.0
+        share = np.moveaxis(np.tensordot(share, member / axis.counts, (d, 0)), -1, d)
+        shape.append(axis.groups)
+    cells = np.broadcast_to(share.reshape(shape), x.mean.shape)
+    if x.valid is not None:
+        cells = cells * x.valid
+    y = x.with_(valid=cells, fill=fill)
+    return tape.record([before], y, lambda g: [g])
+
+
+def _position_groups(count: Any) -> Any:
+    """Groups of rows by how many entries they see: octaves, coarser for long rows."""
+    count = np.maximum(np.asarray(count, dtype=np.float64), 1e-9)
+    if np.allclose(count, count[0]):
+        return None
+    distinct = np.unique(np.round(count, 6))
+    if len(distinct) <= 3:
+        return np.unique(np.round(count, 6), return_inverse=True)[1].astype(np.int64)
+    base = max(2.0, float(count.max() / max(count.min(), 1.0)) ** (1.0 / 7.0))
+    octave = np.floor(np.log(np.maximum(count, 1.0) + 1e-9) / np.log(base)).astype(np.int64)
+    return np.unique(octave, return_inverse=True)[1].astype(np.int64)
+
+
+def with_bias(tape: Tape, x: Moments, bias: Any) -> Moments:
+    """x + bias, entries of a known bias far below zero taken as masked."""
+    if isinstance(bias, Known):
+        if bias.tensor.dtype.is_floating_point:
+            mask = bias.tensor <= MASKED
+            x = hide(tape, x, mask, float(bias.tensor.min()))
+            rest = bias.tensor.masked_fill(mask, 0.0)
+            return added(tape, x, as_moments(Known(rest), x)) if bool(rest.any()) else x
+        return hide(tape, x, ~bias.tensor.bool(), float("-inf"))
+    number = scalar_of(bias)
+    if number is not None:
+        return affine(tape, x, 1.0, number)
+    if isinstance(bias, Moments) and bias.mean.min() <= MASKED:  # a mask whose entries were computed from a random input
+        return x
+    return added(tape, x, as_moments(bias, x))
+
+
+@transfer("scaled_dot_product_attention", "_scaled_dot_product_flash_attention_for_cpu")
+def attention(
+    tape: Tape, q: Any, k: Any, v: Any, mask: Any = None, p: float = 0.0, causal: bool = False, *, scale: float | None = None,
+    enable_gqa: bool = False,
+) -> Moments:  # fmt: skip
+    import torch
+
+    q, k, v = as_moments(q), as_moments(k), as_moments(v)
+    if enable_gqa and q.shape[-3] != k.shape[-3]:
+        times = q.shape[-3] // k.shape[-3]
+        k, v = repeat_interleave(tape, k, times, -3), repeat_interleave(tape, v, times, -3)
+    factor = q.shape[-1] ** -0.5 if scale is None else float(scale)
+    logits = affine(tape, matmul(tape, q, transpose(tape, k, -2, -1)), factor, 0.0)
+    if causal:
+        rows, columns = logits.shape[-2:]
+        logits = hide(tape, logits, torch.ones(rows, columns, dtype=torch.bool).triu(1), float("-inf"))
+    if mask is not None:
+        logits = with_bias(tape, logits, mask)
+    weights = softmax(tape, logits, -1)
+    return matmul(tape, dropout(tape, weights, p, True), v)

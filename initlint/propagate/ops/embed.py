@@ -1,0 +1,181 @@
+"""Table look-ups: embeddings, gathers, and indexing with tensors.
+
+Law: two looked-up rows are the same row with the probability that their indices agree; otherwise they are two different
+rows of the table. For token ids drawn uniformly from V that probability is 1/V; for known indices it is counted.
+"""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import numpy as np
+
+from initlint.propagate.axes import Array, Axis
+from initlint.propagate.moments import Dims, Moments
+from initlint.propagate.ops.gather import single
+from initlint.propagate.ops.registry import CannotPredict, as_moments, transfer
+from initlint.propagate.ops.view import permuted, reshaped, taken
+from initlint.propagate.tape import Known, Tape
+
+COMPARED = 1024  # indices compared with each other to count equal ones
+
+
+def equal_share(indices: Known, role: bool = True) -> tuple[Dims, Array]:
+    """Axes of an index tensor and, by pair state, the share of pairs of indices that are equal."""
+    values = indices.tensor.numpy()
+    dims: Dims = tuple(
+        (Axis(n, None, "batch" if role and d == 0 and values.ndim > 1 else "position"),) if n > 1 else () for d, n in enumerate(values.shape)
+    )
+    sizes = [n for n in values.shape if n > 1]
+    share = np.ones((2,) * len(sizes))
+    if indices.distinct:
+        share[:] = 1.0 / indices.distinct
+        share[(0,) * len(sizes)] = 1.0
+        return dims, share
+    values = values.reshape(sizes)
+    while values.size > COMPARED * 4:  # thin the longest dimension
+        d = int(np.argmax(values.shape))
+        values = np.take(values, np.arange(0, values.shape[d], 2), axis=d)
+    equal = (values.reshape(-1)[:, None] == values.reshape(-1)[None, :]).astype(np.float64)
+    equal = equal.reshape(*values.shape, *values.shape)
+    rank = values.ndim
+    for state in itertools.product((0, 1), repeat=rank):
+        keep = np.ones(equal.shape, dtype=bool)
+        for d, different in enumerate(state):
+            a = np.arange(values.shape[d])
+            relation = (a[:, None] != a[None, :]) if different else (a[:, None] == a[None, :])
+            shape = [1] * (2 * rank)
+            shape[d], shape[rank + d] = values.shape[d], values.shape[d]
+            keep &= relation.reshape(shape)
+        share[state] = equal[keep].mean() if keep.any() else 1.0
+    return dims, share
+
+
+def looked_up(tape: Tape, table: Moments, indices: Known) -> Moments:
+    """table[indices] along its first dimension."""
+    before = table
+    rows = table.shape[0]
+    table = single(table, 0)
+    if not table.dims[0]:
+        return as_broadcast(tape, table, indices)
+    table = table.coarsened(0)
+    dims, share = equal_share(indices)
+    rank = share.ndim
+    same, different = table.pair[0], table.pair[1]
+    shape = (...,) + (None,) * same.ndim
+    pair = share[shape] * same + (1.0 - share[shape]) * different
+    lead = sum(len(d) for d in dims)
+    mean = np.broadcast_to(table.mean[0], (1,) * lead + table.mean.shape[1:])
+    y = Moments((*dims, *table.dims[1:]), mean, pair, method=table.method, flags=table.flags)
+    y.zeros = table.zeros
+
+    def pull(g: Moments) -> list[Moments]:
+        for d in range(len(dims)):
+            g = single(g, d)
+            if g.dims[d]:
+                g = g.coarsened(g.position(d))
+        # a row collects the cotangents of the places where it occurs: numel/rows of them, coherent or not
+        weights = np.array(1.0)
+        for axis in (axis for dim in dims for axis in dim):
+            weights = np.multiply.outer(weights, axis.pairs)
+        total = np.tensordot(weights * share, g.pair, (range(rank), range(rank))) / rows
+        every = np.tensordot(weights * (1.0 - share), g.pair, (range(rank), range(rank))) / max(rows * (rows - 1), 1)
+        return [Moments((table.dims[0], *g.dims[len(dims) :]), np.zeros((1, *g.mean.shape[lead:])), np.stack([total, every]))]
+
+    return tape.record([before], y, pull)
+
+
+def as_broadcast(tape: Tape, table: Moments, indices: Known) -> Moments:
+    """A table with a single row, looked up everywhere."""
+    from initlint.propagate.ops.view import expanded
+
+    wide = reshaped(tape, table, [*(1,) * len(indices.shape), *table.shape[1:]])
+    return expanded(tape, wide, [*indices.shape, *table.shape[1:]])
+
+
+@transfer("embedding")
+def embedding(tape: Tape, table: Any, indices: Any, padding: int = -1, *args: Any) -> Moments:
+    if not isinstance(indices, Known):
+        raise CannotPredict("indices that are not known")
+    return looked_up(tape, as_moments(table), indices)
+
+
+@transfer("embedding_bag", "_embedding_bag")
+def embedding_bag(tape: Tape, *args: Any, **kwargs: Any) -> Any:
+    raise CannotPredict("bags of embeddings")
+
+
+@transfer("index_select")
+def index_select(tape: Tape, x: Any, dim: int, indices: Any) -> Moments:
+    x = as_moments(x)
+    return _select_along(tape, x, x.dim(dim), indices)
+
+
+def _select_along(tape: Tape, x: Moments, d: int, indices: Any) -> Moments:
+    if not isinstance(indices, Known):
+        raise CannotPredict("indices that are not known")
+    values = indices.tensor
+    if values.dim() == 1 and len(values.unique()) == values.numel() and not indices.distinct:
+        order = np.asarray(values % x.shape[d])
+        if np.all(np.diff(order) > 0):
+            return taken(tape, x, d, order)
+    order = [d, *(n for n in range(len(x.dims)) if n != d)]
+    y = looked_up(tape, permuted(tape, x, order), indices)
+    rank = len(indices.shape)
+    back = [*range(rank, rank + d), *range(rank), *range(rank + d, len(y.dims))]
+    return permuted(tape, y, back)
+
+
+@transfer("index", "_unsafe_index", "_unsafe_masked_index")
+def index(tape: Tape, x: Any, indices: Any) -> Moments:
+    x = as_moments(x)
+    used = [(d, i) for d, i in enumerate(indices) if i is not None]
+    if not used:
+        return x
+    known = [i for _, i in used]
+    if not all(isinstance(i, Known) for i in known):
+        raise CannotPredict("indices that are not known")
+    if len(used) == 1:
+        d, i = used[0]
+        if i.tensor.dtype.is_floating_point or str(i.tensor.dtype) == "torch.bool":
+            return _masked_select(tape, x, d, i)
+        return _select_along(tape, x, d, i)
+    first, last = used[0][0], used[-1][0]
+    if [d for d, _ in used] != list(range(first, last + 1)) or any(str(i.tensor.dtype) == "torch.bool" for i in known):
+        raise CannotPredict("indices apart from each other")
+    import torch
+
+    # several index tensors side by side are one index into the dimensions taken together
+    sizes = x.shape[first : last + 1]
+    flat = torch.zeros((), dtype=torch.long)
+    for size, i in zip(sizes, known, strict=True):
+        flat = flat * size + (i.tensor % size)
+    y = reshaped(tape, x, [*x.shape[:first], int(np.prod(sizes)), *x.shape[last + 1 :]])
+    return _select_along(tape, y, first, Known(flat))
+
+
+def _masked_select(tape: Tape, x: Moments, d: int, mask: Known) -> Moments:
+    values = mask.tensor.bool()
+    if values.dim() > 1:
+        rank = values.dim()
+        x = reshaped(tape, x, [*x.shape[:d], int(np.prod(x.shape[d : d + rank])), *x.shape[d + rank :]])
+        values = values.reshape(-1)
+    return taken(tape, x, d, np.flatnonzero(values.numpy()))
+
+
+@transfer("gather")
+def gather(tape: Tape, x: Any, dim: int, indices: Any, **kwargs: Any) -> Moments:
+    """Entries picked along one dimension: other positions there, otherwise in place."""
+    x = as_moments(x)
+    d = x.dim(dim)
+    x = single(x, d)
+    if x.dims[d]:
+        x = x.coarsened(x.position(d))
+    from initlint.propagate.ops.view import stretched
+
+    shape = tuple(indices.shape)
+    for n, size in enumerate(shape):
+        if n != d and size != x.shape[n]:
+            x = taken(tape, x, n, np.arange(size))
+    return stretched(tape, x, d, shape[d]) if shape[d] != x.shape[d] else x

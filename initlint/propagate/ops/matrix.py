@@ -1,0 +1,209 @@
+"""Products of matrices: linear layers, matmul, einsum. One contraction of pair moments serves them all.
+
+Law: for independent factors, E[(Σ_k a_k b_k)(Σ_l a'_l b'_l)] = Σ_{k,l} E[a_k a'_l] E[b_k b'_l], a sum over pair states
+weighted by their number. With fresh zero-mean weights it is the familiar q_out = fan_in · E[w²] · q_in (He et al. 2015).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from initlint.propagate.axes import Axis, common
+from initlint.propagate.moments import Moments, common_factors, factored, size_of
+from initlint.propagate.ops.elementwise import added, affine, mul
+from initlint.propagate.ops.gather import flags_of, worst
+from initlint.propagate.ops.registry import CannotPredict, as_moments, transfer
+from initlint.propagate.ops.view import reshaped
+from initlint.propagate.tape import Tape
+
+
+def contract(x: Moments, y: Moments, a: str, b: str, out: str) -> Moments:
+    """Pair moments of Σ over the letters missing in `out`, for independent x and y with dimensions named a and b."""
+    for letter in dict.fromkeys(a):
+        if letter not in b:
+            continue
+        i, j = a.index(letter), b.index(letter)
+        if not x.dims[i] or not y.dims[j] or x.dims[i] == y.dims[j]:
+            continue
+        sizes = common_factors([[axis.size for axis in x.dims[i]], [axis.size for axis in y.dims[j]]])
+        x, y = factored(x, i, sizes), factored(y, j, sizes)
+        for n in range(len(sizes)):
+            fine = common(x.dims[i][n], y.dims[j][n])
+            x, y = x.refined(x.position(i) + n, fine), y.refined(y.position(j) + n, fine)
+    names: dict[tuple[str, int], int] = {}
+    axis_of: dict[str, tuple[Axis, ...]] = {}
+    for letters, tensor in ((a, x), (b, y)):
+        for letter, dim in zip(letters, tensor.dims, strict=True):
+            if dim:
+                axis_of.setdefault(letter, dim)
+                for n in range(len(dim)):
+                    names.setdefault((letter, n), len(names))
+    index_x = [names[letter, n] for letter, dim in zip(a, x.dims, strict=True) for n in range(len(dim))]
+    index_y = [names[letter, n] for letter, dim in zip(b, y.dims, strict=True) for n in range(len(dim))]
+    index_out = [names[letter, n] for letter in out for n in range(len(axis_of.get(letter, ())))]
+    pair, mean = x.pair, x.mean
+    pair_y, mean_y = y.pair, y.mean
+    for letter, dim in axis_of.items():
+        if letter in out:
+            continue
+        for n, axis in enumerate(dim):
+            name = names[letter, n]
+            if name in index_x:
+                k = index_x.index(name)
+                pair = pair * axis.pairs.reshape([-1 if m == k else 1 for m in range(pair.ndim)])
+                mean = mean * axis.counts.reshape([-1 if m == k else 1 for m in range(mean.ndim)])
+            else:
+                k = index_y.index(name)
+                pair_y = pair_y * axis.pairs.reshape([-1 if m == k else 1 for m in range(pair_y.ndim)])
+                mean_y = mean_y * axis.counts.reshape([-1 if m == k else 1 for m in range(mean_y.ndim)])
+    pair = np.asarray(np.einsum(pair, index_x, pair_y, index_y, index_out))
+    if np.any(mean) and np.any(mean_y):
+        mean = np.asarray(np.einsum(mean, index_x, mean_y, index_y, index_out))
+    else:
+        mean = np.zeros([axis.groups for letter in out for axis in axis_of.get(letter, ())])
+    return Moments(tuple(axis_of.get(letter, ()) for letter in out), mean, pair, method=worst([x, y]), flags=flags_of([x, y]))
+
+
+def product(tape: Tape, x: Moments, y: Moments, a: str, b: str, out: str) -> Moments:
+    """`contract` with its pullback; a letter that only one factor has and `out` lacks is summed."""
+    z = contract(x, y, a, b, out)
+    z.zeros = 1.0 if z.is_zero else 0.0
+
+    def back(g: Moments, other: Moments, letters: str, own: str, target: Moments) -> Moments:
+        present = "".join(letter for letter in own if letter in out or letter in letters)
+        result = contract(g, Moments(other.dims, np.zeros_like(other.mean), other.pair), out, letters, present)
+        # a letter that was summed away alone gets the same cotangent at every index
+        dims: list[tuple[Axis, ...]] = []
+        inside = iter(result.dims)
+        for letter in own:
+            dims.append(next(inside) if letter in present else ())
+        result = result.with_(dims=tuple(dims)).expanded(target.shape)
+        gone = [d for d, dim in enumerate(target.dims) if not dim and result.dims[d]]
+        return result.summed(result.dim_axes(gone)) if gone else result
+
+    return tape.record([x, y], z, lambda g: [back(g, y, b, a, x), back(g, x, a, b, y)])
+
+
+LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+
+
+@transfer("linear")
+def linear(tape: Tape, x: Any, weight: Any, bias: Any = None) -> Moments:
+    """y = x Wᵀ + b."""
+    x, weight = as_moments(x), as_moments(weight)
+    lead = LETTERS[: len(x.dims) - 1]
+    if len(weight.dims) == 1:
+        y = product(tape, x, weight, lead + "Y", "Y", lead)
+    else:
+        y = product(tape, x, weight, lead + "Y", "ZY", lead + "Z")
+    return y if bias is None else added(tape, y, as_moments(bias))
+
+
+def matmul_letters(x: int, y: int) -> tuple[str, str, str]:
+    """Dimension names of torch.matmul for tensors of these ranks, aligned from the right."""
+    batch = LETTERS[: max(x, y, 2) - 2]
+    a = batch[len(batch) - max(x - 2, 0) :] + ("XY" if x > 1 else "Y")
+    b = batch[len(batch) - max(y - 2, 0) :] + ("YZ" if y > 1 else "Y")
+    out = batch + ("X" if x > 1 else "") + ("Z" if y > 1 else "")
+    return a, b, out
+
+
+@transfer("matmul", "mm", "bmm", "mv", "dot", "linalg_matmul", "vdot", "inner")
+def matmul(tape: Tape, x: Any, y: Any) -> Moments:
+    x, y = as_moments(x), as_moments(y)
+    a, b, out = matmul_letters(len(x.dims), len(y.dims))
+    return product(tape, x, y, a, b, out)
+
+
+@transfer("addmm", "baddbmm", "addbmm", "addmv")
+def addmm(tape: Tape, bias: Any, x: Any, y: Any, *, beta: float = 1.0, alpha: float = 1.0) -> Moments:
+    z = affine(tape, matmul(tape, x, y), alpha, 0.0)
+    if beta == 0:
+        return z
+    return added(tape, z, as_moments(mul(tape, bias, beta)) if beta != 1 else as_moments(bias))
+
+
+@transfer("outer", "ger")
+def outer(tape: Tape, x: Any, y: Any) -> Moments:
+    return product(tape, as_moments(x), as_moments(y), "X", "Z", "XZ")
+
+
+@transfer("einsum")
+def einsum(tape: Tape, equation: str, operands: Sequence[Any], **kwargs: Any) -> Moments:
+    equation = equation.replace(" ", "")
+    tensors = [as_moments(t) for t in operands]
+    left, _, out = equation.partition("->")
+    terms = left.split(",")
+    spare = iter([c for c in LETTERS[::-1] if c not in equation])
+    rank = max((len(t.dims) - len(term.replace("...", "")) for term, t in zip(terms, tensors, strict=True) if "..." in term), default=0)
+    dots = "".join(next(spare) for _ in range(rank))
+    terms = [
+        term.replace("...", dots[rank - (len(t.dims) - len(term.replace("...", ""))) :] if "..." in term else "")
+        for term, t in zip(terms, tensors, strict=True)
+    ]
+    if "->" not in equation:
+        joined = "".join(terms)
+        out = dots + "".join(sorted(c for c in set(joined) - set(dots) if joined.count(c) == 1))
+    else:
+        out = out.replace("...", dots)
+    if any(len(set(term)) < len(term) for term in terms):
+        raise CannotPredict("a diagonal inside einsum")
+    result, letters = tensors[0], terms[0]
+    for n in range(1, len(tensors)):
+        later = set("".join(terms[n + 1 :]) + out)
+        keep = "".join(c for c in dict.fromkeys(letters + terms[n]) if c in later)
+        target = out if n == len(tensors) - 1 else keep
+        result, letters = product(tape, result, tensors[n], letters, terms[n], target), target
+    if len(tensors) == 1:
+        from initlint.propagate.ops.reduce import reduced
+        from initlint.propagate.ops.view import permuted
+
+        gone = [d for d, c in enumerate(letters) if c not in out]
+        if gone:
+            result = reduced(tape, result, gone, False, mean=False)
+            letters = "".join(c for c in letters if c in out)
+        return permuted(tape, result, [letters.index(c) for c in out])
+    return result
+
+
+@transfer("bilinear")
+def bilinear(tape: Tape, x: Any, y: Any, weight: Any, bias: Any = None) -> Moments:
+    lead = LETTERS[: len(x.shape) - 1]
+    half = product(tape, as_moments(x), as_moments(weight), lead + "X", "ZXY", lead + "ZY")
+    z = product(tape, half, as_moments(y), lead + "ZY", lead + "Y", lead + "Z")
+    return z if bias is None else added(tape, z, as_moments(bias))
+
+
+@transfer("tensordot")
+def tensordot(tape: Tape, x: Any, y: Any, a: Sequence[int], b: Sequence[int]) -> Moments:
+    x, y = as_moments(x), as_moments(y)
+    left = list(LETTERS[: len(x.dims)])
+    right = list(LETTERS[26 : 26 + len(y.dims)])
+    for i, j in zip(a, b, strict=True):
+        right[j % len(right)] = left[i % len(left)]
+    shared = set(left) & set(right)
+    out = [c for c in left if c not in shared] + [c for c in right if c not in shared]
+    return product(tape, x, y, "".join(left), "".join(right), "".join(out))
+
+
+@transfer("cosine_similarity")
+def cosine_similarity(tape: Tape, x: Any, y: Any, dim: int = 1, eps: float = 1e-8) -> Moments:
+    """Σ x̂ŷ; each factor has unit length, so the average of its squares is 1/n."""
+    from initlint.propagate.ops.norm import rms_normalized
+    from initlint.propagate.ops.reduce import reduced
+
+    x, y = as_moments(x), as_moments(y)
+    d = x.dim(dim)
+    count = float(size_of(x.dims[d]))
+    a = affine(tape, rms_normalized(tape, x, [d], eps), count**-0.5, 0.0)
+    b = affine(tape, rms_normalized(tape, y, [d], eps), count**-0.5, 0.0)
+    z = mul(tape, a, b)
+    return reduced(tape, z, [d], False, mean=False)
+
+
+def flattened(tape: Tape, x: Moments) -> Moments:
+    """x as a vector."""
+    return reshaped(tape, x, [int(np.prod(x.shape))])

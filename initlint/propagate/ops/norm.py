@@ -1,0 +1,202 @@
+"""Normalizations: layer, RMS, group, instance and batch norm, and vectors scaled to unit length.
+
+Each subtracts an average over some axes and divides by the deviation over them, which a wide layer hardly lets fluctuate:
+
+    x̂ = (x − x̄) / √(v + ε),     v = E[x²] − E[x̄²] within the axes, so q_out = γ² v/(v+ε) + β²
+    g_in = γ² E[1/(v̂+ε)] · (centred g) · (dof − 1)/dof,   v̂ ~ v χ²_dof/dof
+
+dof = (tr Σ)²/tr Σ² of the centred covariance over the axes: n − 1 for independent entries (Ba et al. 2016; for batch norm
+Yang et al. 2019, De & Smith 2020). Batch norm divides by the variance *within* a channel, which after a ReLU is not q.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from initlint.propagate.axes import Array
+from initlint.propagate.moments import Moments, outer_means
+from initlint.propagate.ops.elementwise import added, multiplied
+from initlint.propagate.ops.reduce import marginals, project
+from initlint.propagate.ops.registry import as_moments, scalar_of, transfer
+from initlint.propagate.ops.view import reshaped
+from initlint.propagate.tape import Tape
+
+LEAST_FREEDOM = 0.5  # E[1/χ²] diverges at two degrees of freedom; with ε it does not, and few batches are that small
+
+
+def _same(x: Moments, k: int) -> slice:
+    return slice(0, x.axes[k].groups)
+
+
+def within(x: Moments, pair: Array, axes: Sequence[int]) -> tuple[Array, Array]:
+    """Average over `axes` of the second moment `pair` has, by cell of the other axes, and its degrees of freedom."""
+    trace, squares = pair, pair**2
+    for k in sorted(axes, reverse=True):
+        axis = x.axes[k]
+        trace = np.tensordot(trace.take(range(axis.groups), axis=k), axis.counts, (k, 0))
+        squares = np.tensordot(squares, axis.pairs, (k, 0))
+    rest = [k for k in range(len(x.axes)) if k not in axes]
+    cell = tuple(slice(0, x.axes[k].groups) for k in rest)
+    trace, squares = np.asarray(trace)[cell], np.asarray(squares)[cell]
+    count = float(np.prod([x.axes[k].size for k in axes])) if axes else 1.0
+    with np.errstate(divide="ignore", invalid="ignore"):
+        freedom = np.where(squares > 0, trace**2 / squares, 1.0)
+    return trace / count, freedom
+
+
+def by_state(x: Moments, axes: Sequence[int], by_cell: Array) -> Array:
+    """r(u)·r(v) by pair state, for a quantity r given by cell of the axes not in `axes`."""
+    rest = [axis for k, axis in enumerate(x.axes) if k not in axes]
+    product = outer_means(rest, by_cell, by_cell)
+    return np.asarray(product).reshape([1 if k in axes else axis.states for k, axis in enumerate(x.axes)])
+
+
+def standardized(tape: Tape, x: Moments, dims: Sequence[int], eps: float, centre: bool) -> Moments:
+    """x divided by its deviation (or, without `centre`, its root mean square) over some dimensions."""
+    axes = x.dim_axes(dims)
+    if centre:
+        mean, pair = project(x, axes, -1.0)
+    else:
+        mean, pair = x.mean, x.pair
+    variance, freedom = within(x, pair, axes)
+    variance = np.maximum(variance, 0.0)
+    if centre:
+        level, _ = within(x, x.pair, axes)
+        variance = np.where(variance < 1e-14 * level, 0.0, variance)
+    scale = 1.0 / np.sqrt(variance + eps) if eps > 0 else np.where(variance > 0, 1.0 / np.sqrt(np.maximum(variance, 1e-300)), 0.0)
+    factor = by_state(x, axes, scale)
+    shape = [1 if k in axes else axis.groups for k, axis in enumerate(x.axes)]
+    mean = mean * scale.reshape(shape)
+    y = x.with_(mean=mean, pair=pair * factor, zeros=0.0, valid=None)
+    if eps > 0 and not np.any(variance):
+        y.zeros = 1.0
+    # fluctuation of the deviation, and the direction of x itself which normalization removes
+    share = variance / (variance + eps) if eps > 0 else np.ones_like(variance)
+    wobble = freedom / np.maximum(freedom - 2.0, LEAST_FREEDOM)
+    wobble = np.where(freedom > 1.0 + 1e-6, 1.0 + share * (wobble - 1.0), 1.0)
+    removed = np.where(freedom > 1.0 + 1e-6, 1.0 - share / np.maximum(freedom, 1.0), 1.0 - share)
+    gain = np.sqrt(np.maximum(wobble * removed, 0.0))
+    back = factor * by_state(x, axes, gain)
+
+    def pull(g: Moments) -> list[Moments]:
+        fine = _like(g, y)
+        gaxes = fine.dim_axes(dims)
+        pair = project(fine, gaxes, -1.0)[1] if centre else fine.pair
+        return [fine.with_(pair=pair * _fit(back, x, fine, axes))]
+
+    return tape.record([x], y, pull)
+
+
+def _like(g: Moments, y: Moments) -> Moments:
+    from initlint.propagate.moments import align
+
+    return align(g, Moments(y.dims, np.zeros_like(y.mean), np.zeros_like(y.pair)))[0]
+
+
+def _fit(factor: Array, x: Moments, fine: Moments, axes: Sequence[int]) -> Array:
+    """A factor by pair state of x, by pair state of a finer tensor."""
+    from initlint.propagate.moments import align
+
+    if fine.dims == x.dims:
+        return factor
+    full = np.broadcast_to(factor, x.pair.shape)
+    like = Moments(x.dims, np.zeros_like(x.mean), full)
+    return align(fine, like)[1].pair
+
+
+def rms_normalized(tape: Tape, x: Moments, dims: Sequence[int], eps: float) -> Moments:
+    """x / √(mean x² + ε) over some dimensions."""
+    return standardized(tape, x, dims, eps, centre=False)
+
+
+def scaled_and_shifted(tape: Tape, x: Moments, weight: Any, bias: Any) -> Moments:
+    """γ x + β."""
+    y = x if weight is None else multiplied(tape, x, as_moments(weight, x))
+    return y if bias is None else added(tape, y, as_moments(bias, x))
+
+
+@transfer("layer_norm", "native_layer_norm")
+def layer_norm(
+    tape: Tape, x: Any, shape: Sequence[int], weight: Any = None, bias: Any = None, eps: float = 1e-5, *args: Any
+) -> Moments:
+    x = as_moments(x)
+    dims = list(range(len(x.dims) - len(shape), len(x.dims)))
+    return scaled_and_shifted(tape, standardized(tape, x, dims, eps, centre=True), weight, bias)
+
+
+@transfer("rms_norm", "_fused_rms_norm")
+def rms_norm(tape: Tape, x: Any, shape: Sequence[int], weight: Any = None, eps: float | None = None) -> Moments:
+    x = as_moments(x)
+    dims = list(range(len(x.dims) - len(shape), len(x.dims)))
+    return scaled_and_shifted(tape, rms_normalized(tape, x, dims, 1.2e-7 if eps is None else eps), weight, None)
+
+
+def per_channel(value: Any, rank: int) -> Any:
+    """A vector over channels, shaped to broadcast against (batch, channel, positions …)."""
+    if value is None:
+        return None
+    value = as_moments(value)
+    return value.with_(dims=(value.dims[0], *((),) * (rank - 2)))
+
+
+def channel_vector(tape: Tape, value: Any, rank: int) -> Any:
+    """As `per_channel`, on the tape."""
+    if value is None:
+        return None
+    value = as_moments(value)
+    return reshaped(tape, value, [value.shape[0], *(1,) * (rank - 2)])
+
+
+@transfer("group_norm", "native_group_norm")
+def group_norm(
+    tape: Tape, x: Any, groups: int, weight: Any = None, bias: Any = None, eps: float = 1e-5, *args: Any
+) -> Moments:
+    x = as_moments(x)
+    batch, channels, *rest = x.shape
+    apart = reshaped(tape, x, [batch, groups, channels // groups, *rest])
+    y = standardized(tape, apart, list(range(2, len(apart.dims))), eps, centre=True)
+    y = reshaped(tape, y, x.shape)
+    rank = len(x.shape)
+    return scaled_and_shifted(tape, y, channel_vector(tape, weight, rank), channel_vector(tape, bias, rank))
+
+
+@transfer("instance_norm")
+def instance_norm(
+    tape: Tape, x: Any, weight: Any, bias: Any, mean: Any, var: Any, use_input: bool, momentum: float, eps: float, *args: Any
+) -> Moments:
+    x = as_moments(x)
+    rank = len(x.shape)
+    if not use_input:
+        return _fixed(tape, x, weight, bias, mean, var, eps)
+    y = standardized(tape, x, list(range(2, rank)), eps, centre=True)
+    return scaled_and_shifted(tape, y, channel_vector(tape, weight, rank), channel_vector(tape, bias, rank))
+
+
+def _fixed(tape: Tape, x: Moments, weight: Any, bias: Any, mean: Any, var: Any, eps: float) -> Moments:
+    """Normalization by stored statistics: an affine map."""
+    from initlint.propagate.ops.elementwise import affine
+
+    level, spread = scalar_of(mean), scalar_of(var)
+    shift = 0.0 if level is None else level
+    y = affine(tape, x, 1.0, -shift)
+    y = affine(tape, y, ((1.0 if spread is None else spread) + eps) ** -0.5, 0.0)
+    rank = len(x.shape)
+    return scaled_and_shifted(tape, y, channel_vector(tape, weight, rank), channel_vector(tape, bias, rank))
+
+
+@transfer("batch_norm", "_native_batch_norm_legit", "native_batch_norm", "_native_batch_norm_legit_functional", "cudnn_batch_norm")
+def batch_norm(
+    tape: Tape, x: Any, weight: Any, bias: Any, mean: Any, var: Any, train: bool, momentum: float, eps: float, *args: Any
+) -> Moments:
+    x = as_moments(x)
+    rank = len(x.shape)
+    if not train:
+        return _fixed(tape, x, weight, bias, mean, var, eps)
+    y = standardized(tape, x, [d for d in range(rank) if d != 1], eps, centre=True)
+    return scaled_and_shifted(tape, y, channel_vector(tape, weight, rank), channel_vector(tape, bias, rank))
+
+
+__all__ = ["layer_norm", "marginals", "rms_normalized", "standardized"]

@@ -1,0 +1,289 @@
+"""Sums, means, variances, norms, maxima and cumulative sums.
+
+Sums and means are linear, hence exact. Variances and norms are composed of centring, squaring and averaging. The largest
+of n equicorrelated values follows P(M ≤ t) = E_ξ[Φ((t − √ρ ξ)/√(1−ρ))ⁿ].
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from initlint.propagate.axes import Array
+from initlint.propagate.linear import mapped
+from initlint.propagate.moments import Moments, outer_means
+from initlint.propagate.ops.elementwise import added, affine, torch_function, unary
+from initlint.propagate.ops.gather import single
+from initlint.propagate.ops.registry import CannotPredict, as_moments, transfer
+from initlint.propagate.ops.view import reshaped
+from initlint.propagate.pointwise import Profile, grid, profile_of
+from initlint.propagate.tape import Tape
+
+
+def chosen(x: Moments, dim: Any) -> list[int]:
+    """Dimensions named by an operator's argument, all of them for None or ()."""
+    rank = len(x.dims)
+    if dim is None or (isinstance(dim, list | tuple) and len(dim) == 0):
+        return list(range(rank))
+    return sorted({d % rank for d in (dim if isinstance(dim, list | tuple) else [dim])}) if rank else []
+
+
+def without_dims(x: Moments, gone: Sequence[int]) -> Moments:
+    """x without dimensions that have size one."""
+    return x.with_(dims=tuple(axes for d, axes in enumerate(x.dims) if d not in gone))
+
+
+def reduced(tape: Tape, x: Moments, dims: Sequence[int], keep: bool, mean: bool) -> Moments:
+    """Sum or mean over whole dimensions."""
+    axes = x.dim_axes(dims)
+    count = float(np.prod([x.axes[k].size for k in axes])) if axes else 1.0
+    y = x.summed(axes)
+    if mean:
+        y = y.scaled(1.0 / count)
+    if not axes:
+        y.zeros = x.zeros
+    wide = y.dims
+    if not keep:
+        y = without_dims(y, dims)
+    elif mean:
+        y.averaged_of = (x, tuple(dims))
+
+    def pull(g: Moments) -> list[Moments]:
+        if not keep:
+            inside = iter(g.dims)
+            g = g.with_(dims=tuple(() if d in dims else next(inside) for d in range(len(wide))))
+        g = g.expanded(x.shape)
+        return [g.scaled(1.0 / count) if mean else g]
+
+    return tape.record([x], y, pull)
+
+
+@transfer("sum")
+def sum_(tape: Tape, x: Any, dim: Any = None, keepdim: bool = False, **kwargs: Any) -> Moments:
+    x = as_moments(x)
+    return reduced(tape, x, chosen(x, dim), keepdim, mean=False)
+
+
+@transfer("mean")
+def mean(tape: Tape, x: Any, dim: Any = None, keepdim: bool = False, **kwargs: Any) -> Moments:
+    x = as_moments(x)
+    return reduced(tape, x, chosen(x, dim), keepdim, mean=True)
+
+
+def marginals(pair: Array, x: Moments, axes: Sequence[int]) -> tuple[Array, Array, Array]:
+    """E[x_u x̄], E[x̄ x_v] and E[x̄ x̄] with x̄ the average over `axes`, each broadcast back to pair states."""
+    rows, columns, both = pair, pair, pair
+    for k in axes:
+        axis = x.axes[k]
+        groups = axis.groups
+        weight = axis.pairs[groups:].reshape(groups, groups) / axis.counts[:, None] / axis.size
+        shape = (-1,) + (1,) * (pair.ndim - 1)
+
+        def collapse(array: Array, transpose: bool, k: int = k, groups: int = groups, weight: Array = weight,
+                     size: int = axis.size, shape: tuple[int, ...] = shape) -> Array:  # fmt: skip
+            front = np.moveaxis(array, k, 0)
+            different = front[groups:].reshape(groups, groups, *front.shape[1:])
+            if transpose:
+                different = different.swapaxes(0, 1)
+            total = front[:groups] / size + (different * weight.reshape(groups, groups, *shape[1:])).sum(1)
+            return total
+
+        row, column = axis.rows
+        rows = np.moveaxis(np.take(collapse(rows, False), row, axis=0), 0, k)
+        columns = np.moveaxis(np.take(collapse(columns, True), column, axis=0), 0, k)
+        both = np.moveaxis(np.tensordot(axis.pairs / axis.size**2, both, (0, k))[None], 0, k)
+    return rows, columns, both
+
+
+def project(x: Moments, axes: Sequence[int], factor: float) -> tuple[Array, Array]:
+    """Mean and pair moments of x + factor · (average of x over axes)."""
+    rows, columns, both = marginals(x.pair, x, axes)
+    pair = x.pair + factor * (rows + columns) + factor**2 * both
+    average = x.mean
+    for k in axes:
+        axis = x.axes[k]
+        average = np.expand_dims(np.tensordot(average, axis.counts / axis.size, (k, 0)), k)
+    return x.mean + factor * average, pair
+
+
+def centred(tape: Tape, x: Moments, dims: Sequence[int]) -> Moments:
+    """x minus its average over some dimensions."""
+    axes = x.dim_axes(dims)
+    mean_, pair = project(x, axes, -1.0)
+    y = x.with_(mean=mean_, pair=pair, zeros=0.0)
+    return tape.record([x], y, lambda g: [g.with_(pair=project(g, g.dim_axes(dims), -1.0)[1])])
+
+
+@transfer("var")
+def var(tape: Tape, x: Any, dim: Any = None, correction: Any = 1, keepdim: bool = False, **kwargs: Any) -> Moments:
+    x = as_moments(x)
+    if isinstance(dim, bool):
+        dim, correction = None, int(dim)
+    if isinstance(correction, bool) or correction is None:
+        correction = 1 if correction is None else int(correction)
+    if "unbiased" in kwargs:
+        correction = int(kwargs["unbiased"])
+    dims = chosen(x, dim)
+    count = float(np.prod([x.shape[d] for d in dims]))
+    square = unary(tape, centred(tape, x, dims), torch_function("square", (), {}))
+    y = reduced(tape, square, dims, keepdim, mean=True)
+    return affine(tape, y, count / max(count - correction, 1e-9), 0.0)
+
+
+@transfer("std")
+def std(tape: Tape, x: Any, dim: Any = None, correction: Any = 1, keepdim: bool = False, **kwargs: Any) -> Moments:
+    return unary(tape, var(tape, x, dim, correction, keepdim, **kwargs), torch_function("sqrt", (), {}))
+
+
+@transfer("var_mean", "std_mean")
+def var_mean(tape: Tape, x: Any, dim: Any = None, correction: Any = 1, keepdim: bool = False, **kwargs: Any) -> list[Moments]:
+    return [var(tape, x, dim, correction, keepdim, **kwargs), mean(tape, x, dim, keepdim)]
+
+
+@transfer("linalg_vector_norm", "norm")
+def vector_norm(tape: Tape, x: Any, order: Any = 2, dim: Any = None, keepdim: bool = False, **kwargs: Any) -> Moments:
+    x = as_moments(x)
+    dims = chosen(x, dim)
+    order = 2.0 if order is None else float(order)
+    if order == 2.0:
+        square = unary(tape, x, torch_function("square", (), {}))
+        return unary(tape, reduced(tape, square, dims, keepdim, mean=False), torch_function("sqrt", (), {}))
+    size = unary(tape, x, torch_function("abs", (), {}))
+    if order == 1.0:
+        return reduced(tape, size, dims, keepdim, mean=False)
+    if order == float("inf"):
+        return largest(tape, size, dims, keepdim)
+    power = unary(tape, size, torch_function("pow", (order,), {}))
+    return unary(tape, reduced(tape, power, dims, keepdim, mean=False), torch_function("pow", (1 / order,), {}))
+
+
+@transfer("logsumexp")
+def logsumexp(tape: Tape, x: Any, dim: Any, keepdim: bool = False) -> Moments:
+    x = as_moments(x)
+    total = reduced(tape, unary(tape, x, torch_function("exp", (), {})), chosen(x, dim), keepdim, mean=False)
+    return unary(tape, total, torch_function("log", (), {}))
+
+
+def largest(tape: Tape, x: Moments, dims: Sequence[int], keep: bool, sign: float = 1.0) -> Moments:
+    """The largest (sign 1) or smallest (sign −1) entry over whole dimensions."""
+    before = x
+    for k in x.dim_axes(dims):
+        x = x.coarsened(k)
+    axes = x.dim_axes(dims)
+    if not axes:
+        return before if keep else reshaped(tape, before, [n for d, n in enumerate(before.shape) if d not in dims])
+    count = float(np.prod([x.axes[k].size for k in axes]))
+    profile = profile_of(x)
+    correlation = Moments(x.dims, np.zeros_like(x.mean), profile.source.correlation)
+    y = maximum_law(profile, correlation.averaged(axes), count, sign)
+    y.flags = before.flags
+    y = y if keep else without_dims(y, dims)
+    shape = before.shape
+
+    def pull(g: Moments) -> list[Moments]:
+        if not keep:
+            inside = iter(g.dims)
+            g = g.with_(dims=tuple(() if d in dims else next(inside) for d in range(len(shape))))
+        return [routed(g.expanded(shape), dims, count)]
+
+    return tape.record([before], y, pull)
+
+
+def routed(wide: Moments, dims: Sequence[int], count: float) -> Moments:
+    """A broadcast cotangent of which each of `count` entries gets all with probability 1/count, else nothing."""
+    axes = wide.dim_axes(dims)
+    same = np.ones((1,) * wide.pair.ndim, dtype=bool)
+    for k in axes:
+        inside = np.arange(wide.axes[k].states) < wide.axes[k].groups
+        same = same & inside.reshape([-1 if n == k else 1 for n in range(wide.pair.ndim)])
+    # two entries of one window are never both the largest
+    return wide.with_(pair=np.where(same, wide.pair / count, 0.0))
+
+
+def maximum_law(profile: Profile, window: Moments, count: float, sign: float) -> Moments:
+    """Moments of the extreme of `count` entries that are an increasing function of equicorrelated Gaussians.
+
+    `window` has the pair moments of the averages of the Gaussians over each window; two windows' extremes are taken to be
+    as correlated as their averages.
+    """
+    import torch
+
+    z, _, _ = grid(profile.source.points)
+    values = profile.values.reshape(len(z), *window.mean.shape)
+    variance = window.q
+    rho = min(max((count * variance - 1.0) / max(count - 1.0, 1.0), 0.0), 1.0 - 1e-9)
+    step = z[1] - z[0]
+    edges = np.concatenate([z - step / 2, [z[-1] + step / 2]])
+    common, weight, _ = grid(160)
+    inner = (edges[:, None] - np.sqrt(rho) * common[None, :]) / np.sqrt(1.0 - rho)
+    below = torch.special.log_ndtr(torch.from_numpy(inner)).numpy() * count
+    mass = np.diff(np.exp(below) @ weight)
+    mass /= mass.sum()
+    if sign < 0:
+        mass = mass[::-1]
+    flat = values.reshape(len(z), -1)
+    if flat[-1].sum() < flat[0].sum():  # a decreasing function: its largest value is at the smallest argument
+        mass = mass[::-1]
+    mean_ = (mass @ flat).reshape(window.mean.shape)
+    second = (mass @ flat**2).reshape(window.mean.shape)
+    spread = np.sqrt(np.maximum(second - mean_**2, 0.0))
+    likeness = np.clip(window.pair / max(variance, 1e-300), -1.0, 1.0)
+    pair = outer_means(window.axes, spread, spread) * likeness + outer_means(window.axes, mean_, mean_)
+    y = Moments(window.dims, mean_, pair, method="quadrature")
+    pair[tuple(slice(0, axis.groups) for axis in window.axes)] = second
+    y.zeros = float((mass @ (flat == 0)).mean())
+    return y
+
+
+@transfer("amax")
+def amax(tape: Tape, x: Any, dim: Any = None, keepdim: bool = False) -> Moments:
+    x = as_moments(x)
+    return largest(tape, x, chosen(x, dim), keepdim)
+
+
+@transfer("amin")
+def amin(tape: Tape, x: Any, dim: Any = None, keepdim: bool = False) -> Moments:
+    x = as_moments(x)
+    return largest(tape, x, chosen(x, dim), keepdim, -1.0)
+
+
+@transfer("max", "min")
+def max_(tape: Tape, x: Any, dim: Any = None, keepdim: bool = False) -> Any:
+    raise CannotPredict("values and indices")
+
+
+@transfer("cumsum")
+def cumsum(tape: Tape, x: Any, dim: int, **kwargs: Any) -> Moments:
+    x = as_moments(x)
+    d = x.dim(dim)
+    x = single(x, d)
+    if not x.dims[d]:
+        return x
+    size = x.shape[d]
+    k = x.position(d)
+    matrix = np.tril(np.ones((size, size)))
+    y = mapped(x, k, matrix)
+    like = x.dims[d][0]
+
+    def pull(g: Moments) -> list[Moments]:
+        g = single(g, d)
+        return [mapped(g, g.position(d), matrix.T, like)]
+
+    return tape.record([x], y, pull)
+
+
+@transfer("diff")
+def diff(tape: Tape, x: Any, n: int = 1, dim: int = -1, *args: Any) -> Moments:
+    x = as_moments(x)
+    d = x.dim(dim)
+    from initlint.propagate.ops.view import taken
+
+    size = x.shape[d]
+    return added(tape, taken(tape, x, d, np.arange(1, size)), taken(tape, x, d, np.arange(size - 1)), -1.0)
+
+
+@transfer("prod", "cumprod")
+def prod(tape: Tape, x: Any, *args: Any, **kwargs: Any) -> Moments:
+    raise CannotPredict("a product over a dimension")

@@ -1,0 +1,512 @@
+"""Operators that move elements without changing them: views, slices, concatenations, copies.
+
+Law: the moments of a pair of output elements are those of the input elements they come from. Exact.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from initlint.propagate.axes import Axis, Labels
+from initlint.propagate.moments import Moments, constant
+from initlint.propagate.ops.gather import join, place, single, take
+from initlint.propagate.ops.registry import CannotPredict, as_moments, scalar_of, transfer
+from initlint.propagate.tape import Known, Tape
+
+
+@transfer(
+    "contiguous", "to", "type_as", "_to_copy", "float", "requires_grad_", "cpu", "half", "double", "bfloat16", "resolve_conj",
+    "resolve_neg", "lift_fresh", "lift", "lift_fresh_copy",
+)  # fmt: skip
+def itself(tape: Tape, x: Any, *args: Any, **kwargs: Any) -> Any:
+    """The very tensor: torch returns its argument, so later uses of either are uses of both."""
+    return x
+
+
+@transfer("alias", "clone", "positive")
+def same(tape: Tape, x: Any, *args: Any, **kwargs: Any) -> Any:
+    """Another tensor with the same values."""
+    if isinstance(x, Moments):
+        return tape.record_coherent([x], x.with_(affine=(x, 1.0, 0.0)), lambda g: [g])
+    return x
+
+
+@transfer("detach", "detach_")
+def detach(tape: Tape, x: Any, *args: Any, **kwargs: Any) -> Any:
+    """The same values, no gradient."""
+    return x.with_() if isinstance(x, Moments) else x
+
+
+def reshaped(tape: Tape, x: Moments, shape: Sequence[int]) -> Moments:
+    """x in another shape; one entry may be -1."""
+    sizes = list(shape)
+    if -1 in sizes:
+        total = int(np.prod(x.shape))
+        rest = int(np.prod([n for n in sizes if n != -1])) or 1
+        sizes[sizes.index(-1)] = total // rest
+    before = x.shape
+    if tuple(sizes) == before:
+        return same(tape, x)
+    y = x.reshaped(sizes)
+    return tape.record([x], y, lambda g: [g.reshaped(before)])
+
+
+@transfer("view", "reshape", "_unsafe_view", "_reshape_alias", "unsafe_view")
+def view(tape: Tape, x: Any, shape: Sequence[int], *args: Any) -> Moments:
+    if not isinstance(shape, list | tuple):  # view(dtype)
+        raise CannotPredict("a view as another type")
+    return reshaped(tape, as_moments(x), shape)
+
+
+@transfer("view_as", "reshape_as")
+def view_as(tape: Tape, x: Any, other: Any) -> Moments:
+    return reshaped(tape, as_moments(x), other.shape)
+
+
+@transfer("flatten")
+def flatten(tape: Tape, x: Any, start: int = 0, end: int = -1, *args: Any) -> Moments:
+    x = as_moments(x)
+    shape = list(x.shape)
+    if not shape:
+        return reshaped(tape, x, [1])
+    start, end = start % len(shape), end % len(shape)
+    return reshaped(tape, x, [*shape[:start], int(np.prod(shape[start : end + 1])), *shape[end + 1 :]])
+
+
+@transfer("unflatten")
+def unflatten(tape: Tape, x: Any, dim: int, sizes: Sequence[int]) -> Moments:
+    x = as_moments(x)
+    dim %= len(x.shape)
+    sizes = list(sizes)
+    if -1 in sizes:
+        sizes[sizes.index(-1)] = x.shape[dim] // -int(np.prod(sizes))
+    return reshaped(tape, x, [*x.shape[:dim], *sizes, *x.shape[dim + 1 :]])
+
+
+@transfer("unsqueeze")
+def unsqueeze(tape: Tape, x: Any, dim: int) -> Moments:
+    x = as_moments(x)
+    shape = list(x.shape)
+    shape.insert(dim % (len(shape) + 1), 1)
+    return reshaped(tape, x, shape)
+
+
+@transfer("squeeze")
+def squeeze(tape: Tape, x: Any, dim: int | Sequence[int] | None = None) -> Moments:
+    x = as_moments(x)
+    rank = len(x.shape)
+    chosen = range(rank) if dim is None else [d % rank for d in (dim if isinstance(dim, list | tuple) else [dim])]
+    return reshaped(tape, x, [n for d, n in enumerate(x.shape) if not (n == 1 and d in chosen)])
+
+
+def permuted(tape: Tape, x: Moments, order: Sequence[int]) -> Moments:
+    rank = len(x.shape)
+    order = [d % rank for d in order]
+    y = x.permuted(order)
+    back = [order.index(d) for d in range(rank)]
+    return tape.record([x], y, lambda g: [g.permuted(back)])
+
+
+@transfer("permute")
+def permute(tape: Tape, x: Any, order: Sequence[int]) -> Moments:
+    return permuted(tape, as_moments(x), order)
+
+
+@transfer("transpose", "swapaxes", "swapdims")
+def transpose(tape: Tape, x: Any, a: int, b: int) -> Moments:
+    x = as_moments(x)
+    order = list(range(len(x.shape)))
+    order[a], order[b] = order[b], order[a]
+    return permuted(tape, x, order)
+
+
+@transfer("t", "numpy_T", "mT", "matrix_H", "mH", "adjoint")
+def t(tape: Tape, x: Any) -> Moments:
+    x = as_moments(x)
+    order = list(range(len(x.shape)))
+    return permuted(tape, x, [*order[:-2], *order[-2:][::-1]])
+
+
+@transfer("movedim", "moveaxis")
+def movedim(tape: Tape, x: Any, source: Any, destination: Any) -> Moments:
+    x = as_moments(x)
+    rank = len(x.shape)
+    sources = [d % rank for d in (source if isinstance(source, list | tuple) else [source])]
+    targets = [d % rank for d in (destination if isinstance(destination, list | tuple) else [destination])]
+    order = [d for d in range(rank) if d not in sources]
+    for to, d in sorted(zip(targets, sources, strict=True)):
+        order.insert(to, d)
+    return permuted(tape, x, order)
+
+
+def expanded(tape: Tape, x: Moments, shape: Sequence[int]) -> Moments:
+    """Broadcast; the cotangent is summed over what was broadcast."""
+    lead = len(shape) - len(x.shape)
+    sizes = [(x.shape[d - lead] if d >= lead else 1) if n == -1 else n for d, n in enumerate(shape)]
+    if tuple(sizes) == x.shape:
+        return same(tape, x)
+    y = x.expanded(sizes)
+    return tape.record([x], y, lambda g: [unbroadcast(g, x)])
+
+
+def unbroadcast(g: Moments, x: Moments) -> Moments:
+    """A cotangent summed over the dimensions along which x was broadcast."""
+    lead = len(g.dims) - len(x.dims)
+    gone = [d for d in range(len(g.dims)) if g.dims[d] and (d < lead or not x.dims[d - lead])]
+    summed = g.summed(g.dim_axes(gone)) if gone else g
+    return summed.with_(dims=summed.dims[lead:]) if lead else summed
+
+
+@transfer("expand", "broadcast_to")
+def expand(tape: Tape, x: Any, shape: Sequence[int], **kwargs: Any) -> Moments:
+    return expanded(tape, as_moments(x), shape)
+
+
+@transfer("expand_as")
+def expand_as(tape: Tape, x: Any, other: Any) -> Moments:
+    return expanded(tape, as_moments(x), other.shape)
+
+
+def taken(tape: Tape, x: Moments, d: int, indices: Labels) -> Moments:
+    """x at distinct indices of dimension d; the cotangent is zero elsewhere."""
+    size = x.shape[d]
+    if len(indices) == size and np.array_equal(indices, np.arange(size)):
+        return same(tape, x)
+    if len(indices) == 0:
+        return constant([0 if n == d else s for n, s in enumerate(x.shape)], 0.0)
+    y = take(x, d, indices)
+    like = x.dims[d][0] if x.dims[d] else None
+    return tape.record([x], y, lambda g: [place(g, d, size, indices, like)])
+
+
+@transfer("slice")
+def slice_(tape: Tape, x: Any, dim: int = 0, start: int | None = None, end: int | None = None, step: int = 1) -> Moments:
+    x = as_moments(x)
+    d = x.dim(dim)
+    return taken(tape, x, d, np.arange(x.shape[d])[slice(start, end, step)])
+
+
+@transfer("narrow")
+def narrow(tape: Tape, x: Any, dim: int, start: int, length: int) -> Moments:
+    return slice_(tape, x, dim, start, start + length)
+
+
+@transfer("select")
+def select(tape: Tape, x: Any, dim: int, index: int) -> Moments:
+    x = as_moments(x)
+    d = x.dim(dim)
+    row = taken(tape, x, d, np.array([index % x.shape[d]]))
+    return reshaped(tape, row, [n for k, n in enumerate(x.shape) if k != d])
+
+
+def pieces_of(tape: Tape, x: Moments, d: int, sizes: Sequence[int]) -> list[Moments]:
+    starts = np.cumsum([0, *sizes])
+    return [taken(tape, x, d, np.arange(a, b)) for a, b in zip(starts, starts[1:], strict=False)]
+
+
+@transfer("split", "split_with_sizes", "unsafe_split", "unsafe_split_with_sizes")
+def split(tape: Tape, x: Any, size: Any, dim: int = 0) -> list[Moments]:
+    x = as_moments(x)
+    d = x.dim(dim)
+    total = x.shape[d]
+    sizes = list(size) if isinstance(size, list | tuple) else [min(size, total - n) for n in range(0, total, size)]
+    return pieces_of(tape, x, d, sizes)
+
+
+@transfer("chunk", "unsafe_chunk")
+def chunk(tape: Tape, x: Any, chunks: int, dim: int = 0) -> list[Moments]:
+    x = as_moments(x)
+    return split(tape, x, -(-x.shape[x.dim(dim)] // chunks), dim)
+
+
+@transfer("tensor_split")
+def tensor_split(tape: Tape, x: Any, sections: Any, dim: int = 0) -> list[Moments]:
+    x = as_moments(x)
+    d = x.dim(dim)
+    total = x.shape[d]
+    if isinstance(sections, int):
+        cuts = [total // sections * n + min(n, total % sections) for n in range(sections + 1)]
+    else:
+        cuts = [0, *(min(int(c), total) for c in sections), total]
+    return pieces_of(tape, x, d, [max(b - a, 0) for a, b in zip(cuts, cuts[1:], strict=False)])
+
+
+@transfer("unbind")
+def unbind(tape: Tape, x: Any, dim: int = 0) -> list[Moments]:
+    x = as_moments(x)
+    return [select(tape, x, dim, n) for n in range(x.shape[x.dim(dim)])]
+
+
+@transfer("cat", "concat", "concatenate")
+def cat(tape: Tape, tensors: Sequence[Any], dim: int = 0) -> Moments:
+    values = [as_moments(x) for x in tensors if 0 not in x.shape or len(x.shape) > 1]
+    d = values[0].dim(dim)
+    y = join(values, d)
+    starts = np.cumsum([0, *(v.shape[d] for v in values)])
+    return tape.record(
+        values, y, lambda g: [take(g, d, np.arange(a, b)) for a, b in zip(starts, starts[1:], strict=False)]
+    )
+
+
+@transfer("stack")
+def stack(tape: Tape, tensors: Sequence[Any], dim: int = 0) -> Moments:
+    values = [as_moments(x) for x in tensors]
+    dim %= len(values[0].shape) + 1
+    return cat(tape, [unsqueeze(tape, v, dim) for v in values], dim)
+
+
+@transfer("repeat")
+def repeat(tape: Tape, x: Any, times: Sequence[int]) -> Moments:
+    """Copies along dimensions: an outer axis whose two states have the same moments."""
+    x = as_moments(x)
+    shape = [1] * (len(times) - len(x.shape)) + list(x.shape)
+    x = reshaped(tape, x, shape)
+    apart = reshaped(tape, x, [n for size in shape for n in (1, size)])
+    wide = expanded(tape, apart, [n for r, size in zip(times, shape, strict=True) for n in (r, size)])
+    return reshaped(tape, wide, [r * size for r, size in zip(times, shape, strict=True)])
+
+
+@transfer("tile")
+def tile(tape: Tape, x: Any, times: Sequence[int]) -> Moments:
+    return repeat(tape, x, [1] * max(0, len(x.shape) - len(times)) + list(times))
+
+
+@transfer("repeat_interleave")
+def repeat_interleave(tape: Tape, x: Any, repeats: Any, dim: int | None = None, **kwargs: Any) -> Moments:
+    count = scalar_of(repeats)
+    if count is None:
+        raise CannotPredict("repeats that differ")
+    x = as_moments(x)
+    if dim is None:
+        x, dim = flatten(tape, x), 0
+    dim %= len(x.shape)
+    shape, times = list(x.shape), int(count)
+    apart = reshaped(tape, x, [*shape[: dim + 1], 1, *shape[dim + 1 :]])
+    wide = expanded(tape, apart, [*shape[: dim + 1], times, *shape[dim + 1 :]])
+    return reshaped(tape, wide, [*shape[:dim], shape[dim] * times, *shape[dim + 1 :]])
+
+
+def relabelled(x: Moments, d: int, order: Labels) -> Moments:
+    """x with the indices of dimension d in another order."""
+    if len(x.dims[d]) > 1 and any(axis.labels is not None for axis in x.dims[d]):
+        x = single(x, d)
+    if len(x.dims[d]) != 1 or x.dims[d][0].labels is None:
+        return x.with_(profile=None)
+    axis = x.dims[d][0]
+    labels = axis.labels
+    assert labels is not None
+    return x.with_(dims=(*x.dims[:d], (Axis(axis.size, labels[order], axis.role),), *x.dims[d + 1 :]))
+
+
+@transfer("roll")
+def roll(tape: Tape, x: Any, shifts: Any, dims: Any = ()) -> Moments:
+    x = as_moments(x)
+    amounts = shifts if isinstance(shifts, list | tuple) else [shifts]
+    along = dims if isinstance(dims, list | tuple) else [dims]
+    y, back = x, []
+    for shift, dim in zip(amounts, along, strict=False):
+        d = x.dim(dim)
+        order = np.roll(np.arange(x.shape[d]), shift)
+        y = relabelled(y, d, order)
+        back.append((d, np.argsort(order)))
+
+    def pull(g: Moments) -> list[Moments]:
+        for d, order in back:
+            g = relabelled(g, d, order)
+        return [g]
+
+    return tape.record([x], y.with_(), pull)
+
+
+@transfer("flip")
+def flip(tape: Tape, x: Any, dims: Sequence[int]) -> Moments:
+    x = as_moments(x)
+    y = x
+    chosen = [x.dim(d) for d in dims]
+
+    def turn(z: Moments) -> Moments:
+        for d in chosen:
+            z = relabelled(z, d, np.arange(z.shape[d])[::-1])
+        return z
+
+    y = turn(y)
+    return tape.record([x], y.with_(), lambda g: [turn(g)])
+
+
+@transfer("copy")
+def copy(tape: Tape, x: Any, source: Any, *args: Any) -> Any:
+    """The source, broadcast to the shape of what it overwrites."""
+    if isinstance(source, Known) and source.shape == tuple(x.shape):
+        return source
+    return expanded(tape, as_moments(source), list(x.shape))
+
+
+@transfer("fill", "fill_", "full_like", "new_full")
+def fill(tape: Tape, x: Any, value: Any, *args: Any, **kwargs: Any) -> Any:
+    number = scalar_of(value)
+    if number is None:
+        return expanded(tape, as_moments(value), list(x.shape))
+    return constant(list(x.shape), number)
+
+
+@transfer("zero", "zeros_like")
+def zero(tape: Tape, x: Any, *args: Any, **kwargs: Any) -> Moments:
+    return constant(list(x.shape), 0.0)
+
+
+@transfer("ones_like")
+def ones(tape: Tape, x: Any, *args: Any, **kwargs: Any) -> Moments:
+    return constant(list(x.shape), 1.0)
+
+
+@transfer("slice_scatter")
+def slice_scatter(
+    tape: Tape, x: Any, source: Any, dim: int = 0, start: int | None = None, end: int | None = None, step: int = 1
+) -> Moments:
+    x = as_moments(x)
+    d = x.dim(dim)
+    return overwritten(tape, x, as_moments(source, None), d, np.arange(x.shape[d])[slice(start, end, step)])
+
+
+@transfer("select_scatter")
+def select_scatter(tape: Tape, x: Any, source: Any, dim: int, index: int) -> Moments:
+    x = as_moments(x)
+    d = x.dim(dim)
+    return overwritten(tape, x, unsqueeze(tape, as_moments(source), d), d, np.array([index % x.shape[d]]))
+
+
+def overwritten(tape: Tape, x: Moments, source: Moments, d: int, indices: Labels) -> Moments:
+    """x with its entries at `indices` of dimension d replaced; the rest keeps its moments, independent of the source."""
+    size = x.shape[d]
+    if len(indices) == size:
+        return expanded(tape, source, list(x.shape))
+    outside = np.setdiff1d(np.arange(size), indices)
+    kept = taken(tape, x, d, outside)
+    shape = list(x.shape)
+    shape[d] = len(indices)
+    whole = cat(tape, [expanded(tape, source, shape), kept], d)
+    order = np.argsort(np.concatenate([indices, outside]))
+    y = relabelled(whole, d, order)
+    back = np.argsort(order)
+    return tape.record([whole], y.with_(), lambda g: [relabelled(g, d, back)])
+
+
+@transfer("constant_pad_nd", "pad")
+def pad(tape: Tape, x: Any, widths: Sequence[int], mode: Any = "constant", value: Any = None) -> Moments:
+    """Zero padding joins blocks of a constant; other modes repeat entries, whose statistics are those of the rest."""
+    x = as_moments(x)
+    if not isinstance(mode, str):
+        mode, value = "constant", mode
+    number = 0.0 if value is None else float(value)
+    for n in range(len(widths) // 2):
+        d = len(x.shape) - 1 - n
+        low, high = widths[2 * n], widths[2 * n + 1]
+        if low < 0 or high < 0:
+            x = taken(tape, x, d, np.arange(max(-low, 0), x.shape[d] - max(-high, 0)))
+            low, high = max(low, 0), max(high, 0)
+        if low == high == 0:
+            continue
+        if mode != "constant":
+            x = stretched(tape, x, d, x.shape[d] + low + high)
+            continue
+        blocks: list[Moments] = []
+        for width in (low, None, high):
+            if width is None:
+                blocks.append(x)
+            elif width:
+                shape = list(x.shape)
+                shape[d] = width
+                blocks.append(constant(shape, number))
+        x = cat(tape, blocks, d)
+    return x
+
+
+def stretched(tape: Tape, x: Moments, d: int, size: int) -> Moments:
+    """x with dimension d of another size and the same statistics (reflected or replicated borders)."""
+    before = x.shape[d]
+    work = single(x, d)
+    k = work.position(d)
+    if not work.dims[d]:
+        return expanded(tape, x, [size if n == d else -1 for n in range(len(x.shape))])
+    work = work.coarsened(k)
+    y = work.with_(dims=(*work.dims[:d], (Axis(size, None, work.axes[k].role),), *work.dims[d + 1 :]))
+
+    def pull(g: Moments) -> list[Moments]:
+        g = single(g, d).coarsened(k)
+        g = g.with_(dims=(*g.dims[:d], (Axis(before, None),), *g.dims[d + 1 :]))
+        return [g.scaled((size / before) ** 0.5)]
+
+    return tape.record([x], y, pull)
+
+
+@transfer("unfold")
+def unfold(tape: Tape, x: Any, dim: int, size: int, step: int) -> Moments:
+    """Windows along one dimension; overlapping windows are treated as if their entries were other ones."""
+    x = as_moments(x)
+    d = x.dim(dim)
+    count = (x.shape[d] - size) // step + 1
+    work = stretched(tape, x, d, count * size)
+    apart = reshaped(tape, work, [*x.shape[:d], count, size, *x.shape[d + 1 :]])
+    order = [n for n in range(len(x.shape) + 1) if n != d + 1]
+    return permuted(tape, apart, [*order, d + 1])
+
+
+@transfer("pixel_shuffle")
+def pixel_shuffle(tape: Tape, x: Any, r: int) -> Moments:
+    x = as_moments(x)
+    *lead, c, h, w = x.shape
+    n = len(lead)
+    y = reshaped(tape, x, [*lead, c // (r * r), r, r, h, w])
+    y = permuted(tape, y, [*range(n), n, n + 3, n + 1, n + 4, n + 2])
+    return reshaped(tape, y, [*lead, c // (r * r), h * r, w * r])
+
+
+@transfer("pixel_unshuffle")
+def pixel_unshuffle(tape: Tape, x: Any, r: int) -> Moments:
+    x = as_moments(x)
+    *lead, c, h, w = x.shape
+    n = len(lead)
+    y = reshaped(tape, x, [*lead, c, h // r, r, w // r, r])
+    y = permuted(tape, y, [*range(n), n, n + 2, n + 4, n + 1, n + 3])
+    return reshaped(tape, y, [*lead, c * r * r, h // r, w // r])
+
+
+@transfer("channel_shuffle", "native_channel_shuffle")
+def channel_shuffle(tape: Tape, x: Any, groups: int) -> Moments:
+    x = as_moments(x)
+    b, c, *rest = x.shape
+    y = reshaped(tape, x, [b, groups, c // groups, *rest])
+    y = permuted(tape, y, [0, 2, 1, *range(3, 3 + len(rest))])
+    return reshaped(tape, y, [b, c, *rest])
+
+
+@transfer("diagonal")
+def diagonal(tape: Tape, x: Any, offset: int = 0, a: int = 0, b: int = 1) -> Moments:
+    """Elements whose two indices coincide: along the new axis they differ in both."""
+    x = as_moments(x)
+    rank = len(x.shape)
+    a, b = a % rank, b % rank
+    rest = [d for d in range(rank) if d not in (a, b)]
+    work = x.permuted([*rest, a, b])
+    for d in (rank - 2, rank - 1):
+        work = single(work, d)
+        if work.dims[d]:
+            work = work.coarsened(work.position(d))
+    count = min(x.shape[a] + min(offset, 0), x.shape[b] - max(offset, 0))
+    pair = np.stack([work.pair[..., 0, 0], work.pair[..., 1, 1]], axis=-1)
+    if count == 1:
+        pair = pair[..., 0]
+    mean = work.mean[..., 0] if count > 1 else work.mean[..., 0, 0]
+    y = Moments((*work.dims[:-2], (Axis(count),) if count > 1 else ()), mean, pair)
+    share = count / (x.shape[a] * x.shape[b])
+
+    def pull(g: Moments) -> list[Moments]:
+        spread = g.summed([]) if count == 1 else g.averaged(g.dim_axes([len(g.dims) - 1]))
+        wide = spread.with_(dims=(*g.dims[:-1], (), ())).expanded([x.shape[d] for d in [*rest, a, b]])
+        order = [*rest, a, b]
+        return [wide.scaled(share**0.5).permuted([order.index(d) for d in range(rank)])]
+
+    return tape.record([x], y, pull)

@@ -1,0 +1,104 @@
+"""The tape: values, the operators that made them, and how each operator sends cotangents back.
+
+An operator computes its output's moments and records a pullback, side by side, so that the two cannot drift apart.
+Operators made of others (attention, layer norm by parts) call those and need no pullback of their own. Every cotangent
+has mean zero, because the injected one does and every pullback is linear; so cotangents carry only pair moments.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from initlint.propagate.moments import Moments
+from initlint.propagate.pointwise import Cotangent
+
+if TYPE_CHECKING:
+    import torch
+
+Pull = Callable[[Moments], Sequence["Moments | None"]]
+CoherentPull = Callable[[Cotangent], Sequence["Cotangent | None"]]
+
+
+@dataclass(slots=True, eq=False)
+class Known:
+    """A tensor whose values are known: a constant, a table, a mask, or one draw of an integer path.
+
+    distinct   for integer inputs drawn uniformly: how many values there are (0 for anything else)
+    """
+
+    tensor: torch.Tensor
+    distinct: int = 0
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return tuple(self.tensor.shape)
+
+
+Value = Any  # Moments | Known | a list of them | a Python scalar
+
+
+@dataclass(slots=True)
+class Entry:
+    """One recorded operator: pullback from the cotangent of `output` to those of `inputs`."""
+
+    inputs: tuple[Moments, ...]
+    output: Moments
+    pull: Pull | None
+    coherent: CoherentPull | None = None
+
+
+@dataclass(slots=True)
+class Tape:
+    """Operators in the order in which they ran; `blocked` while inside a no-grad region."""
+
+    entries: list[Entry] = field(default_factory=list)
+    blocked: int = 0
+
+    def record(self, inputs: Sequence[Moments], output: Moments, pull: Pull) -> Moments:
+        """Remember how the cotangent of `output` goes back to `inputs`; returns `output`."""
+        if not self.blocked:
+            self.entries.append(Entry(tuple(inputs), output, pull))
+        return output
+
+    def record_coherent(self, inputs: Sequence[Moments], output: Moments, pull: CoherentPull) -> Moments:
+        """As `record`, for operators that keep cotangents coherent (element-wise functions of one source)."""
+        if not self.blocked:
+            self.entries.append(Entry(tuple(inputs), output, None, pull))
+        return output
+
+
+def pull_back(tape: Tape, seeds: Sequence[tuple[Moments, Moments]]) -> dict[int, Moments]:
+    """Cotangents by id of the value, from (output, its cotangent) seeds; values no gradient reaches are absent."""
+    cotangents: dict[int, Cotangent] = {}
+    result: dict[int, Moments] = {}
+    for output, seed in seeds:
+        cotangents.setdefault(id(output), Cotangent()).add_plain(seed)
+    for entry in reversed(tape.entries):
+        cotangent = cotangents.get(id(entry.output))
+        if cotangent is None:
+            continue
+        if entry.coherent is not None:
+            for target, term in zip(entry.inputs, entry.coherent(cotangent), strict=True):
+                if term is not None:
+                    _join(cotangents.setdefault(id(target), Cotangent()), term)
+            continue
+        total = cotangent.total()
+        if total is None or entry.pull is None:
+            continue
+        for target, moments in zip(entry.inputs, entry.pull(total), strict=True):
+            if moments is not None:
+                cotangents.setdefault(id(target), Cotangent()).add_plain(moments)
+    for key, cotangent in cotangents.items():
+        total = cotangent.total()
+        if total is not None:
+            result[key] = total
+    return result
+
+
+def _join(into: Cotangent, term: Cotangent) -> None:
+    for root, source, coefficient in term.coherent.values():
+        into.add_coherent(root, source, coefficient)
+    if term.plain is not None:
+        into.add_plain(term.plain)

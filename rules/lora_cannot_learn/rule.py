@@ -1,0 +1,71 @@
+"""INI503: an adapter with two zero factors, or with its only zero frozen."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from initlint.lint.finding import Severity
+from initlint.lint.rule import Rule
+from initlint.lint.wording import finding, module_of, site_of_law, site_of_node, span_of, step_at
+
+if TYPE_CHECKING:
+    from initlint.graph.adapters import Adapter
+    from initlint.lint.facts import Facts
+    from initlint.lint.finding import Finding
+
+RULE = Rule(
+    code="INI503",
+    name="lora-cannot-learn",
+    severity=Severity.ERROR,
+    summary="Both factors of a low-rank adapter are zero (or the zero one is frozen): it never receives a gradient.",
+    fix="unsafe",
+)
+
+
+def check(facts: Facts) -> Iterator[Finding]:
+    """Adapters none of whose factors a gradient can ever reach."""
+    dead = set(facts.liveness.dead)
+    for adapter in facts.structure.adapters:
+        factors = [facts.parameter(name) for name in (adapter.down, adapter.up)]
+        if not any(parameter.trainable for parameter in factors):
+            continue
+        if adapter.scale == 0:
+            yield _finding(facts, adapter, "its scale is zero")
+        elif all(
+            name in dead for name, item in zip((adapter.down, adapter.up), factors, strict=True) if item.trainable
+        ):
+            zero = [name for name in (adapter.down, adapter.up, *adapter.gates) if facts.parameter(name).law.is_zero]
+            names = " and ".join(f"`{facts.parameter(name).name}`" for name in zero)
+            frozen = [name for name in zero if not facts.parameter(name).trainable]
+            yield _finding(
+                facts, adapter, f"{names} {'are' if len(zero) > 1 else 'is'} zero{' and frozen' if frozen else ''}"
+            )
+
+
+def _finding(facts: Facts, adapter: Adapter, why: str) -> Finding:
+    down, up = facts.parameter(adapter.down), facts.parameter(adapter.up)
+    if adapter.scale == 0:
+        at = site_of_node(adapter.scale_node, facts)
+    else:
+        blamed = down if down.law.is_zero else up if up.law.is_zero else facts.parameter(adapter.gates[0])
+        at = site_of_law(blamed, facts)
+    other = site_of_law(up, facts)
+    related = (
+        step_at(other, f"`{up.name}` is zero as well")
+        if at is not None and other is not None and up.law.is_zero and span_of(other) != span_of(at)
+        else ()
+    )
+    return finding(
+        RULE,
+        facts,
+        at=at,
+        message=(
+            f"the adapter of `{module_of(facts.parameter(adapter.base))}` cannot learn: {why}, so that every gradient of its "
+            "factors is exactly zero for ever. Fine-tuning leaves the model as it is."
+        ),
+        help="draw A at random (nn.init.kaiming_uniform_(A, a=math.sqrt(5))) and keep only B at zero",
+        modules=[module_of(down), module_of(up)],
+        evidence={"scale": adapter.scale, "rank": float(adapter.rank)},
+        related=related,
+    )

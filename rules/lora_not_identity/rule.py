@@ -1,0 +1,74 @@
+"""INI502: an adapter that changes the model before it has learned anything."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from initlint.lint.finding import Severity
+from initlint.lint.rule import Rule
+from initlint.lint.wording import finding, module_of, number, site_of_law
+
+if TYPE_CHECKING:
+    from initlint.graph.adapters import Adapter
+    from initlint.graph.model import Law
+    from initlint.lint.facts import Facts
+    from initlint.lint.finding import Finding
+
+RULE = Rule(
+    code="INI502",
+    name="lora-not-identity",
+    severity=Severity.ERROR,
+    summary="Both factors of a low-rank adapter are random, so that the adapted model is not the original at the start.",
+    fix="unsafe",
+)
+
+# Change of the layer's output relative to the output, root mean square. Small random products have been proposed on
+# purpose (Li et al. 2025, arXiv:2505.23194) and cost nothing; from a third on the pretrained function is lost.
+WARN_AT = 0.02
+FAIL_AT = 0.3
+# Laws whose entries are drawn independently of every other parameter. Factors computed from each other or from the base
+# (PiSSA, OLoRA, orthogonal halves) compensate, and their recorded law is none of these.
+INDEPENDENT = ("normal", "uniform", "truncated normal", "constant")
+
+
+def check(facts: Facts) -> Iterator[Finding]:
+    """Adapters with two independent non-zero factors."""
+    for adapter in facts.structure.adapters:
+        down, up, base = (facts.parameter(name) for name in (adapter.down, adapter.up, adapter.base))
+        if any(gate_is_zero(facts, gate) for gate in adapter.gates):
+            continue
+        if not all(law.family in INDEPENDENT and not law.is_zero for law in (down.law, up.law)):
+            continue
+        change = relative_change(adapter, down.law, up.law, base.law)
+        if not math.isfinite(change) or change < WARN_AT:
+            continue
+        zeroed, side = (down, "A") if adapter.embedding else (up, "B")
+        yield finding(
+            RULE,
+            facts,
+            at=site_of_law(zeroed, facts),
+            severity=Severity.ERROR if change >= FAIL_AT else Severity.WARNING,
+            message=(
+                f"the adapter of `{module_of(base)}` changes its output by {number(100 * change)} % before any training: "
+                f"both factors are random (std {number(down.law.std)} and {number(up.law.std)}, scale "
+                f"{number(adapter.scale)}). The pretrained function is disturbed and the loss starts too high."
+            ),
+            help=f"start {side} at zero: nn.init.zeros_({zeroed.name.rpartition('.')[2]})",
+            modules=[module_of(down)],
+            evidence={"change": change, "scale": adapter.scale, "rank": float(adapter.rank)},
+        )
+
+
+def relative_change(adapter: Adapter, down: Law, up: Law, base: Law) -> float:
+    """‖s·BAx‖/‖Wx‖ = s·√r·σ_A·σ_B/σ_W for independent factors (docs/theory, adapters 2.2)."""
+    if not base.second_moment or not math.isfinite(base.second_moment):
+        return math.inf
+    product = adapter.rank * down.second_moment * up.second_moment
+    return abs(adapter.scale) * math.sqrt(product / base.second_moment)
+
+
+def gate_is_zero(facts: Facts, gate: str) -> bool:
+    """A learned scale that starts at zero keeps the identity."""
+    return facts.parameter(gate).law.is_zero

@@ -1,0 +1,71 @@
+"""INI501: an adapter whose first step is far too large or too small for any usual learning rate."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from initlint.lint.finding import Severity
+from initlint.lint.rule import Rule
+from initlint.lint.wording import finding, module_of, number, site_of_law, site_of_node
+
+if TYPE_CHECKING:
+    from initlint.graph.adapters import Adapter
+    from initlint.lint.facts import Facts
+    from initlint.lint.finding import Finding
+
+RULE = Rule(
+    code="INI501",
+    name="lora-scaling",
+    severity=Severity.WARNING,
+    summary="The scale of a low-rank adapter makes its first step far too large or too small.",
+    fix="unsafe",
+    explained_by=("lora-cannot-learn", "lora-not-identity"),
+)
+
+# The effective alpha s·r·σ_A·√(3n) is alpha for the usual start (A uniform ±1/√n, s = alpha/r); the first step of Adam
+# moves an output by 0.46·rate·alpha_eff (docs/theory, adapters 2.1). Alphas in use lie between 1 and 256.
+SMALLEST = 0.5
+LARGEST = 512.0
+# σ_A²·n of the usual start is 1/3; A is to blame only where it is farther from that than other good starts are.
+USUAL_FAN_VARIANCE = 1 / 3
+NEAR_USUAL = 4.0
+
+
+def check(facts: Facts) -> Iterator[Finding]:
+    """Adapters that start as an identity and can learn, by their effective alpha."""
+    for adapter in facts.structure.adapters:
+        down, up = facts.parameter(adapter.down), facts.parameter(adapter.up)
+        if adapter.embedding or adapter.gates or not up.law.is_zero or down.law.is_zero or adapter.scale == 0:
+            continue
+        alpha = effective_alpha(adapter, down.law.second_moment)
+        if not math.isfinite(alpha) or SMALLEST <= alpha <= LARGEST:
+            continue
+        variance = down.law.second_moment * adapter.n
+        from_scale = USUAL_FAN_VARIANCE / NEAR_USUAL <= variance <= USUAL_FAN_VARIANCE * NEAR_USUAL
+        at = site_of_node(adapter.scale_node, facts) if from_scale else site_of_law(down, facts)
+        size = "large" if alpha > LARGEST else "small"
+        yield finding(
+            RULE,
+            facts,
+            at=at,
+            message=(
+                f"the adapter of `{module_of(facts.parameter(adapter.base))}` has an effective alpha of {number(alpha)} "
+                f"(scale {number(adapter.scale)}, rank {adapter.rank}, A with std {number(down.law.std)}; alphas in use are 1 "
+                f"to 256). Its first steps are {number(alpha / 16 if alpha > LARGEST else 16 / alpha)}x too {size} for the "
+                "learning rates used with LoRA."
+            ),
+            help=(
+                "scale the branch by alpha/rank"
+                if from_scale
+                else f"draw A with nn.init.kaiming_uniform_(A, a=math.sqrt(5)) on its ({adapter.rank}, {adapter.n}) layout"
+            ),
+            modules=[module_of(down)],
+            evidence={"alpha": alpha, "scale": adapter.scale, "rank": float(adapter.rank)},
+        )
+
+
+def effective_alpha(adapter: Adapter, second_moment_of_a: float) -> float:
+    """s·r·σ_A·√(3n)."""
+    return abs(adapter.scale) * adapter.rank * math.sqrt(second_moment_of_a * 3 * adapter.n)

@@ -1,0 +1,153 @@
+"""INI702: a start chosen with care for one parameter, destroyed by one written for many."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from initlint.lint.finding import Severity
+from initlint.lint.rule import Rule
+from initlint.lint.wording import finding, innermost, law_in_words, module_of, step_at
+
+if TYPE_CHECKING:
+    from initlint.graph.model import Law, Parameter, Site, Write
+    from initlint.lint.facts import Facts
+    from initlint.lint.finding import Finding
+
+RULE = Rule(
+    code="INI702",
+    name="overwritten-initialization",
+    severity=Severity.WARNING,
+    summary="A special start of one parameter is overwritten by a later initialization of many.",
+    fix="unsafe",
+)
+
+# Two random starts count as different from this ratio of second moments on; less is another convention of the same size.
+DIFFERENT = 2.0
+WHOLE = 0.99  # share of the entries that an overwriting write reaches
+
+
+@dataclass(frozen=True, slots=True)
+class _Loss:
+    """The write that was meant and the write that destroyed it, with their places."""
+
+    meant: Write
+    meant_at: Site
+    by: Write
+    by_at: Site
+
+
+def check(facts: Facts) -> Iterator[Finding]:
+    """One finding per overwritten parameter; those that one line destroys are merged."""
+    reach = _reach(facts)
+    for parameter in facts.traced.parameters.values():
+        if parameter.kind != "parameter" or parameter.alias_of is not None:
+            continue
+        loss = _lost(parameter, reach, facts)
+        if loss is not None:
+            yield _finding(facts, parameter, loss)
+        elif (by := _lost_padding(parameter, facts)) is not None:
+            yield _padding(facts, parameter, by)
+
+
+def _key(site: Site) -> tuple[str, int]:
+    return site.path, site.line
+
+
+def _reach(facts: Facts) -> Mapping[tuple[str, int], int]:
+    """How many parameters each line wrote."""
+    written: dict[tuple[str, int], set[str]] = {}
+    for parameter in facts.traced.parameters.values():
+        for write in parameter.writes:
+            site = innermost((write.site, *reversed(write.stack)), facts)
+            if site is not None:
+                written.setdefault(_key(site), set()).add(parameter.name)
+    return {key: len(names) for key, names in written.items()}
+
+
+def _lost(parameter: Parameter, reach: Mapping[tuple[str, int], int], facts: Facts) -> _Loss | None:
+    """The last careful write that a later, broader one replaced by another law."""
+    placed = [(write, innermost((write.site, *reversed(write.stack)), facts)) for write in parameter.writes]
+    for number in reversed(range(len(placed))):
+        meant, meant_at = placed[number]
+        if meant.default or meant_at is None or not is_careful(meant, parameter):
+            continue
+        for by, by_at in placed[number + 1 :]:
+            if by.default or by_at is None or by.coverage < WHOLE or _key(by_at) == _key(meant_at):
+                continue
+            broader = reach[_key(by_at)] > reach[_key(meant_at)]
+            if broader and _differ(meant.law, by.law) and _differ(meant.law, parameter.law):
+                return _Loss(meant, meant_at, by, by_at)
+    return None
+
+
+def is_careful(write: Write, parameter: Parameter) -> bool:
+    """Whether a write says something about this parameter, rather than giving it memory or a usual start."""
+    law = write.law
+    placeholder = not write.op.rpartition(".")[2].endswith("_")
+    if law.family == "uninitialized":
+        return False
+    if law.family == "constant":
+        if law.mean in (0.0, 1.0):
+            return not placeholder and law.is_zero and (len(parameter.shape) > 1 or math.prod(parameter.shape) == 1)
+        return True
+    if placeholder and law.family in ("normal", "uniform"):
+        return math.isfinite(law.second_moment) and law.second_moment not in (1.0, 1 / 3)
+    return True
+
+
+def _differ(one: Law, other: Law) -> bool:
+    """Whether two laws differ by more than a convention."""
+    random = ("normal", "uniform", "truncated normal", "orthogonal", "measured")
+    if one.family in random and other.family in random:
+        low, high = sorted((one.second_moment, other.second_moment))
+        return low <= 0 or high / low >= DIFFERENT
+    if one.family == other.family:
+        return not math.isclose(
+            one.second_moment, other.second_moment, rel_tol=0.02, abs_tol=1e-12
+        ) or not math.isclose(one.mean, other.mean, rel_tol=0.02, abs_tol=1e-6)
+    return True
+
+
+def _finding(facts: Facts, parameter: Parameter, loss: _Loss) -> Finding:
+    return finding(
+        RULE,
+        facts,
+        at=loss.by_at,
+        message=(
+            f"`{parameter.name}` was given {law_in_words(loss.meant.law)} in line {loss.meant_at.line}, and this later write "
+            f"replaces it by {law_in_words(loss.by.law)}. The special start has no effect."
+        ),
+        help="leave this parameter out of the general initialization, or set it afterwards",
+        modules=[module_of(parameter)],
+        evidence={"meant": loss.meant.law.second_moment, "now": loss.by.law.second_moment},
+        related=step_at(loss.meant_at, f"`{parameter.name}` is given {law_in_words(loss.meant.law)} here"),
+    )
+
+
+def _lost_padding(parameter: Parameter, facts: Facts) -> Site | None:
+    """The line that wrote over a zero row (an embedding's padding) which the constructor had made."""
+    zeroed = False
+    for write in parameter.writes:
+        if write.default and write.law.parts and any(part.is_zero for _, part in write.law.parts):
+            zeroed = True
+        elif zeroed and not write.default and write.coverage >= WHOLE and not parameter.law.parts:
+            return innermost((write.site, *reversed(write.stack)), facts)
+    return None
+
+
+def _padding(facts: Facts, parameter: Parameter, by: Site) -> Finding:
+    return finding(
+        RULE,
+        facts,
+        at=by,
+        severity=Severity.INFO,
+        message=(
+            f"the padding row of `{parameter.name}` was zero by construction and is random after this write. "
+            "It receives no gradient, so padding keeps adding this vector."
+        ),
+        help="zero the row again after the general initialization: weight.data[padding_idx].zero_()",
+        modules=[module_of(parameter)],
+    )

@@ -1,0 +1,87 @@
+"""INI602: attention without residual connections averages all tokens into one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from initlint.graph.dataflow import operands, operator, shape_of, strip
+from initlint.lint.finding import Severity
+from initlint.lint.paths import main_path
+from initlint.lint.rule import Rule
+from initlint.lint.wording import counted, finding, number, site_of_module, site_of_node, step_at
+
+if TYPE_CHECKING:
+    from torch.fx import Node
+
+    from initlint.lint.facts import Facts
+    from initlint.lint.finding import Finding
+
+RULE = Rule(
+    code="INI602",
+    name="rank-collapse",
+    severity=Severity.ERROR,
+    summary="Stacked attention makes all tokens of a sequence the same vector.",
+    fix="display",
+)
+
+# Share of a token's second moment that differs between tokens. Queries and keys learn in proportion to its square
+# (docs/theory, section 9.2), so at 1e-3 their gradient is a million times smaller than that of the values.
+START = 0.02
+WARN_AT = 1e-3
+FAIL_AT = 1e-6
+ATTENTIONS = 2
+
+
+def check(facts: Facts) -> Iterator[Finding]:
+    """One finding per output whose tokens collapse."""
+    for output in facts.traced.outputs:
+        path = main_path(facts, output)
+        attentions = [node for node in path if _mixes(node)]
+        shares = [(node, share) for node in path if (share := token_share(facts, node)) is not None]
+        if len(attentions) < ATTENTIONS or not shares:
+            continue
+        order = facts.structure.dependence.index
+        first = order[attentions[0].name]
+        before = [share for node, share in shares if order[node.name] < first]
+        after = [(node, share) for node, share in shares if order[node.name] >= first]
+        if not after or (before and max(before) < START):
+            continue
+        last, left = after[-1]
+        if left > WARN_AT:
+            continue
+        place = attentions[-1]
+        module = facts.traced.modules.get(place.name, "")
+        yield finding(
+            RULE,
+            facts,
+            at=site_of_module(module, facts) or site_of_node(place.name, facts),
+            severity=Severity.ERROR if left <= FAIL_AT else Severity.WARNING,
+            message=(
+                f"tokens collapse to one vector over {counted(len(attentions), 'attention layer')} without residual "
+                f"connection: {number(left)} of their energy still differs between positions. "
+                "The output cannot tell tokens apart, and queries and keys receive almost no gradient."
+            ),
+            help="add the input of each attention layer to its output (x = x + attention(x))",
+            modules=[name for node in attentions if (name := facts.traced.modules.get(node.name))],
+            evidence={"share": left, "layers": float(len(attentions))},
+            related=step_at(site_of_node(last.name, facts), "here the tokens are one vector"),
+        )
+
+
+def _mixes(node: Node) -> bool:
+    """An attention: the operator, or a product with a softmax."""
+    name = operator(node)
+    if name == "scaled_dot_product_attention":
+        return True
+    if name in ("matmul", "bmm", "einsum"):
+        return any(operator(strip(item)) in ("softmax", "_softmax") for item in operands(node))
+    return False
+
+
+def token_share(facts: Facts, node: Node) -> float | None:
+    """(q − k_pos)/q: what differs between positions of one sample; None without positions."""
+    signal = facts.signals.get(node.name)
+    if signal is None or signal.k_pos is None or not signal.second_moment or len(shape_of(node)) != 3:
+        return None
+    return max(signal.second_moment - signal.k_pos, 0.0) / signal.second_moment

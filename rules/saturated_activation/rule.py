@@ -1,0 +1,155 @@
+"""INI302: bounded functions driven so far that their slope is gone."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from initlint.graph.dataflow import SATURATING, is_node, operands, operator, shape_of, strip
+from initlint.lint.finding import Severity
+from initlint.lint.gauss import slope_left
+from initlint.lint.paths import feeding_layer
+from initlint.lint.rule import Rule
+from initlint.lint.wording import finding, module_at, number, site_of_cause
+
+if TYPE_CHECKING:
+    from torch.fx import Node
+
+    from initlint.lint.facts import Facts
+    from initlint.lint.finding import Finding
+
+RULE = Rule(
+    code="INI302",
+    name="saturated-activation",
+    severity=Severity.ERROR,
+    summary="tanh, sigmoid or softmax with so large an input that almost no slope is left.",
+    fix="unsafe",
+)
+
+# Share of the squared slope that is left, E[φ'²]/max φ'². Calibrated on tanh and sigmoid nets: at 0.13 three layers lose
+# 2 % of accuracy, at 0.07 15 %, whatever the rate. A shifted mean (gates held open) is a choice: only the spread counts.
+WARN_AT = 0.1
+FAIL_AT = 0.01
+# Softmax of logits that differ by this many units puts all of its weight on one entry; the gradient through it is the
+# product of its outputs.
+SHARP_LOGITS = 10.0
+HARD_LOGITS = 50.0
+
+
+def check(facts: Facts) -> Iterator[Finding]:
+    """Bounded functions and attention."""
+    data = facts.structure.dependence.data
+    for node in facts.structure.dependence.order:
+        name = operator(node)
+        if node.name not in data:
+            continue
+        if name in SATURATING:
+            yield from _bounded(facts, node, name)
+        elif name in ("softmax", "_softmax"):
+            yield from _softmax(facts, node)
+        elif name == "scaled_dot_product_attention":
+            yield from _attention(facts, node)
+
+
+def _bounded(facts: Facts, node: Node, name: str) -> Iterator[Finding]:
+    source = next(operands(node))
+    spread = _spread(facts, source)
+    if spread is None or spread < 1:
+        return
+    left = slope_left(name, spread)
+    if left > WARN_AT:
+        return
+    layer = feeding_layer(facts, source)
+    modules = [] if layer is None else [module_at(layer, facts)]
+    yield finding(
+        RULE,
+        facts,
+        at=site_of_cause(facts, source, layer),
+        severity=Severity.ERROR if left <= FAIL_AT else Severity.WARNING,
+        message=(
+            f"{name} is saturated: its input has a standard deviation of {number(spread)}, so that "
+            f"{number(100 * left)} % of its squared slope is left. Units sit at the bounds and learn slowly or not at all."
+        ),
+        help=f"start {_weights(modules)} about {number(spread)}x smaller (std near 1/sqrt(fan_in)), or normalize before it",
+        modules=modules,
+        evidence={"std": spread, "slope_left": left},
+    )
+
+
+def _softmax(facts: Facts, node: Node) -> Iterator[Finding]:
+    source = _without_mask(facts, next(operands(node)))
+    spread = _spread(facts, source)
+    dim = node.args[1] if len(node.args) > 1 else -1
+    sizes = shape_of(node)
+    if spread is not None and isinstance(dim, int) and sizes and sizes[dim] > 1:
+        yield from _sharp(facts, node, source, spread)
+
+
+def _attention(facts: Facts, node: Node) -> Iterator[Finding]:
+    query, key = (item for item in list(operands(node))[:2])
+    asked, offered = facts.signals.get(query.name), facts.signals.get(key.name)
+    width = shape_of(query)[-1] if shape_of(query) else 0
+    if asked is None or offered is None or not width or asked.second_moment is None or offered.second_moment is None:
+        return
+    given = node.kwargs.get("scale")
+    scale = float(given) if isinstance(given, (int, float)) else width**-0.5
+    apart = offered.second_moment - (offered.k_pos or 0.0)  # what all keys share moves all logits alike
+    square = scale**2 * width * asked.second_moment * max(apart, 0.0)
+    if math.isfinite(square):
+        yield from _sharp(facts, node, query, math.sqrt(square))
+
+
+def _sharp(facts: Facts, node: Node, source: Node, spread: float) -> Iterator[Finding]:
+    if spread < SHARP_LOGITS:
+        return
+    layer = feeding_layer(facts, source)
+    modules = [] if layer is None else [module_at(layer, facts)]
+    yield finding(
+        RULE,
+        facts,
+        at=site_of_cause(facts, node, layer),
+        severity=Severity.ERROR if spread >= HARD_LOGITS else Severity.WARNING,
+        message=(
+            f"softmax is saturated: its logits have a standard deviation of {number(spread)}, so that one entry takes all "
+            "of the weight. Almost no gradient reaches the logits."
+        ),
+        help="scale the logits by 1/sqrt(head width), or start the weights before them smaller",
+        modules=modules,
+        evidence={"std": spread},
+    )
+
+
+def _without_mask(facts: Facts, node: Node) -> Node:
+    """The logits before −∞ (or −1e9) was put into them."""
+    data = facts.structure.dependence.data
+    while True:
+        node = strip(node)
+        if operator(node) == "masked_fill":
+            node = next(operands(node))
+        elif operator(node) == "where":
+            branches = [item for item in node.args[1:] if is_node(item) and item.name in data]
+            if not branches:
+                return node
+            node = branches[0]
+        elif operator(node) == "add":
+            parts = [item for item in operands(node) if item.name in data]
+            signal = facts.signals.get(node.name)
+            huge = signal is None or signal.second_moment is None or not signal.second_moment < 1e6
+            if not parts or not huge:
+                return node
+            node = min(parts, key=lambda item: _spread(facts, item) or math.inf)
+        else:
+            return node
+
+
+def _spread(facts: Facts, node: Node) -> float | None:
+    signal = facts.signals.get(node.name)
+    if signal is None or signal.second_moment is None or signal.mean is None:
+        return None
+    square = signal.second_moment - signal.mean**2
+    return math.sqrt(max(square, 0.0)) if math.isfinite(square) else None
+
+
+def _weights(modules: list[str]) -> str:
+    return f"the weights of `{modules[0]}`" if modules else "the weights before it"

@@ -1,0 +1,120 @@
+"""INI601: units that start identical."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from initlint.lint.finding import Severity
+from initlint.lint.rule import Rule
+from initlint.lint.wording import finding, module_of, number, pattern_of, site_made, site_of_law
+
+if TYPE_CHECKING:
+    from initlint.graph.layers import WeightLayer
+    from initlint.graph.model import Parameter
+    from initlint.lint.facts import Facts
+    from initlint.lint.finding import Finding
+
+RULE = Rule(
+    code="INI601",
+    name="symmetric-initialization",
+    severity=Severity.ERROR,
+    summary="A weight that is one constant makes all units of its layer compute the same number.",
+    fix="unsafe",
+)
+
+
+def check(facts: Facts) -> Iterator[Finding]:
+    """Constant weight matrices, and layers that are copies of a sibling."""
+    constant = {
+        layer.weight: layer
+        for layer in facts.structure.layers.values()
+        if is_symmetric(layer, facts.parameter(layer.weight))
+    }
+    for name, layer in constant.items():
+        reader = _next_layer(facts, layer)
+        if reader is not None:  # a constant head is told apart by the targets in the first step
+            yield _constant(facts, facts.parameter(name), layer, stuck=reader.weight in constant)
+    yield from _copies(facts)
+
+
+def is_symmetric(layer: WeightLayer, parameter: Parameter) -> bool:
+    """A trainable matrix of one non-zero constant that mixes at least two inputs into at least two units."""
+    law = parameter.law
+    return (
+        parameter.trainable
+        and layer.kind in ("linear", "convolution", "product", "recurrent")
+        and law.family == "constant"
+        and not law.is_zero
+        and layer.fan_in > 1
+        and layer.fan_out > 1
+        and not _is_depthwise(layer, parameter)
+    )
+
+
+def _is_depthwise(layer: WeightLayer, parameter: Parameter) -> bool:
+    """One input channel per output channel: the units differ by their inputs."""
+    return layer.kind == "convolution" and parameter.shape[1] == 1
+
+
+def _next_layer(facts: Facts, layer: WeightLayer) -> WeightLayer | None:
+    """The first weight layer that is computed from this one."""
+    dependence = facts.structure.dependence
+    after = dependence.descendants[layer.node]
+    return next((other for other in facts.structure.layers.values() if after >> dependence.index[other.node] & 1), None)
+
+
+def _constant(facts: Facts, parameter: Parameter, layer: WeightLayer, *, stuck: bool) -> Finding:
+    module = module_of(parameter)
+    return finding(
+        RULE,
+        facts,
+        at=site_of_law(parameter, facts),
+        severity=Severity.ERROR if stuck else Severity.WARNING,
+        message=(
+            f"all {layer.fan_out} units of `{module}` start identical: its weight is {number(parameter.law.mean)} "
+            "everywhere. "
+            + (
+                "The next layer treats them alike too, so they receive the same gradient and stay one unit for ever."
+                if stuck
+                else "The layer has rank one until the next layer's random weights have told its units apart."
+            )
+        ),
+        help="draw the weight at random (nn.init.kaiming_normal_, nn.init.xavier_uniform_)",
+        modules=[module],
+        evidence={"units": float(layer.fan_out), "value": parameter.law.mean},
+    )
+
+
+def _copies(facts: Facts) -> Iterator[Finding]:
+    """Weights that are copies of another module's: the layers start identical, and soon differ."""
+    groups: dict[tuple[str, int], list[Parameter]] = {}
+    for parameter in facts.traced.parameters.values():
+        if (
+            parameter.copy_of is None
+            or len(parameter.shape) < 2
+            or not parameter.trainable
+            or _is_deterministic(parameter)
+        ):
+            continue
+        site = site_made(parameter, facts)
+        groups.setdefault((site.path, site.line) if site else ("", 0), []).append(parameter)
+    for members in groups.values():
+        modules = list(dict.fromkeys(module_of(parameter) for parameter in members))
+        yield finding(
+            RULE,
+            facts,
+            at=site_made(members[0], facts),
+            severity=Severity.INFO,
+            message=(
+                f"{pattern_of(modules)} start as exact copies of `{(members[0].copy_of or '').rpartition('.')[0]}`: one "
+                "draw was cloned. They get different gradients and drift apart, but the start has less variety than meant."
+            ),
+            help="construct each layer anew, or re-initialize the copies",
+            modules=modules,
+            evidence={"copies": float(len(modules))},
+        )
+
+
+def _is_deterministic(parameter: Parameter) -> bool:
+    return parameter.law.family in ("constant", "identity", "exact")

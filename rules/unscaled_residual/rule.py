@@ -1,0 +1,146 @@
+"""INI401: residual branches as large as their trunk, with no normalization, so that the trunk grows geometrically."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from initlint.graph.dataflow import operands, strip
+from initlint.lint.finding import Severity
+from initlint.lint.rule import Rule
+from initlint.lint.wording import counted, finding, module_at, number, pattern_of, site_of_node, span_of, step_at
+
+if TYPE_CHECKING:
+    from initlint.graph.structure import Residual
+    from initlint.lint.facts import Facts
+    from initlint.lint.finding import Finding
+
+RULE = Rule(
+    code="INI401",
+    name="unscaled-residual",
+    severity=Severity.ERROR,
+    summary="Residual branches without normalization or scale multiply the trunk in every block.",
+    fix="unsafe",
+)
+
+# Growth of the trunk's root mean square over a chain of blocks, in decades. Calibrated on x + W·relu(V·x) with He weights:
+# 16 blocks (80x) train with Adam only, 32 (2e4) lose a quarter of the accuracy, 64 (8e8) do not train at all.
+WARN_AT = 1.5
+FAIL_AT = 3.5
+# A normalization after the trunk sets the output right; what is left needs a learning rate a hundred times smaller.
+WARN_BEFORE_NORM = 3.0
+BLOCKS = 4
+GROWING = 0.04  # decades a block; 1.1x
+
+
+def check(facts: Facts) -> Iterator[Finding]:
+    """One finding per chain of blocks, at the line of the addition that adds most."""
+    for chain in chains(facts):
+        grown = [(residual, growth) for residual in chain if (growth := _growth(facts, residual)) is not None]
+        growing = [(residual, growth) for residual, growth in grown if growth >= GROWING]
+        total = sum(growth for _, growth in grown)
+        if len(growing) < BLOCKS:
+            continue
+        geometric = total - max(growth for _, growth in growing)  # one large block is not a law of depth
+        normalized = _normalized_after(facts, chain[-1])
+        if geometric < (WARN_BEFORE_NORM if normalized else WARN_AT):
+            continue
+        yield _finding(facts, growing, total, normalized=normalized)
+
+
+def _finding(facts: Facts, growing: Sequence[tuple[Residual, float]], total: float, *, normalized: bool) -> Finding:
+    rate = 10 ** (sum(growth for _, growth in growing) / len(growing))
+    fails = total >= FAIL_AT and not normalized
+    layers = [facts.structure.layers[name] for residual, _ in growing for name in residual.layers]
+    modules = list(dict.fromkeys(module_at(layer, facts) for layer in layers))
+    shares: dict[str, float] = {}
+    for residual, growth in growing:
+        site = site_of_node(residual.add, facts)
+        line = f"{site.path}:{site.line}" if site else ""
+        shares[line] = shares.get(line, 0.0) + growth
+    by_line = {
+        f"{site.path}:{site.line}": site for residual, _ in growing if (site := site_of_node(residual.add, facts))
+    }
+    worst = max(by_line, key=lambda line: (shares[line], line), default="")
+    at = by_line.get(worst)
+    others = [
+        place
+        for line, site in sorted(by_line.items())
+        if line != worst and at is not None and span_of(site) != span_of(at)
+        for place in step_at(site, "this sum takes part")
+    ]
+    consequence = (
+        "A later normalization hides it, but only a learning rate far below the usual trains."
+        if normalized
+        else "The output starts so large that training diverges or stalls."
+        if fails
+        else "SGD diverges at usual rates, and more blocks make every optimizer fail."
+    )
+    return finding(
+        RULE,
+        facts,
+        at=at,
+        severity=Severity.ERROR if fails else Severity.WARNING,
+        message=(
+            f"the trunk grows {number(rate)}x per residual sum over {counted(len(growing), 'sum')} with branches "
+            f"{pattern_of(modules)}, {number(10 ** min(total, 300))}x in all: nothing normalizes or scales the branches. "
+            f"{consequence}"
+        ),
+        help=(
+            "scale each branch by 1/sqrt(number of blocks), start its last weight at zero, or normalize the branch's input"
+        ),
+        modules=modules,
+        evidence={"decades": total, "per_block": rate, "blocks": float(len(growing))},
+        related=others,
+    )
+
+
+def chains(facts: Facts) -> Iterator[tuple[Residual, ...]]:
+    """Consecutive residual sums: the trunk of each is the sum before it, up to elementwise functions, not through a norm."""
+    by_add = {residual.add: residual for residual in facts.structure.residuals}
+    continued: set[str] = set()
+    before: dict[str, str] = {}
+    for residual in facts.structure.residuals:
+        previous = _previous(facts, residual, by_add)
+        if previous is not None and previous not in continued:
+            before[residual.add] = previous
+            continued.add(previous)
+    for residual in facts.structure.residuals:
+        if residual.add in continued:
+            continue
+        chain = [residual]
+        while chain[-1].add in before:
+            chain.append(by_add[before[chain[-1].add]])
+        yield tuple(reversed(chain))
+
+
+def _previous(facts: Facts, residual: Residual, by_add: dict[str, Residual]) -> str | None:
+    node = facts.structure.nodes[residual.fork]
+    while True:
+        node = strip(node)
+        if node.name in by_add:
+            return node.name
+        sources = [item for item in operands(node) if item.name in facts.structure.dependence.data]
+        if len(sources) != 1 or node.name in facts.structure.norms or node.name in facts.structure.layers:
+            return None
+        node = sources[0]
+
+
+def _growth(facts: Facts, residual: Residual) -> float | None:
+    """Decades of root mean square from the trunk to the sum; None for a branch that normalizes its own input."""
+    if residual.norms:
+        return None
+    before, after = facts.signals.get(residual.trunk), facts.signals.get(residual.add)
+    if before is None or after is None or not before.second_moment or not after.second_moment:
+        return None
+    if not (math.isfinite(before.second_moment) and math.isfinite(after.second_moment)):
+        return None
+    return (math.log10(after.second_moment) - math.log10(before.second_moment)) / 2
+
+
+def _normalized_after(facts: Facts, residual: Residual) -> bool:
+    """Whether every output computed from the chain passes a normalization first."""
+    dependence = facts.structure.dependence
+    after = dependence.descendants[residual.add]
+    return bool(after & dependence.bits(facts.structure.norms))

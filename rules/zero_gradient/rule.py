@@ -1,0 +1,58 @@
+"""INI203: zeros in series, so that a parameter never receives a gradient."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from initlint.lint.finding import Severity
+from initlint.lint.rule import Rule
+from initlint.lint.wording import finding, module_of, pattern_of, site_of_law, span_of, step_at
+
+if TYPE_CHECKING:
+    from initlint.lint.facts import Facts
+    from initlint.lint.finding import Finding
+
+RULE = Rule(
+    code="INI203",
+    name="zero-gradient",
+    severity=Severity.ERROR,
+    summary="Parameters that can never learn, because zero factors in series wait for each other.",
+    fix="unsafe",
+    explained_by=("lora-cannot-learn",),
+)
+
+
+def check(facts: Facts) -> Iterator[Finding]:
+    """One finding for every place that wrote the later zero of a dead circle."""
+    dead = facts.liveness.dead
+    if not dead:
+        return
+    zeros = [facts.parameter(name) for name in facts.liveness.zeros]
+    matrices = [parameter for parameter in zeros if len(parameter.shape) > 1 or parameter.shape in ((), (1,))] or zeros
+    sites = [(parameter, site) for parameter in matrices if (site := site_of_law(parameter, facts)) is not None]
+    modules = list(dict.fromkeys(module_of(facts.parameter(name)) for name in dead))
+    shown = pattern_of(modules)
+    names = pattern_of(parameter.name for parameter in matrices)
+    last = max(sites, key=lambda item: (item[1].path, item[1].line), default=None)
+    related = [
+        place
+        for parameter, site in sites
+        if last is not None and span_of(site) != span_of(last[1])
+        for place in step_at(site, f"`{parameter.name}` is zero as well")
+    ]
+    yield finding(
+        RULE,
+        facts,
+        at=None if last is None else last[1],
+        message=(
+            f"{len(dead)} parameters of {shown} receive a gradient of exactly zero, now and after every step: "
+            f"{names} {'is' if len(matrices) == 1 else 'are'} zero and "
+            f"{'meets a function without slope at zero' if len(matrices) == 1 else 'wait for each other'}. "
+            "They never learn, with any optimizer."
+        ),
+        help="keep one factor zero for an identity start and draw the other one at random",
+        modules=modules,
+        evidence={"parameters": float(len(dead))},
+        related=related,
+    )
