@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from initlint.propagate.pointwise import Profile
 
 Dims = tuple[tuple[Axis, ...], ...]
-_CARRIED = ("dims", "mean", "pair", "zeros", "method", "flags", "valid", "fill")
+_CARRIED = ("dims", "mean", "pair", "zeros", "method", "flags", "valid", "fill", "positive")
 
 
 class Moments:
@@ -33,11 +33,17 @@ class Moments:
     valid     share of entries that are not masked out, per cell, or None; the moments are those of the others
     fill      the value that the masked entries have
     profile   the tensor as a function of one Gaussian source, or None (see `pointwise`)
+    positive  no entry is ever negative, so that as a source it is log-normal rather than Gaussian
+    centred   the tensor minus its average, by the dimensions averaged over, once that was computed
+    parts     (term, factor) of which it is the sum, where the terms are independent
     affine    (base, a, b) where the tensor is a·base + b element by element, or None
     averaged_of  (base, dimensions) where the tensor is the average of base over those dimensions, kept with size one
     """
 
-    __slots__ = ("affine", "averaged_of", "dims", "fill", "flags", "mean", "method", "pair", "profile", "valid", "zeros")
+    __slots__ = (
+        "affine", "averaged_of", "centred", "dims", "fill", "flags", "mean", "method", "pair", "parts", "positive", "profile", "valid",
+        "zeros",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -51,6 +57,7 @@ class Moments:
         profile: Profile | None = None,
         valid: Array | None = None,
         fill: float = 0.0,
+        positive: bool = False,
         affine: tuple[Moments, float, float] | None = None,
         averaged_of: tuple[Moments, tuple[int, ...]] | None = None,
     ) -> None:
@@ -63,6 +70,9 @@ class Moments:
         self.profile = profile
         self.valid = valid
         self.fill = fill
+        self.positive = positive
+        self.parts: tuple[tuple[Moments, float], ...] = ()
+        self.centred: dict[tuple[int, ...], Moments] | None = None
         self.affine = affine
         self.averaged_of = averaged_of
 
@@ -270,7 +280,9 @@ class Moments:
             axis = self.axes[k]
             mean = np.tensordot(mean, axis.counts, (k, 0))
             pair = np.tensordot(pair, axis.pairs, (k, 0))
-        return Moments(without(self.dims, gone), np.asarray(mean), np.asarray(pair), method=self.method, flags=self.flags)
+        return Moments(
+            without(self.dims, gone), np.asarray(mean), np.asarray(pair), method=self.method, flags=self.flags, positive=self.positive
+        )
 
     def averaged(self, axes: Iterable[int]) -> Moments:
         """The mean over whole axes, which disappear."""
@@ -289,6 +301,7 @@ class Moments:
         return self.with_(
             mean=self.mean * factor,
             pair=self.pair * factor**2,
+            positive=self.positive and factor > 0,
             zeros=1.0 if factor == 0 else self.zeros,
         )
 

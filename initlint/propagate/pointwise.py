@@ -48,10 +48,11 @@ def grid(points: int) -> tuple[Array, Array, Array]:
 class Source:
     """A tensor taken as jointly Gaussian: mean and deviation by cell, correlation by pair state."""
 
-    __slots__ = ("correlation", "deviation", "dims", "key", "points")
+    __slots__ = ("correlation", "deviation", "dims", "key", "origin", "points")
 
     def __init__(self, moments: Moments) -> None:
         self.key = next(_ids)
+        self.origin = moments
         self.dims = moments.dims
         variance = np.maximum(moments.cells - moments.mean**2, 0.0)
         # what rounding leaves of a deterministic tensor is not a spread
@@ -88,7 +89,12 @@ def profile_of(x: Moments) -> Profile:
     if x.profile is None:
         source = Source(x)
         z = grid(source.points)[0].reshape(-1, *(1,) * x.mean.ndim)
-        x.profile = Profile(source, x.mean + source.deviation * z)
+        if x.positive and np.all(x.mean > 0):
+            # an average of squares and its like: log-normal with the same mean and variance, so that 1/x has moments
+            width = np.log1p((source.deviation / x.mean) ** 2)
+            x.profile = Profile(source, x.mean * np.exp(np.sqrt(width) * z - width / 2))
+        else:
+            x.profile = Profile(source, x.mean + source.deviation * z)
     return x.profile
 
 
@@ -140,6 +146,7 @@ def from_profile(profile: Profile, like: Moments, method: str) -> Moments:
     result = Moments(
         like.dims, mean, pair_of(like, profile), method=method, flags=like.flags, profile=profile, valid=like.valid
     )
+    result.positive = bool(np.all(profile.values >= 0))
     result.zeros = result.average((w @ (flat == 0)).reshape(mean.shape)) if np.any(flat == 0) else 0.0
     return result
 
@@ -178,6 +185,31 @@ def finite(values: Array) -> Array:
     return np.where(good, values, np.where(np.isfinite(centre), centre, 0.0))
 
 
+def coarsened(x: Moments, axes: list[int]) -> Moments:
+    """x with one group along some axes; what it is a function of is kept, its values averaged over the groups."""
+    if all(x.axes[k].labels is None for k in axes):
+        profile_of(x)
+        return x
+    before = profile_of(x)
+    source = before.source
+    base = Moments(source.dims, np.zeros_like(source.deviation), source.correlation * scale_by_state(x, source.deviation))
+    values, coarse = before.values, x
+    for k in axes:
+        axis = x.axes[k]
+        if axis.labels is None:
+            continue
+        values = np.expand_dims(np.tensordot(values, axis.counts / axis.size, (k + 1, 0)), k + 1)
+        base, coarse = base.coarsened(k), coarse.coarsened(k)
+    new = Source(base)
+    if new.points != source.points:
+        z_old, z_new = grid(source.points)[0], grid(new.points)[0]
+        flat = values.reshape(len(z_old), -1)
+        values = np.stack([np.interp(z_new, z_old, column) for column in flat.T], axis=1).reshape(-1, *values.shape[1:])
+    coarse = coarse.with_()
+    coarse.profile = Profile(new, values)
+    return coarse
+
+
 class Cotangent:
     """What flows back into one value: independent terms, and terms that are a known function of a source times a root.
 
@@ -185,10 +217,11 @@ class Cotangent:
     what makes the gradient of `x * sigmoid(x)` right, whose two paths carry the same cotangent.
     """
 
-    __slots__ = ("coherent", "plain")
+    __slots__ = ("coherent", "plain", "spent")
 
-    def __init__(self, plain: Moments | None = None) -> None:
+    def __init__(self, plain: Moments | None = None, spent: Moments | None = None) -> None:
         self.plain = plain
+        self.spent = spent  # to be reported, but already accounted for further back
         self.coherent: dict[tuple[int, int], tuple[Moments, Source, Array]] = {}
 
     def add_plain(self, term: Moments) -> None:

@@ -12,12 +12,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from initlint.propagate.moments import Moments
-from initlint.propagate.pointwise import Cotangent
+from initlint.propagate.pointwise import Cotangent, plus
 
 if TYPE_CHECKING:
     import torch
 
-Pull = Callable[[Moments], Sequence["Moments | None"]]
+Pull = Callable[[Moments], Sequence["Moments | Cotangent | None"]]
 CoherentPull = Callable[[Cotangent], Sequence["Cotangent | None"]]
 
 
@@ -55,6 +55,8 @@ class Tape:
 
     entries: list[Entry] = field(default_factory=list)
     blocked: int = 0
+    severed: set[int] = field(default_factory=set)  # values whose cotangent is reported but already accounted for
+    kept: list[Moments] = field(default_factory=list)  # keeps the ids in `severed` valid
 
     def record(self, inputs: Sequence[Moments], output: Moments, pull: Pull) -> Moments:
         """Remember how the cotangent of `output` goes back to `inputs`; returns `output`."""
@@ -77,7 +79,7 @@ def pull_back(tape: Tape, seeds: Sequence[tuple[Moments, Moments]]) -> dict[int,
         cotangents.setdefault(id(output), Cotangent()).add_plain(seed)
     for entry in reversed(tape.entries):
         cotangent = cotangents.get(id(entry.output))
-        if cotangent is None:
+        if cotangent is None or id(entry.output) in tape.severed:
             continue
         if entry.coherent is not None:
             for target, term in zip(entry.inputs, entry.coherent(cotangent), strict=True):
@@ -88,10 +90,14 @@ def pull_back(tape: Tape, seeds: Sequence[tuple[Moments, Moments]]) -> dict[int,
         if total is None or entry.pull is None:
             continue
         for target, moments in zip(entry.inputs, entry.pull(total), strict=True):
-            if moments is not None:
+            if isinstance(moments, Cotangent):
+                _join(cotangents.setdefault(id(target), Cotangent()), moments)
+            elif moments is not None:
                 cotangents.setdefault(id(target), Cotangent()).add_plain(moments)
     for key, cotangent in cotangents.items():
         total = cotangent.total()
+        if cotangent.spent is not None:
+            total = cotangent.spent if total is None else plus(total, cotangent.spent)
         if total is not None:
             result[key] = total
     return result
@@ -102,3 +108,5 @@ def _join(into: Cotangent, term: Cotangent) -> None:
         into.add_coherent(root, source, coefficient)
     if term.plain is not None:
         into.add_plain(term.plain)
+    if term.spent is not None:
+        into.spent = term.spent if into.spent is None else plus(into.spent, term.spent)

@@ -23,10 +23,10 @@ from initlint.propagate.moments import Moments, outer_means
 from initlint.propagate.ops.elementwise import added
 from initlint.propagate.ops.gather import flags_of, single
 from initlint.propagate.ops.norm import channel_vector
-from initlint.propagate.ops.reduce import maximum_law
+from initlint.propagate.ops.reduce import maximum_law, selected
 from initlint.propagate.ops.registry import CannotPredict, as_moments, transfer
 from initlint.propagate.ops.view import reshaped
-from initlint.propagate.pointwise import profile_of
+from initlint.propagate.pointwise import Cotangent, coarsened, profile_of
 from initlint.propagate.tape import Tape
 
 GROUPS = {1: 5, 2: 3, 3: 2}  # kinds of positions kept along each dimension, by number of dimensions
@@ -471,11 +471,10 @@ def max_pooled(tape: Tape, x: Moments, taps: Sequence[Sequence[Array]]) -> Momen
     """The largest entry of each window. Borders count as having full windows."""
     n = len(taps)
     first = len(x.shape) - n
-    before = x
     for d in range(first, len(x.shape)):
-        x = single(x, d)
-        if x.dims[d]:
-            x = x.coarsened(x.position(d))
+        x = single_axis(tape, x, d)
+    before = x
+    x = coarsened(x, x.dim_axes(range(first, len(x.shape))))
     profile = profile_of(x)
     window = Moments(x.dims, np.zeros_like(x.mean), profile.source.correlation)
     count = 1.0
@@ -488,12 +487,12 @@ def max_pooled(tape: Tape, x: Moments, taps: Sequence[Sequence[Array]]) -> Momen
             average = total / np.maximum(reach, 1.0)[:, None]
             target = Axis(total.shape[0], None, window.dims[first + j][0].role)
             window = mapped(window, k, average, target)
-    y = maximum_law(profile, window, count, 1.0)
+    y, chance = maximum_law(profile, window, count, 1.0)
     y.flags = before.flags
     into = float(np.prod([m[0].shape[1] for m in taps]))
     out = float(np.prod([m[0].shape[0] for m in taps]))
 
-    def pull(g: Moments) -> list[Moments]:
+    def pull(g: Moments) -> list[Cotangent]:
         for d in range(first, len(g.dims)):
             g = single(g, d)
             if g.dims[d]:
@@ -515,7 +514,7 @@ def max_pooled(tape: Tape, x: Moments, taps: Sequence[Sequence[Array]]) -> Momen
             same = same & (np.arange(2) < 1).reshape([-1 if m == k else 1 for m in range(pair.ndim)])
         share = out / into
         pair = np.where(same, pair * share, pair * share**2)
-        return [Moments(tuple(dims), np.zeros([axis.groups for axis in axes]), pair)]
+        return [selected(before, Moments(tuple(dims), np.zeros([axis.groups for axis in axes]), pair), chance)]
 
     return tape.record([before], y, pull)
 

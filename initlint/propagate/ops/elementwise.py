@@ -6,7 +6,7 @@ E[xx'] E[yy'], for independent terms second moments add. Derivatives are the rea
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -167,7 +167,7 @@ def affine(tape: Tape, x: Moments, factor: float, shift: float) -> Moments:
             mean = y.mean + shift
             cross = outer_means(y.axes, y.mean, np.ones_like(y.mean))
             pair = y.pair + shift * (cross + outer_means(y.axes, np.ones_like(y.mean), y.mean)) + shift**2
-            y = y.with_(mean=mean, pair=pair, zeros=0.0)
+            y = y.with_(mean=mean, pair=pair, zeros=0.0, positive=y.positive and shift > 0)
         y.affine = (x, factor, shift)
 
     def pull(g: Cotangent) -> list[Cotangent]:
@@ -197,35 +197,159 @@ def added(tape: Tape, x: Moments, y: Moments, alpha: float = 1.0) -> Moments:
     zeros = x.zeros * y.zeros if x.zeros and y.zeros else 0.0
     z = Moments(a.dims, mean, pair, zeros=zeros, method=worst([x, y]), flags=flags_of([x, y]))
     z.valid = a.valid if a.valid is not None else b.valid
+    z.positive = x.positive and y.positive and alpha > 0
+    if x.shape == y.shape and alpha == 1.0:
+        z.parts = ((x, 1.0), (y, 1.0))
+        return tape.record_coherent([x, y], z, lambda g: [g, g])
     return tape.record([x, y], z, lambda g: [unbroadcast(g, x), unbroadcast(g, y).scaled(alpha)])
 
 
 def shifted_by_average(tape: Tape, x: Moments, average: Moments, factor: float, scale: float) -> Moments:
     """scale · (x + factor · average of x over some dimensions): `x - x.mean(...)` and its kin, exactly."""
-    from initlint.propagate.ops.reduce import project
+    from initlint.propagate.ops.reduce import centred, project
 
     assert average.averaged_of is not None
-    axes = x.dim_axes(average.averaged_of[1])
-    mean, pair = project(x, axes, factor)
+    dims = average.averaged_of[1]
+    if factor == -1.0:
+        z = centred(tape, x, dims)
+        shared = z.with_(affine=(z, 1.0, 0.0))
+        count = float(np.prod([x.shape[d] for d in dims]))
+
+        def report(g: Cotangent) -> list[Cotangent]:
+            # what flows into the average is part of what centring sends back; it is only reported here
+            total = g.total()
+            into = None if total is None else total.averaged(total.dim_axes(dims)).scaled(count)
+            return [Cotangent(total), Cotangent(spent=into)]
+
+        result = tape.record_coherent([z, average], shared, report)
+        return result if scale == 1.0 else affine(tape, result, scale, 0.0)
+    mean, pair = project(x, x.dim_axes(dims), factor)
     z = x.with_(mean=mean * scale, pair=pair * scale**2, zeros=0.0)
+    return tape.record([x], z, lambda g: [g.with_(pair=project(g, g.dim_axes(dims), factor)[1] * scale**2)])
 
-    def pull(g: Moments) -> list[Moments | None]:
-        # the whole cotangent of x, both paths together; none is left to come back through the average
-        _, back = project(g, g.dim_axes(average.averaged_of[1] if average.averaged_of else ()), factor)
-        return [g.with_(pair=back * scale**2)]
 
-    return tape.record([x], z, pull)
+def normalizing(x: Moments, scale: Moments) -> tuple[Moments, tuple[int, ...]] | None:
+    """(the squares, dimensions) if `scale` is a function of the average square of x itself, over dimensions of x."""
+    if scale.profile is None or len(scale.dims) != len(x.dims):
+        return None
+    base = scale.profile.source.origin
+    if base.averaged_of is None:
+        return None
+    squares, dims = base.averaged_of
+    if squares.profile is None or lineage(squares) != lineage(x):
+        return None
+    return squares, dims
+
+
+def normalized_by_hand(tape: Tape, x: Moments, scale: Moments, squares: Moments, dims: Sequence[int]) -> Moments:
+    """x times a function of its own average square: a normalization, whatever it is written like."""
+    from initlint.propagate.ops.norm import rescaled
+
+    profile = profile_of(scale)
+    middle = len(profile.values) // 2
+    typical = (profile.values[middle - 1] + profile.values[middle]) / 2
+    with np.errstate(all="ignore"):
+        # d log f / d log v = −share/2 for f = (v + ε)^(−1/2)
+        step = np.gradient(np.log(np.maximum(profile.values, 1e-300)), axis=0)[middle]
+        arguments = np.gradient(np.log(np.maximum(profile_of(profile.source.origin).values, 1e-300)), axis=0)[middle]
+        share = np.clip(np.where(arguments > 1e-12, -2.0 * step / arguments, 1.0), 0.0, 1.0)
+    tape.severed.add(id(squares))
+    tape.kept.append(squares)
+    axes = x.dim_axes(dims)
+    rest = [k for k in range(len(x.axes)) if k not in axes]
+    shape = [x.axes[k].groups for k in rest]
+    y = rescaled(tape, x, dims, x.mean, x.pair, np.broadcast_to(typical.reshape(-1), (int(np.prod(shape)),)).reshape(shape) if typical.size == 1
+                 else typical.reshape(shape), share.reshape(shape) if share.size > 1 else np.full(shape, float(share.reshape(-1)[0])), False)  # fmt: skip
+    shared = y.with_(affine=(y, 1.0, 0.0))
+
+    def report(g: Cotangent) -> list[Cotangent | None]:
+        total = g.total()
+        if total is None:
+            return [None, None]
+        into = times(total, spread(x))
+        count = float(np.prod([x.shape[d] for d in dims]))
+        return [Cotangent(total), Cotangent(into.averaged(into.dim_axes(dims)).scaled(count))]
+
+    return tape.record_coherent([y, scale], shared, report)
 
 
 @transfer("add")
 def add(tape: Tape, x: Any, y: Any, *, alpha: float = 1.0) -> Any:
     left, right = scalar_of(x), scalar_of(y)
-    if right is not None and isinstance(x, Moments) and fits(x, y):
+    if right is not None and isinstance(x, Moments) and fits(x, y) and not isinstance(y, Moments):
         return affine(tape, x, 1.0, alpha * right)
-    if left is not None and isinstance(y, Moments) and fits(y, x):
+    if left is not None and isinstance(y, Moments) and fits(y, x) and not isinstance(x, Moments):
         return affine(tape, y, alpha, left)
+    if isinstance(x, Moments) and isinstance(y, Moments):
+        if right is not None and fits(x, y):
+            return with_parameter(tape, x, y, 1.0, alpha * right, alpha)
+        if left is not None and alpha == 1.0 and fits(y, x):
+            return with_parameter(tape, y, x, 1.0, left, 1.0)
     x, y = pair_up(x, y)
     return added(tape, x, y, alpha)
+
+
+def with_parameter(
+    tape: Tape, x: Moments, parameter: Moments, factor: float, shift: float, alpha: float | None = None
+) -> Moments:
+    """factor·x + shift where a tensor that is the same everywhere at the start (γ = 1, β = 0) gave the factor or the shift.
+
+    The result stays a function of x's source. The parameter's cotangent is that of the result, times alpha for a shift,
+    times x for a factor (alpha None), summed over what was broadcast.
+    """
+    z = affine(tape, x, factor, shift)
+    y = z.with_(affine=(z, 1.0, 0.0))
+
+    def pull(g: Cotangent) -> list[Cotangent]:
+        if alpha is None:
+            into = times_signal(g, x).total()
+        else:
+            into = copy_of(g).total()
+            into = None if into is None else into.scaled(alpha)
+        return [g, Cotangent(None if into is None else unbroadcast(into, parameter))]
+
+    return tape.record_coherent([z, parameter], y, pull)
+
+
+def copy_of(g: Cotangent) -> Cotangent:
+    """The same terms, to be totalled without touching g."""
+    result = Cotangent(g.plain)
+    result.coherent = dict(g.coherent)
+    return result
+
+
+def times_signal(g: Cotangent, x: Moments) -> Cotangent:
+    """g·x, with what is known of their dependence.
+
+    A coherent term whose source is x's own multiplies its function by x. One whose source s is a sum with x among its
+    terms: x = b s + e with e independent of s and b the regression of x on s, so x c(s) = b s c(s) + e c(s).
+    """
+    profile = profile_of(x)
+    result, rest = Cotangent(), Cotangent(g.plain)
+    for key, (root, source, values) in g.coherent.items():
+        if source is profile.source:
+            result.add_coherent(root, source, values * profile.values)
+            continue
+        share = next((a for part, a in source.origin.parts if lineage(part) == lineage(x)), None)
+        if share is None or source.origin.shape != x.shape:
+            rest.coherent[key] = (root, source, values)
+            continue
+        own, whole = profile.source.origin.centered(), source.origin.centered()
+        top = (0,) * whole.ndim
+        b = share * float(own[top]) / max(float(whole[top]), 1e-300)
+        whole_profile = profile_of(source.origin)
+        result.add_coherent(root, source, values * (b * whole_profile.values))
+        here, there = align(spread(x), spread(source.origin))
+        left = here.with_(pair=here.pair - b * b * there.pair)
+        single = Cotangent()
+        single.coherent[key] = (root, source, values)
+        total = single.total()
+        if total is not None:
+            result.add_plain(times(total, left))
+    plain = rest.total()
+    if plain is not None:
+        result.add_plain(times(plain, spread(x)))
+    return result
 
 
 def fits(x: Moments, other: Any) -> bool:
@@ -262,8 +386,13 @@ def multiplied(tape: Tape, x: Moments, y: Moments) -> Moments:
     together = binary_on_source(tape, x, y, lambda a, b: a * b)
     if together is not None:
         return together
+    for whole, scale in ((x, y), (y, x)):
+        found = normalizing(whole, scale)
+        if found is not None:
+            return normalized_by_hand(tape, whole, scale, *found)
     z = times(x, y)
     z.zeros = 1.0 - (1.0 - x.zeros) * (1.0 - y.zeros)
+    z.positive = x.positive and y.positive
     z.method, z.flags = worst([x, y]), flags_of([x, y])
     return tape.record(
         [x, y], z, lambda g: [unbroadcast(times(g, spread(y)), x), unbroadcast(times(g, spread(x)), y)]
@@ -282,6 +411,10 @@ def mul(tape: Tape, x: Any, y: Any) -> Any:
         return affine(tape, x, right, 0.0)
     if left is not None and isinstance(y, Moments) and fits(y, x) and not isinstance(x, Moments):
         return affine(tape, y, left, 0.0)
+    if isinstance(x, Moments) and isinstance(y, Moments):
+        for tensor, parameter, value in ((x, y, right), (y, x, left)):
+            if value is not None and fits(tensor, parameter):
+                return with_parameter(tape, tensor, parameter, value, 0.0)
     x, y = pair_up(x, y)
     return multiplied(tape, x, y)
 

@@ -18,7 +18,7 @@ import numpy as np
 
 from initlint.propagate.axes import Array
 from initlint.propagate.moments import Moments, outer_means
-from initlint.propagate.ops.elementwise import added, multiplied
+from initlint.propagate.ops.elementwise import add, mul
 from initlint.propagate.ops.reduce import marginals, project
 from initlint.propagate.ops.registry import as_moments, scalar_of, transfer
 from initlint.propagate.ops.view import reshaped
@@ -61,20 +61,32 @@ def standardized(tape: Tape, x: Moments, dims: Sequence[int], eps: float, centre
         mean, pair = project(x, axes, -1.0)
     else:
         mean, pair = x.mean, x.pair
-    variance, freedom = within(x, pair, axes)
+    variance, _ = within(x, pair, axes)
     variance = np.maximum(variance, 0.0)
     if centre:
         level, _ = within(x, x.pair, axes)
         variance = np.where(variance < 1e-14 * level, 0.0, variance)
     scale = 1.0 / np.sqrt(variance + eps) if eps > 0 else np.where(variance > 0, 1.0 / np.sqrt(np.maximum(variance, 1e-300)), 0.0)
-    factor = by_state(x, axes, scale)
-    shape = [1 if k in axes else axis.groups for k, axis in enumerate(x.axes)]
-    mean = mean * scale.reshape(shape)
-    y = x.with_(mean=mean, pair=pair * factor, zeros=0.0, valid=None)
+    share = variance / (variance + eps) if eps > 0 else np.ones_like(variance)
+    y = rescaled(tape, x, dims, mean, pair, scale, share, centre)
     if eps > 0 and not np.any(variance):
         y.zeros = 1.0
-    # fluctuation of the deviation, and the direction of x itself which normalization removes
-    share = variance / (variance + eps) if eps > 0 else np.ones_like(variance)
+    return y
+
+
+def rescaled(
+    tape: Tape, x: Moments, dims: Sequence[int], mean: Array, pair: Array, scale: Array, share: Array, centre: bool
+) -> Moments:
+    """x (or x centred, with these moments) times `scale` = f(v̂), by cell of the other axes.
+
+    `share` is −2 d log f/d log v: one for 1/√v, less where ε holds the scale. The pullback has the fluctuation of v̂ and
+    loses the direction of x itself.
+    """
+    axes = x.dim_axes(dims)
+    _, freedom = within(x, pair, axes)
+    factor = by_state(x, axes, scale)
+    shape = [1 if k in axes else axis.groups for k, axis in enumerate(x.axes)]
+    y = x.with_(mean=mean * scale.reshape(shape), pair=pair * factor, zeros=0.0, valid=None, positive=False)
     wobble = freedom / np.maximum(freedom - 2.0, LEAST_FREEDOM)
     wobble = np.where(freedom > 1.0 + 1e-6, 1.0 + share * (wobble - 1.0), 1.0)
     removed = np.where(freedom > 1.0 + 1e-6, 1.0 - share / np.maximum(freedom, 1.0), 1.0 - share)
@@ -83,9 +95,8 @@ def standardized(tape: Tape, x: Moments, dims: Sequence[int], eps: float, centre
 
     def pull(g: Moments) -> list[Moments]:
         fine = _like(g, y)
-        gaxes = fine.dim_axes(dims)
-        pair = project(fine, gaxes, -1.0)[1] if centre else fine.pair
-        return [fine.with_(pair=pair * _fit(back, x, fine, axes))]
+        pair = project(fine, fine.dim_axes(dims), -1.0)[1] if centre else fine.pair
+        return [fine.with_(pair=pair * _fit(back, x, fine))]
 
     return tape.record([x], y, pull)
 
@@ -96,7 +107,7 @@ def _like(g: Moments, y: Moments) -> Moments:
     return align(g, Moments(y.dims, np.zeros_like(y.mean), np.zeros_like(y.pair)))[0]
 
 
-def _fit(factor: Array, x: Moments, fine: Moments, axes: Sequence[int]) -> Array:
+def _fit(factor: Array, x: Moments, fine: Moments) -> Array:
     """A factor by pair state of x, by pair state of a finer tensor."""
     from initlint.propagate.moments import align
 
@@ -114,8 +125,8 @@ def rms_normalized(tape: Tape, x: Moments, dims: Sequence[int], eps: float) -> M
 
 def scaled_and_shifted(tape: Tape, x: Moments, weight: Any, bias: Any) -> Moments:
     """γ x + β."""
-    y = x if weight is None else multiplied(tape, x, as_moments(weight, x))
-    return y if bias is None else added(tape, y, as_moments(bias, x))
+    y = x if weight is None else mul(tape, x, as_moments(weight, x))
+    return y if bias is None else add(tape, y, as_moments(bias, x))
 
 
 @transfer("layer_norm", "native_layer_norm")

@@ -18,7 +18,7 @@ from initlint.propagate.ops.elementwise import added, affine, torch_function, un
 from initlint.propagate.ops.gather import single
 from initlint.propagate.ops.registry import CannotPredict, as_moments, transfer
 from initlint.propagate.ops.view import reshaped
-from initlint.propagate.pointwise import Profile, grid, profile_of
+from initlint.propagate.pointwise import Cotangent, Profile, coarsened, grid, profile_of
 from initlint.propagate.tape import Tape
 
 
@@ -109,11 +109,15 @@ def project(x: Moments, axes: Sequence[int], factor: float) -> tuple[Array, Arra
 
 
 def centred(tape: Tape, x: Moments, dims: Sequence[int]) -> Moments:
-    """x minus its average over some dimensions."""
-    axes = x.dim_axes(dims)
-    mean_, pair = project(x, axes, -1.0)
-    y = x.with_(mean=mean_, pair=pair, zeros=0.0)
-    return tape.record([x], y, lambda g: [g.with_(pair=project(g, g.dim_axes(dims), -1.0)[1])])
+    """x minus its average over some dimensions; asked twice, it is the same tensor."""
+    key = tuple(dims)
+    if x.centred is not None and key in x.centred and not tape.blocked:
+        return x.centred[key]
+    mean_, pair = project(x, x.dim_axes(dims), -1.0)
+    y = x.with_(mean=mean_, pair=pair, zeros=0.0, positive=False)
+    y = tape.record([x], y, lambda g: [g.with_(pair=project(g, g.dim_axes(dims), -1.0)[1])])
+    x.centred = {**(x.centred or {}), key: y}
+    return y
 
 
 @transfer("var")
@@ -169,24 +173,23 @@ def logsumexp(tape: Tape, x: Any, dim: Any, keepdim: bool = False) -> Moments:
 def largest(tape: Tape, x: Moments, dims: Sequence[int], keep: bool, sign: float = 1.0) -> Moments:
     """The largest (sign 1) or smallest (sign −1) entry over whole dimensions."""
     before = x
-    for k in x.dim_axes(dims):
-        x = x.coarsened(k)
     axes = x.dim_axes(dims)
+    x = coarsened(x, axes)
     if not axes:
         return before if keep else reshaped(tape, before, [n for d, n in enumerate(before.shape) if d not in dims])
     count = float(np.prod([x.axes[k].size for k in axes]))
     profile = profile_of(x)
     correlation = Moments(x.dims, np.zeros_like(x.mean), profile.source.correlation)
-    y = maximum_law(profile, correlation.averaged(axes), count, sign)
+    y, chance = maximum_law(profile, correlation.averaged(axes), count, sign)
     y.flags = before.flags
     y = y if keep else without_dims(y, dims)
     shape = before.shape
 
-    def pull(g: Moments) -> list[Moments]:
+    def pull(g: Moments) -> list[Cotangent]:
         if not keep:
             inside = iter(g.dims)
             g = g.with_(dims=tuple(() if d in dims else next(inside) for d in range(len(shape))))
-        return [routed(g.expanded(shape), dims, count)]
+        return [selected(before, routed(g.expanded(shape), dims, count), chance)]
 
     return tape.record([before], y, pull)
 
@@ -202,11 +205,24 @@ def routed(wide: Moments, dims: Sequence[int], count: float) -> Moments:
     return wide.with_(pair=np.where(same, wide.pair / count, 0.0))
 
 
-def maximum_law(profile: Profile, window: Moments, count: float, sign: float) -> Moments:
+def selected(x: Moments, routed_cotangent: Moments, chance: Array) -> Cotangent:
+    """A routed cotangent that goes to large entries: its square depends on the source by `chance`, of average one."""
+    profile = profile_of(x)
+    points = profile.source.points
+    z_from, z_to = grid(len(chance))[0], grid(points)[0]
+    root = np.sqrt(np.interp(z_to, z_from, chance))
+    root /= np.sqrt(grid(points)[1] @ root**2)
+    result = Cotangent()
+    shape = (-1, *(1,) * (profile.values.ndim - 1))
+    result.add_coherent(routed_cotangent, profile.source, np.broadcast_to(root.reshape(shape), profile.values.shape))
+    return result
+
+
+def maximum_law(profile: Profile, window: Moments, count: float, sign: float) -> tuple[Moments, Array]:
     """Moments of the extreme of `count` entries that are an increasing function of equicorrelated Gaussians.
 
     `window` has the pair moments of the averages of the Gaussians over each window; two windows' extremes are taken to be
-    as correlated as their averages.
+    as correlated as their averages. Also returns, on the grid, how much more likely than on average an entry is chosen.
     """
     import torch
 
@@ -234,7 +250,8 @@ def maximum_law(profile: Profile, window: Moments, count: float, sign: float) ->
     y = Moments(window.dims, mean_, pair, method="quadrature")
     pair[tuple(slice(0, axis.groups) for axis in window.axes)] = second
     y.zeros = float((mass @ (flat == 0)).mean())
-    return y
+    y.positive = bool(np.all(values >= 0))
+    return y, mass / grid(profile.source.points)[1]
 
 
 @transfer("amax")
