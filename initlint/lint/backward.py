@@ -1,8 +1,8 @@
 """SIGNALS → how the size of weight gradients changes with depth, layer role by layer role.
 
-Compared are relative gradients √E[g²]/√E[w²] of weights that play the same role (`layers.0.fc1`, `layers.1.fc1`, …) or
-stand on the main path, in order of depth: a common scale says more about the loss than about the net, and weights of
-different roles differ by design.
+Compared are relative gradients √E[g²]/√E[w²] of weights of one shape that play the same role (`layers.0.fc1`,
+`layers.1.fc1`, …) or stand on the main path, in order of depth: a common scale says more about the loss than about the net,
+and weights of different roles differ by design.
 """
 
 from __future__ import annotations
@@ -50,14 +50,26 @@ def trends(facts: Facts) -> Iterator[Trend]:
 
 
 def _series(facts: Facts) -> Iterator[Sequence[WeightLayer]]:
+    """Layers to compare: of one role or of one path, and of one shape.
+
+    A gradient grows with the number of positions a weight is used at and, behind a normalization, with 1/std of the weight;
+    both differ between the stages of a convolutional net, whatever its depth.
+    """
+    groups: dict[tuple[str, str, tuple[int, ...]], dict[str, WeightLayer]] = {}
     for output in facts.traced.outputs:
-        along = weights_along(facts, main_path(facts, output)).values()
-        yield [layer for layer in along if layer.kind != "embedding"]
-    roles: dict[str, dict[str, WeightLayer]] = {}
+        for layer in weights_along(facts, main_path(facts, output)).values():
+            _add(groups, output, layer, facts)
     for layer in facts.structure.layers.values():
-        if layer.kind != "embedding":
-            roles.setdefault(role_of(module_at(layer, facts)), {}).setdefault(layer.weight, layer)
-    yield from (list(members.values()) for members in roles.values())
+        _add(groups, role_of(module_at(layer, facts)), layer, facts)
+    yield from (list(members.values()) for members in groups.values())
+
+
+def _add(
+    groups: dict[tuple[str, str, tuple[int, ...]], dict[str, WeightLayer]], group: str, layer: WeightLayer, facts: Facts
+) -> None:
+    if layer.kind != "embedding":
+        key = group, layer.kind, facts.parameter(layer.weight).shape
+        groups.setdefault(key, {}).setdefault(layer.weight, layer)
 
 
 def relative_gradient(layer: WeightLayer, facts: Facts) -> float | None:
@@ -75,7 +87,7 @@ def relative_gradient(layer: WeightLayer, facts: Facts) -> float | None:
 def _fitted(values: Sequence[float]) -> float:
     """Decades from last to first: by least squares over the inner layers, or by the ends, whichever says less.
 
-    The first and the last layer are left out of the fit: they have other fans and often a start of their own.
+    The first and the last layer are left out of the fit: they often have a start of their own.
     """
     inner = values[1:-1]
     centre = (len(inner) - 1) / 2

@@ -1,0 +1,189 @@
+"""A constructed model together with the laws of its parameters: from a factory under a recorder, or measured from real weights."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from initlint.graph import laws
+from initlint.graph.measure import law_of_values
+from initlint.graph.model import Law, Parameter, Site
+from initlint.graph.record import LARGE, Held, Record, key_of, recording
+
+VALUES_KEPT = 1 << 22  # elements; values of a larger deterministic buffer are not kept
+
+
+class LostLaws(Exception):
+    """A meta module built outside has no weights and no laws; the model has to be given as a callable that builds it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordedModel:
+    """A model as built: meta where large, real where small, with what is known of every parameter and buffer by name."""
+
+    model: nn.Module
+    parameters: Mapping[str, Parameter]
+    module_sites: Mapping[str, Site]
+    roots: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def build_recorded(factory: Callable[[], nn.Module], *, roots: tuple[str, ...] = (), large: int = LARGE) -> RecordedModel:
+    """Call `factory` under a recorder; if it cannot live with mixed devices, again with everything on meta, then real.
+
+    Raises whatever the factory raised at the first attempt when no attempt succeeds.
+    """
+    problem: Exception | None = None
+    for attempt in ("mixed", "meta", "real"):
+        record = Record(roots=roots)
+        limit = large if attempt == "mixed" else 0 if attempt == "meta" else 1 << 24
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                with recording(record, limit):
+                    if attempt == "meta":
+                        with torch.device("meta"):
+                            model = factory()
+                    else:
+                        model = factory()
+        except (RuntimeError, NotImplementedError, TypeError, ValueError) as error:
+            problem = problem or error
+            if not _device_trouble(error):
+                break
+            continue
+        if not isinstance(model, nn.Module):
+            raise TypeError(f"the factory returned a {type(model).__name__}, not a torch.nn.Module")
+        notes = [f"built on {attempt} device"] if attempt != "mixed" else []
+        return RecordedModel(
+            model=model,
+            parameters=collected(model, record),
+            module_sites=_module_sites(model, record),
+            roots=roots,
+            notes=(*notes, *dict.fromkeys(record.notes)),
+        )
+    assert problem is not None
+    raise problem
+
+
+def _device_trouble(error: Exception) -> bool:
+    text = str(error).lower()
+    return any(word in text for word in ("meta", "device", "item()", "data pointer", "storage"))
+
+
+def _module_sites(model: nn.Module, record: Record) -> dict[str, Site]:
+    sites: dict[str, Site] = {}
+    for path, module in model.named_modules(remove_duplicate=False):
+        for name, child in module._modules.items():
+            site = record.made.get((id(module), name))
+            if child is not None and site is not None:
+                sites[f"{path}.{name}" if path else name] = site
+    return sites
+
+
+def collected(model: nn.Module, record: Record) -> dict[str, Parameter]:
+    """What the record says of every parameter and buffer of a model, by qualified name."""
+    result: dict[str, Parameter] = {}
+    first_name: dict[int, str] = {}
+    by_storage: dict[int, str] = {}
+    for path, module in model.named_modules(remove_duplicate=False):
+        for kind, table in (("parameter", module._parameters), ("buffer", module._buffers)):
+            for short, tensor in table.items():
+                if tensor is None:
+                    continue
+                name = f"{path}.{short}" if path else short
+                held = record.held.get(key_of(tensor))
+                alias = first_name.setdefault(id(tensor), name)
+                if alias == name and not tensor.is_meta:
+                    alias = by_storage.setdefault(key_of(tensor), name)
+                copied = None
+                if held is not None and len(held.stretches) == 1 and held.stretches[0].copied is not None:
+                    copied = by_storage.get(held.stretches[0].copied)
+                by_storage.setdefault(key_of(tensor), name)
+                law = law_of_held(held, tensor) if held is not None else _outside(tensor)
+                result[name] = Parameter(
+                    name=name,
+                    shape=tuple(tensor.shape),
+                    dtype=str(tensor.dtype),
+                    kind="parameter" if kind == "parameter" else "buffer",
+                    trainable=bool(tensor.requires_grad),
+                    law=law,
+                    value=_value(tensor, law),
+                    made=record.made.get((id(module), short)) if _own(module) else _maker(record, model, path, module, short),
+                    writes=tuple(held.writes) if held is not None else (),
+                    alias_of=None if alias == name else alias,
+                    copy_of=None if copied == name else copied,
+                    owner=f"{type(module).__module__}.{type(module).__qualname__}",
+                )
+    return result
+
+
+def _own(module: nn.Module) -> bool:
+    return not type(module).__module__.startswith("torch.nn.modules")
+
+
+def _maker(record: Record, model: nn.Module, path: str, module: nn.Module, short: str) -> Site | None:
+    """Where a library module was constructed: the line that made it, which registered its first parameter."""
+    return record.made.get((id(module), short))
+
+
+def _outside(tensor: torch.Tensor) -> Law:
+    if tensor.is_meta:
+        return laws.uninitialized()
+    return law_of_values(tensor) if tensor.dtype.is_floating_point or tensor.is_complex() else laws.constant(0.0)
+
+
+def _value(tensor: torch.Tensor, law: Law) -> torch.Tensor | None:
+    if tensor.is_meta or tensor.numel() > VALUES_KEPT:
+        return None
+    if not tensor.dtype.is_floating_point and not tensor.is_complex():
+        return tensor.detach()
+    if law.family in ("exact", "constant", "identity"):
+        return tensor.detach()
+    return tensor.detach() if not tensor.requires_grad and law.family == "measured" else None
+
+
+def law_of_held(held: Held, tensor: torch.Tensor) -> Law:
+    """The law of one parameter from the stretches of its storage."""
+    start = int(tensor.storage_offset())
+    stop = start + tensor.numel()
+    parts = [(max(s.start, start), min(s.stop, stop), s.law) for s in held.stretches if s.start < stop and s.stop > start]
+    if not parts:
+        return laws.uninitialized()
+    if len(parts) == 1 or all(laws.same(law, parts[0][2]) for _, _, law in parts):
+        return parts[0][2]
+    blank = sum(b - a for a, b, law in parts if law.family == "uninitialized")
+    if blank:
+        return laws.uninitialized()
+    mixed = laws.pooled([(float(b - a), law) for a, b, law in parts])
+    row = tensor.numel() // tensor.shape[0] if tensor.dim() and tensor.shape[0] else 0
+    if not row or any((a - start) % row or (b - start) % row for a, b, _ in parts):
+        return mixed
+    rest = tuple((0, n, 1) for n in tensor.shape[1:])
+    regions = tuple(((((a - start) // row, (b - start) // row, 1), *rest), law) for a, b, law in parts)
+    return Law(family="mixture", mean=mixed.mean, second_moment=mixed.second_moment, parts=regions)
+
+
+def measured_model(model: nn.Module) -> RecordedModel:
+    """A real, already built module; its weights are measured, their writers unknown.
+
+    Raises:
+        LostLaws: the module is on the meta device.
+    """
+    record = Record()
+    for name, tensor in (*model.named_parameters(), *model.named_buffers()):
+        if tensor.is_meta:
+            raise LostLaws(
+                f"'{name}' is on the meta device and has lost the law it was drawn from. Pass a callable that builds the "
+                "model instead: initlint.analyze(lambda: Model(...), args)"
+            )
+    return RecordedModel(model=model, parameters=collected(model, record), module_sites={})
+
+
+def parameter_count(parameters: Mapping[str, Parameter]) -> int:
+    """Number of trainable and frozen weights, tied ones once."""
+    return sum(math.prod(p.shape) for p in parameters.values() if p.kind == "parameter" and p.alias_of is None)

@@ -1,0 +1,88 @@
+"""Which line of whose source is running: walks the stack to the frame a user would call theirs."""
+
+from __future__ import annotations
+
+import os
+import sys
+import sysconfig
+from collections.abc import Iterable
+from functools import lru_cache
+from types import FrameType
+
+from initlint.graph.model import Site
+
+_STDLIB = tuple({os.path.realpath(sysconfig.get_path(name)) for name in ("stdlib", "platstdlib")})
+_OWN = os.path.realpath(os.path.dirname(os.path.dirname(__file__)))
+
+
+@lru_cache(maxsize=4096)
+def kind_of(filename: str) -> str:
+    """"torch", "internal" (initlint and the standard library) or "user" for a source file."""
+    if filename.startswith("<"):
+        return "internal"
+    path = os.path.realpath(filename)
+    parts = path.replace("\\", "/")
+    if "/torch/" in parts and "site-packages" in parts.split("/torch/")[0]:
+        return "torch"
+    if path.startswith(_OWN + os.sep):
+        return "internal"
+    if "site-packages" not in parts and "dist-packages" not in parts and path.startswith(_STDLIB):
+        return "internal"
+    return "user"
+
+
+def site_of(frame: FrameType) -> Site:
+    """The place a frame is at, with the columns of the running expression where Python tells them (3.11 and later)."""
+    code = frame.f_code
+    line, end_line, column, end_column = frame.f_lineno, None, None, None
+    if sys.version_info >= (3, 11):
+        index = frame.f_lasti // 2
+        for n, position in enumerate(code.co_positions()):
+            if n == index:
+                first, last, start, stop = position
+                if first is not None:
+                    line, end_line = first, last
+                    column, end_column = start, stop
+                break
+    return Site(
+        path=code.co_filename,
+        line=line,
+        column=1 if column is None else column + 1,
+        end_line=end_line,
+        end_column=None if end_column is None else end_column + 1,
+        function=code.co_qualname if sys.version_info >= (3, 11) else code.co_name,
+    )
+
+
+class Stack:
+    """The user's frames above a point, and what of torch lay between."""
+
+    __slots__ = ("default", "frames", "init")
+
+    def __init__(self, depth: int = 1) -> None:
+        frame: FrameType | None = sys._getframe(depth)
+        self.frames: list[FrameType] = []
+        self.init = ""  # the outermost function of torch.nn.init on the way
+        self.default = False  # a module of torch was constructing itself
+        while frame is not None:
+            name = frame.f_code.co_filename
+            kind = kind_of(name)
+            if kind == "user":
+                self.frames.append(frame)
+            elif kind == "torch" and not self.frames:
+                if name.endswith("init.py") and "nn" in name and not frame.f_code.co_name.startswith("_"):
+                    self.init = frame.f_code.co_name
+                elif "/nn/modules/" in name.replace("\\", "/"):
+                    self.default = self.default or frame.f_code.co_name in CONSTRUCTING
+            frame = frame.f_back
+
+    def chosen(self, roots: Iterable[str]) -> FrameType | None:
+        """The innermost frame under `roots`, or the innermost user frame."""
+        roots = tuple(roots)
+        for frame in self.frames:
+            if roots and os.path.realpath(frame.f_code.co_filename).startswith(roots):
+                return frame
+        return self.frames[0] if self.frames else None
+
+
+CONSTRUCTING = {"__init__", "reset_parameters", "_reset_parameters", "init_weights", "_init_weights"}

@@ -1,0 +1,164 @@
+"""The algebra of laws: what a draw becomes when it is scaled, shifted, cut or joined; and the laws of `torch.nn.init`."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from initlint.graph.model import Law
+
+
+def normal(mean: float, std: float) -> Law:
+    """N(mean, std²)."""
+    if std == 0:
+        return constant(mean)
+    return Law(family="normal", mean=mean, second_moment=mean**2 + std**2)
+
+
+def uniform(low: float, high: float) -> Law:
+    """U(low, high): variance (high − low)²/12."""
+    mean = (low + high) / 2
+    return Law(family="uniform", mean=mean, second_moment=mean**2 + (high - low) ** 2 / 12, low=low, high=high)
+
+
+def constant(value: float) -> Law:
+    """Every entry is `value`."""
+    return Law(family="constant", mean=value, second_moment=value**2)
+
+
+def uninitialized() -> Law:
+    """Memory nobody has written."""
+    return Law(family="uninitialized", mean=math.nan, second_moment=math.nan)
+
+
+def truncated_normal(mean: float, std: float, low: float, high: float) -> Law:
+    """N(mean, std²) conditioned on [low, high]; the bounds are absolute values, not multiples of std.
+
+    E = μ + σ (φ(α) − φ(β))/Z, Var = σ² [1 + (αφ(α) − βφ(β))/Z − ((φ(α) − φ(β))/Z)²] with α, β the bounds in units of σ.
+    """
+    if std == 0:
+        return constant(min(max(mean, low), high))
+    a, b = (low - mean) / std, (high - mean) / std
+    mass = (math.erf(b / math.sqrt(2)) - math.erf(a / math.sqrt(2))) / 2
+    if mass <= 1e-12:
+        return uniform(low, high) if high > low else constant(low)
+    pa, pb = (math.exp(-(t**2) / 2) / math.sqrt(2 * math.pi) if math.isfinite(t) else 0.0 for t in (a, b))
+    shift = (pa - pb) / mass
+    wide_a, wide_b = (t * p if math.isfinite(t) else 0.0 for t, p in ((a, pa), (b, pb)))
+    variance = std**2 * (1 + (wide_a - wide_b) / mass - shift**2)
+    centre = mean + std * shift
+    return Law(family="truncated normal", mean=centre, second_moment=centre**2 + variance, low=low, high=high)
+
+
+def orthogonal(shape: Sequence[int], gain: float) -> Law:
+    """Rows or columns orthonormal times gain: E[w²] = gain²/max(rows, columns) (Saxe et al. 2013)."""
+    rows = shape[0]
+    columns = math.prod(shape[1:])
+    return Law(family="orthogonal", mean=0.0, second_moment=gain**2 / max(rows, columns, 1), gain=gain)
+
+
+def identity(shape: Sequence[int], copied: int, gain: float = 1.0) -> Law:
+    """`copied` entries equal to gain, one in each row and column of the channel matrix, zeros elsewhere."""
+    total = math.prod(shape)
+    return Law(family="identity", mean=gain * copied / total, second_moment=gain**2 * copied / total, gain=gain)
+
+
+def sparse(shape: Sequence[int], sparsity: float, std: float) -> Law:
+    """Normal entries, ⌈sparsity·rows⌉ of every column set to zero."""
+    kept = 1 - math.ceil(sparsity * shape[0]) / shape[0]
+    return Law(family="normal", mean=0.0, second_moment=std**2 * kept)
+
+
+def scaled(law: Law, factor: float) -> Law:
+    """factor · w."""
+    if factor == 1.0 or law.family == "uninitialized":
+        return law
+    if factor == 0.0:
+        return constant(0.0)
+    low, high = law.low, law.high
+    if low is not None and high is not None:
+        low, high = sorted((low * factor, high * factor))
+    return Law(
+        family=law.family,
+        mean=law.mean * factor,
+        second_moment=law.second_moment * factor**2,
+        low=low,
+        high=high,
+        gain=None if law.gain is None else law.gain * factor,
+        parts=tuple((region, scaled(part, factor)) for region, part in law.parts),
+        pair=None if law.pair is None else tuple(p * factor**2 for p in law.pair),
+    )
+
+
+def shifted(law: Law, by: float) -> Law:
+    """w + by."""
+    if by == 0.0 or law.family == "uninitialized":
+        return law
+    family = "measured" if law.family in ("identity", "orthogonal") else law.family
+    return Law(
+        family=family,
+        mean=law.mean + by,
+        second_moment=law.second_moment + 2 * by * law.mean + by**2,
+        low=None if law.low is None else law.low + by,
+        high=None if law.high is None else law.high + by,
+        parts=tuple((region, shifted(part, by)) for region, part in law.parts),
+        pair=None if law.pair is None else tuple(p + 2 * by * law.mean + by**2 for p in law.pair),
+    )
+
+
+def added(a: Law, b: Law) -> Law:
+    """The sum of two independent draws."""
+    if a.family == "uninitialized" or b.family == "uninitialized":
+        return uninitialized()
+    if b.family == "constant":
+        return shifted(a, b.mean)
+    if a.family == "constant":
+        return shifted(b, a.mean)
+    mean = a.mean + b.mean
+    family = "normal" if a.family == b.family == "normal" else "measured"
+    return Law(family=family, mean=mean, second_moment=a.second_moment + b.second_moment + 2 * a.mean * b.mean)
+
+
+def multiplied(a: Law, b: Law) -> Law:
+    """The product of two independent draws."""
+    if b.family == "constant":
+        return scaled(a, b.mean)
+    if a.family == "constant":
+        return scaled(b, a.mean)
+    return Law(family="measured", mean=a.mean * b.mean, second_moment=a.second_moment * b.second_moment)
+
+
+def clamped(law: Law, low: float, high: float) -> Law:
+    """w limited to [low, high]: nothing changes where the law reaches no further."""
+    if law.family == "constant":
+        return constant(min(max(law.mean, low), high))
+    reach = (law.low, law.high) if law.low is not None and law.high is not None else (-math.inf, math.inf)
+    if reach[0] >= low and reach[1] <= high:
+        return law
+    if law.family in ("normal", "truncated normal") and max(abs(low - law.mean), abs(high - law.mean)) > 6 * law.std:
+        return law
+    return truncated_normal(law.mean, law.std, low, high)
+
+
+def same(a: Law, b: Law, tolerance: float = 1e-3) -> bool:
+    """Whether two laws are one distribution, up to rounding."""
+    if a.family == "uninitialized" or b.family == "uninitialized":
+        return a.family == b.family
+    scale = max(abs(a.second_moment), abs(b.second_moment), 1e-30)
+    return a.family == b.family and abs(a.second_moment - b.second_moment) <= tolerance * scale and (
+        abs(a.mean - b.mean) <= tolerance * math.sqrt(scale)
+    )
+
+
+def pooled(parts: Sequence[tuple[float, Law]]) -> Law:
+    """The law of an entry picked at random from parts with these shares; uninitialized if any part is."""
+    if len(parts) == 1:
+        return parts[0][1]
+    if any(law.family == "uninitialized" for _, law in parts):
+        return uninitialized()
+    total = sum(share for share, _ in parts)
+    mean = sum(share * law.mean for share, law in parts) / total
+    second = sum(share * law.second_moment for share, law in parts) / total
+    if all(same(law, parts[0][1]) for _, law in parts):
+        return parts[0][1]
+    return Law(family="mixture", mean=mean, second_moment=second)

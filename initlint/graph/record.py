@@ -1,0 +1,445 @@
+"""Build a model without allocating its large weights, and remember the law that every tensor was drawn from.
+
+A dispatch mode sees every operator of the constructor. Large factory calls go to the meta device; small tensors stay real,
+so that constructors which look at values work. For each storage the record keeps which stretch of it has which law, and who
+wrote it. The functions of `torch.nn.init` that do nothing on meta tensors are caught at the function itself, by exchanging
+its code object while the model is built: that reaches every reference to it, however it was imported.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import types
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from initlint.graph import laws
+from initlint.graph.frames import Stack, site_of
+from initlint.graph.model import Law, Site, Write
+
+LARGE = 65_536  # elements; a tensor above this is never allocated
+SEED = 0x1417
+
+aten = torch.ops.aten
+
+
+@dataclass(slots=True)
+class Stretch:
+    """Elements [start, stop) of a storage have this law; `copied` names the storage they were copied from, if any."""
+
+    start: int
+    stop: int
+    law: Law
+    copied: int | None = None
+
+
+@dataclass(slots=True)
+class Held:
+    """What one storage holds, and the writes that made it so. `alive` keeps the storage's address from being reused."""
+
+    size: int
+    stretches: list[Stretch]
+    alive: torch.Tensor
+    writes: list[Write] = field(default_factory=list)
+    version: int = 0
+
+
+@dataclass(slots=True)
+class Record:
+    """Everything noticed while a model was constructed."""
+
+    held: dict[int, Held] = field(default_factory=dict)
+    made: dict[tuple[int, str], Site] = field(default_factory=dict)  # (id of module, name) → line that registered it
+    kept: list[Any] = field(default_factory=list)
+    roots: tuple[str, ...] = ()
+    notes: list[str] = field(default_factory=list)
+
+    def site(self, depth: int = 2) -> tuple[Site | None, tuple[Site, ...], Stack]:
+        """The user's line that is running, and all user frames above it, outermost first."""
+        stack = Stack(depth + 1)
+        frame = stack.chosen(self.roots)
+        outer = tuple(
+            Site(path=f.f_code.co_filename, line=f.f_lineno, function=f.f_code.co_name) for f in reversed(stack.frames[:12])
+        )
+        return (None if frame is None else site_of(frame)), outer, stack
+
+
+def key_of(tensor: torch.Tensor) -> int:
+    """Identity of a tensor's storage."""
+    return int(tensor.untyped_storage()._cdata)
+
+
+def span_of(tensor: torch.Tensor) -> tuple[int, int] | None:
+    """The stretch of storage elements a tensor covers, or None if it is not one contiguous stretch."""
+    if not tensor.is_contiguous():
+        # a permuted view of a full block covers it all the same
+        reach = 1 + sum((n - 1) * s for n, s in zip(tensor.shape, tensor.stride(), strict=True)) if tensor.numel() else 0
+        if reach != tensor.numel():
+            return None
+    start = int(tensor.storage_offset())
+    return start, start + tensor.numel()
+
+
+class Recorder(TorchDispatchMode):
+    """Sends large factories to meta and keeps `record` up to date."""
+
+    def __init__(self, record: Record, large: int) -> None:
+        super().__init__()
+        self.record = record
+        self.large = large
+        self.silent = 0
+
+    def __torch_dispatch__(self, func: Any, types_: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = dict(kwargs or {})
+        name = func.overloadpacket.__name__ if hasattr(func, "overloadpacket") else str(func)
+        tensors = [t for t in torch.utils._pytree.tree_leaves((args, kwargs)) if isinstance(t, torch.Tensor)]
+        if name in FACTORIES and self.elements(name, args, tensors) > self.large:
+            kwargs["device"] = torch.device("meta")
+            kwargs.pop("pin_memory", None)
+        elif any(t.is_meta for t in tensors) and any(not t.is_meta and t.dim() for t in tensors):
+            args, kwargs = self.unified(func, args, kwargs)
+        result = func(*args, **kwargs)
+        if not self.silent:
+            self.learn(func, name, args, kwargs, tensors, result)
+        return result
+
+    @staticmethod
+    def elements(name: str, args: Any, tensors: Sequence[torch.Tensor]) -> int:
+        """How many elements a factory call is about to make."""
+        if name.endswith("_like") and tensors:
+            return tensors[0].numel()
+        size = args[1] if name.startswith("new_") and len(args) > 1 else args[0] if args else ()
+        if name == "eye":
+            return int(args[0]) * int(args[1] if len(args) > 1 and isinstance(args[1], int) else args[0])
+        if name == "randint":
+            size = next((a for a in args if isinstance(a, list | tuple)), ())
+        return math.prod(int(n) for n in size) if isinstance(size, list | tuple | torch.Size) else 0
+
+    def unified(self, func: Any, args: Any, kwargs: Any) -> tuple[Any, Any]:
+        """Small real tensors next to meta ones become meta; a real tensor that would be written keeps its device."""
+        if func._schema.is_mutable and args and isinstance(args[0], torch.Tensor) and not args[0].is_meta:
+            return args, kwargs
+
+        def move(value: Any) -> Any:
+            if isinstance(value, torch.Tensor) and not value.is_meta and value.dim():
+                return torch.empty_like(value, device="meta")
+            return value
+
+        self.silent += 1
+        try:
+            return torch.utils._pytree.tree_map(move, (args, kwargs))
+        finally:
+            self.silent -= 1
+
+    # -- the algebra ------------------------------------------------------------------------------------------------
+
+    def learn(self, func: Any, name: str, args: Any, kwargs: Any, tensors: Sequence[torch.Tensor], result: Any) -> None:
+        """Update what is known after one operator ran."""
+        outputs = [t for t in (result if isinstance(result, list | tuple) else [result]) if isinstance(t, torch.Tensor)]
+        written = bool(func._schema.is_mutable) and args and isinstance(args[0], torch.Tensor)
+        if written and name.endswith("_"):
+            target = args[0]
+            self.write(target, self.law_after(name[:-1], target, args, kwargs, tensors), name, self.source(name, args))
+            return
+        if not outputs or not outputs[0].dtype.is_floating_point:
+            return
+        output = outputs[0]
+        if any(key_of(output) == key_of(t) for t in tensors):
+            return  # a view: its storage is known already
+        base = name.removesuffix("_like").removeprefix("new_")
+        law = self.law_after(base, output, args, kwargs, tensors, fresh=True)
+        copied = key_of(tensors[0]) if name in COPIES and tensors else None
+        self.start(output, law, copied, name, tensors)
+
+    def source(self, name: str, args: Any) -> int | None:
+        if name == "copy_" and len(args) > 1 and isinstance(args[1], torch.Tensor) and args[1].shape == args[0].shape:
+            return key_of(args[1])
+        return None
+
+    def law_of(self, tensor: torch.Tensor) -> Law:
+        """The law of a tensor's entries as recorded; measured from its values where nothing was."""
+        held = self.record.held.get(key_of(tensor))
+        if held is None:
+            return measured(tensor)
+        span = span_of(tensor)
+        if span is None:
+            span = (0, held.size)
+        parts = [
+            (float(min(s.stop, span[1]) - max(s.start, span[0])), s.law)
+            for s in held.stretches
+            if s.start < span[1] and s.stop > span[0]
+        ]
+        return laws.pooled(parts) if parts else measured(tensor)
+
+    def law_after(
+        self, name: str, target: torch.Tensor, args: Any, kwargs: Any, tensors: Sequence[torch.Tensor], fresh: bool = False
+    ) -> Law:
+        """The law of an operator's result; `name` without the in-place underscore."""
+        numbers = [a for a in args if isinstance(a, int | float) and not isinstance(a, bool)]
+
+        def number(position: int, key: str, default: float) -> float:
+            value = kwargs.get(key, numbers[position] if len(numbers) > position else default)
+            return float(value) if isinstance(value, int | float) else default
+
+        if name in ("zeros", "zero"):
+            return laws.constant(0.0)
+        if name == "ones":
+            return laws.constant(1.0)
+        if name in ("full", "fill", "scalar_tensor"):
+            value = kwargs.get("fill_value", args[-1] if args else 0.0)
+            if isinstance(value, torch.Tensor):
+                return self.law_of(value)
+            return laws.constant(float(value)) if isinstance(value, int | float) else measured(target)
+        if name in ("empty", "empty_strided", "empty_permuted"):
+            return laws.uninitialized()
+        if name in ("randn", "normal") and not (name == "normal" and len(tensors) > 1):
+            return laws.normal(number(0, "mean", 0.0), number(1, "std", 1.0)) if name == "normal" else laws.normal(0.0, 1.0)
+        if name in ("rand", "uniform"):
+            return laws.uniform(number(0, "from", 0.0), number(1, "to", 1.0)) if name == "uniform" else laws.uniform(0.0, 1.0)
+        if name == "eye":
+            return laws.identity(target.shape, min(target.shape))
+        if not tensors:
+            return exact_or_measured(target)
+        first = self.law_of(tensors[0])
+        other = self.law_of(tensors[1]) if len(tensors) > 1 else None
+        if name in ("mul", "div", "add", "sub", "neg", "rsub"):
+            return self.arithmetic(name, first, other, args, kwargs)
+        if name in ("copy", "_to_copy", "clone", "contiguous", "detach", "alias", "expand", "repeat", "triu", "tril", "index_put"):
+            law = other if name == "copy" and other is not None else first
+            return law
+        if name == "erfinv" and first.family == "uniform" and first.low is not None and first.high is not None:
+            bounds = [float(torch.erfinv(torch.tensor(max(min(b, 1 - 1e-12), -1 + 1e-12), dtype=torch.float64)))
+                      for b in (first.low, first.high)]  # fmt: skip
+            return laws.truncated_normal(0.0, math.sqrt(0.5), *bounds)
+        if name in ("clamp", "clamp_min", "clamp_max"):
+            limits = [a for a in args[1:] if isinstance(a, int | float) or a is None]
+            low = kwargs.get("min", limits[0] if limits and name != "clamp_max" else None)
+            high = kwargs.get("max", limits[1] if len(limits) > 1 else limits[0] if limits and name == "clamp_max" else None)
+            return laws.clamped(first, -math.inf if low is None else float(low), math.inf if high is None else float(high))
+        if name in ("cat", "stack"):
+            return laws.pooled([(float(t.numel()), self.law_of(t)) for t in tensors])
+        if target.is_meta:
+            if fresh:
+                self.record.notes.append(f"the law after {name} of a large tensor is that of its first argument")
+            return first
+        if all(self.law_of(t).family in ("constant", "exact", "identity") for t in tensors):
+            return exact_or_measured(target)
+        return measured(target)
+
+    def arithmetic(self, name: str, first: Law, other: Law | None, args: Any, kwargs: Any) -> Law:
+        if name == "neg":
+            return laws.scaled(first, -1.0)
+        if other is None:
+            value = next((a for a in args[1:] if isinstance(a, int | float)), args[0] if isinstance(args[0], int | float) else 0.0)
+            other = laws.constant(float(value))
+        alpha = float(kwargs.get("alpha", 1.0))
+        if name == "mul":
+            return laws.multiplied(first, other)
+        if name == "div":
+            if other.family == "constant" and other.mean:
+                return laws.scaled(first, 1.0 / other.mean)
+            return Law(family="measured", mean=0.0, second_moment=first.second_moment / max(other.second_moment, 1e-30))
+        if name == "rsub":
+            first, other = other, first
+        return laws.added(first, laws.scaled(other, alpha if name == "add" else -alpha))
+
+    # -- writes -----------------------------------------------------------------------------------------------------
+
+    def start(
+        self, output: torch.Tensor, law: Law, copied: int | None, op: str, tensors: Sequence[torch.Tensor]
+    ) -> None:
+        """A new storage."""
+        size = max(output.untyped_storage().nbytes() // max(output.element_size(), 1), output.numel())
+        stretches = [Stretch(0, size, law, copied)]
+        held = Held(size, stretches, output.detach() if False else output)
+        if op in ("cat", "stack") and (op == "stack" or not _inner_cat(tensors, output)):
+            position, stretches = 0, []
+            for t in tensors:
+                stretches.append(Stretch(position, position + t.numel(), self.law_of(t)))
+                position += t.numel()
+            held.stretches = stretches
+        elif op in COPIES and tensors:
+            source = self.record.held.get(key_of(tensors[0]))
+            span = span_of(tensors[0])
+            if source is not None and span is not None and len(source.stretches) > 1:
+                held.stretches = [
+                    Stretch(max(s.start, span[0]) - span[0], min(s.stop, span[1]) - span[0], s.law, copied)
+                    for s in source.stretches
+                    if s.start < span[1] and s.stop > span[0]
+                ]
+        self.record.held[key_of(output)] = held
+        if law.family != "uninitialized":
+            self.note(held, op, 1.0)
+
+    def write(self, target: torch.Tensor, law: Law, op: str, copied: int | None = None) -> None:
+        """`law` was written to a tensor, which may be a view of part of its storage."""
+        held = self.record.held.get(key_of(target))
+        if held is None:
+            size = max(target.untyped_storage().nbytes() // max(target.element_size(), 1), target.numel())
+            held = Held(size, [Stretch(0, size, measured(target) if not target.is_meta else laws.uninitialized())], target)
+            self.record.held[key_of(target)] = held
+        held.version += 1
+        span = span_of(target)
+        if span is None:
+            share = target.numel() / max(held.size, 1)
+            old = laws.pooled([(float(s.stop - s.start), s.law) for s in held.stretches])
+            if old.family == "uninitialized":
+                blend = law
+            else:
+                blend = laws.pooled([(1.0 - share, old), (share, law)])
+            held.stretches = [Stretch(0, held.size, blend)]
+            self.note(held, op, share)
+            return
+        start, stop = span
+        kept: list[Stretch] = []
+        for s in held.stretches:
+            if s.start < start:
+                kept.append(Stretch(s.start, min(s.stop, start), s.law, s.copied))
+            if s.stop > stop:
+                kept.append(Stretch(max(s.start, stop), s.stop, s.law, s.copied))
+        kept.append(Stretch(start, stop, law, copied))
+        held.stretches = sorted(kept, key=lambda s: s.start)
+        self.note(held, op, (stop - start) / max(held.size, 1))
+
+    def note(self, held: Held, op: str, share: float) -> None:
+        site, stack, frames = self.record.site(3)
+        law = laws.pooled([(float(s.stop - s.start), s.law) for s in held.stretches])
+        label = f"nn.init.{frames.init}" if frames.init else op
+        held.writes.append(Write(op=label, law=law, coverage=share, site=site, stack=stack, default=frames.default))
+
+
+FACTORIES = {
+    "empty", "zeros", "ones", "full", "rand", "randn", "randint", "eye", "empty_strided", "empty_like", "zeros_like", "ones_like",
+    "full_like", "rand_like", "randn_like", "new_empty", "new_zeros", "new_ones", "new_full", "empty_permuted",
+    "new_empty_strided",
+}  # fmt: skip
+COPIES = {"clone", "_to_copy", "contiguous"}
+
+
+def _inner_cat(tensors: Sequence[torch.Tensor], output: torch.Tensor) -> bool:
+    """Whether pieces were joined along another dimension than the first, so that they interleave in memory."""
+    return bool(tensors) and output.dim() > 1 and tensors[0].shape[0] == output.shape[0]
+
+
+def measured(tensor: torch.Tensor) -> Law:
+    """First and second moments of real values."""
+    from initlint.graph.measure import law_of_values
+
+    if tensor.is_meta or not tensor.dtype.is_floating_point:
+        return laws.constant(0.0)
+    return law_of_values(tensor)
+
+
+def exact_or_measured(tensor: torch.Tensor) -> Law:
+    """Deterministic values: a constant if all are equal, else exact."""
+    if tensor.is_meta or not tensor.dtype.is_floating_point or tensor.numel() == 0:
+        return laws.constant(0.0)
+    values = tensor.detach().double()
+    if bool((values == values.reshape(-1)[0]).all()):
+        return laws.constant(float(values.reshape(-1)[0]))
+    return Law(family="exact", mean=float(values.mean()), second_moment=float((values * values).mean()))
+
+
+# -- functions of torch.nn.init that skip meta tensors, or whose law their operators do not show -------------------------
+
+
+def _named(function: str, tensor: torch.Tensor, options: dict[str, Any]) -> Law:
+    shape = tuple(tensor.shape)
+    if function == "trunc_normal_":
+        return laws.truncated_normal(options["mean"], options["std"], options["a"], options["b"])
+    if function == "orthogonal_":
+        return laws.orthogonal(shape, options["gain"])
+    if function == "sparse_":
+        return laws.sparse(shape, options["sparsity"], options["std"])
+    if function == "eye_":
+        return laws.identity(shape, min(shape))
+    groups = int(options.get("groups", 1))
+    return laws.identity(shape, groups * min(shape[0] // groups, shape[1]))
+
+
+SKIPPED = ("trunc_normal_", "orthogonal_", "sparse_", "eye_", "dirac_")
+_active: list[Recorder] = []
+
+
+def _intercept(function: str, original: Callable[..., Any], args: Any, kwargs: Any) -> Any:
+    import inspect
+
+    recorder = _active[-1]
+    bound = inspect.signature(original).bind(*args, **kwargs)
+    bound.apply_defaults()
+    tensor = bound.arguments["tensor"]
+    recorder.silent += 1
+    try:
+        result = original(*args, **kwargs)
+    finally:
+        recorder.silent -= 1
+    recorder.write(tensor, _named(function, tensor, bound.arguments), f"nn.init.{function}")
+    return result
+
+
+@contextlib.contextmanager
+def _watched_init() -> Iterator[None]:
+    """Exchange the code of the functions in SKIPPED, so that every reference to them is watched."""
+    saved: list[tuple[types.FunctionType, types.CodeType]] = []
+    try:
+        for name in SKIPPED:
+            function = getattr(nn.init, name)
+            original = types.FunctionType(
+                function.__code__, function.__globals__, name, function.__defaults__, function.__closure__
+            )
+            original.__kwdefaults__ = function.__kwdefaults__
+            namespace: dict[str, Any] = {}
+            exec(  # noqa: S102 - a function whose only constants are ours, to lend its code object
+                f"def {name}(*args, **kwargs):\n"
+                f"    from initlint.graph import record\n"
+                f"    return record._intercept({name!r}, record._originals[{name!r}], args, kwargs)\n",
+                namespace,
+            )
+            _originals[name] = original
+            saved.append((function, function.__code__))
+            function.__code__ = namespace[name].__code__
+        yield
+    finally:
+        for function, code in saved:
+            function.__code__ = code
+
+
+_originals: dict[str, Callable[..., Any]] = {}
+
+
+@contextlib.contextmanager
+def recording(record: Record, large: int = LARGE) -> Iterator[Recorder]:
+    """Watch what a constructor does. Random state, default dtype and grad mode are left as found."""
+    from torch.nn.modules import module as registry
+
+    recorder = Recorder(record, large)
+
+    def remember(owner: nn.Module, name: str, _value: Any) -> None:
+        site, _, _ = record.site(3)
+        if site is not None:
+            record.made[id(owner), name] = site
+            record.kept.append(owner)
+
+    hooks = [
+        registry.register_module_parameter_registration_hook(remember),
+        registry.register_module_module_registration_hook(remember),
+        registry.register_module_buffer_registration_hook(remember),
+    ]
+    dtype, grad = torch.get_default_dtype(), torch.is_grad_enabled()
+    _active.append(recorder)
+    try:
+        with torch.random.fork_rng(devices=[]), _watched_init(), recorder:
+            torch.manual_seed(SEED)
+            yield recorder
+    finally:
+        _active.pop()
+        torch.set_default_dtype(dtype)
+        torch.set_grad_enabled(grad)
+        for hook in hooks:
+            hook.remove()
