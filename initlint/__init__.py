@@ -1,0 +1,1 @@
+"""initlint: a linter for the numbers a neural network starts from."""
