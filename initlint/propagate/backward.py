@@ -40,10 +40,11 @@ class Coverage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Propagation:
-    """Signals by node name, and the coverage."""
+    """Signals by node name, the coverage, and how each node's dimensions are made of axes: ((size, role), …)."""
 
     signals: Mapping[str, Signal]
     coverage: Coverage
+    layouts: Mapping[str, tuple[tuple[int, str], ...]]
 
 
 def run(traced: TracedModel) -> Propagation:
@@ -64,7 +65,12 @@ def run(traced: TracedModel) -> Propagation:
         if isinstance(value, Moments):
             seeds[id(value)] = (value, white(value))
     cotangents = pull_back(forward.tape, list(seeds.values()))
-    return Propagation(signals=_signals(graph, forward, cotangents), coverage=_coverage(graph, forward))
+    layouts = {
+        node.name: tuple((axis.size, axis.role) for axis in value.axes)
+        for node, value in forward.produced.items()
+        if isinstance(value, Moments)
+    }
+    return Propagation(signals=_signals(graph, forward, cotangents), coverage=_coverage(graph, forward), layouts=layouts)
 
 
 def white(like: Moments) -> Moments:
