@@ -31,6 +31,18 @@ def kind_of(filename: str) -> str:
     return "user"
 
 
+def installed(path: str) -> bool:
+    """Whether a file belongs to an installed package, also one of an environment inside the project."""
+    return bool({"site-packages", "dist-packages"} & set(path.replace("\\", "/").split("/")))
+
+
+@lru_cache(maxsize=4096)
+def is_below(path: str, roots: tuple[str, ...]) -> bool:
+    """Whether a file is the user's own: below one of the folders `roots`, and no installed package."""
+    place = os.path.realpath(path)
+    return not installed(place) and any(place == root or place.startswith(root.rstrip(os.sep) + os.sep) for root in roots)
+
+
 def site_of(frame: FrameType) -> Site:
     """The place a frame is at, with the columns of the running expression where Python tells them (3.11 and later)."""
     code = frame.f_code
@@ -80,7 +92,7 @@ class Stack:
         """The innermost frame under `roots`, or the innermost user frame."""
         roots = tuple(roots)
         for frame in self.frames:
-            if roots and os.path.realpath(frame.f_code.co_filename).startswith(roots):
+            if is_below(frame.f_code.co_filename, roots):
                 return frame
         return self.frames[0] if self.frames else None
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import re
 from typing import TYPE_CHECKING, Any
 
-from initlint.graph.frames import kind_of
+from initlint.graph.frames import is_below, kind_of
 from initlint.graph.model import Site
 
 if TYPE_CHECKING:
@@ -28,7 +27,7 @@ def site_of_node(node: fx.Node, roots: tuple[str, ...]) -> Site | None:
             continue
         site = Site(path=path, line=int(match["line"]), function=match["function"].strip())
         outside = site
-        if roots and os.path.realpath(path).startswith(roots):
+        if is_below(path, roots):
             best = site
     return best or outside
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -19,6 +20,7 @@ class Facts:
 
     target     "model.py::Net"
     path       the file that defines the target, as findings should print it
+    root       the folder of the project: findings point below it, never into installed packages
     line       where the class, factory or instance is defined: the place of last resort
     signals    by node name
     liveness   which parameters can ever receive a gradient
@@ -27,6 +29,7 @@ class Facts:
     target: str
     path: str
     line: int
+    root: str
     traced: TracedModel
     signals: Mapping[str, Signal]
     structure: Structure
@@ -37,7 +40,9 @@ class Facts:
         return self.traced.parameters[name]
 
 
-def gather(*, target: str, path: str, line: int = 1, traced: TracedModel, signals: Mapping[str, Signal]) -> Facts:
+def gather(
+    *, target: str, path: str, line: int = 1, root: str = "", traced: TracedModel, signals: Mapping[str, Signal]
+) -> Facts:
     """Facts of a traced and propagated model; finds its structure."""
     from initlint.graph.liveness import liveness_of
     from initlint.graph.structure import structure_of
@@ -46,6 +51,7 @@ def gather(*, target: str, path: str, line: int = 1, traced: TracedModel, signal
         target=target,
         path=path,
         line=line,
+        root=root or os.path.dirname(path),
         traced=traced,
         signals=signals,
         structure=structure_of(traced),

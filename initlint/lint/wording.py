@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import PurePath
 from typing import TYPE_CHECKING
 
+from initlint.graph.frames import is_below
 from initlint.lint.finding import Finding, Related, Severity, Span
 
 if TYPE_CHECKING:
@@ -65,15 +65,8 @@ def span_of_target(facts: Facts) -> Span:
 
 
 def is_own(site: Site | None, facts: Facts) -> bool:
-    """Whether a place is in the user's code: the target's file or one below its folder, not an installed package."""
-    if site is None:
-        return False
-    if site.path == facts.path:
-        return True
-    place, home = PurePath(site.path), PurePath(facts.path).parent
-    if {"site-packages", "dist-packages"} & set(place.parts):
-        return False
-    return home == PurePath(".") or place.is_relative_to(home)
+    """Whether a place is in the user's code: the target's file or one of its project, not an installed package."""
+    return site is not None and (site.path == facts.path or is_below(site.path, (facts.root,)))
 
 
 def innermost(sites: Iterable[Site | None], facts: Facts) -> Site | None:
