@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 Layout = tuple[tuple[int, str], ...]  # (size, role) of each axis of a node, major first
 ROUNDING = 2.0**-20  # relative size of what float32 leaves of an exact zero after a few cancellations
+EPSILON = 2.0**-23  # of float32
 
 
 class CannotMeasure(Exception):
@@ -271,13 +272,13 @@ class _Run:
 
 
     def gradient_noise(self, graph: fx.Graph) -> None:
-        """What float32 leaves of a gradient that cancels exactly: the rounding error of as many terms as are summed."""
+        """What float32 leaves of a gradient that cancels exactly: terms whose rounding errors are alike, as a mean's are."""
         for node in graph.nodes:
             found = self.found.get(node.name)
             if found is None:
                 continue
             terms = [
-                user["g"] * max(user["n"] / max(found["n"], 1.0), 1.0) * max(self.found_scale(node), 1.0)
+                user["g"] * (user["n"] / max(found["n"], 1.0)) ** 2 * max(self.found_scale(node), 1.0)
                 for user in (self.found.get(u.name, {}) for u in node.users)
                 if "g" in user
             ]
@@ -348,7 +349,7 @@ def _measured(rows: Sequence[Mapping[str, float]]) -> Measured:
         k_pos=_estimate(rows, "k_pos"),
         k_batch=_estimate(rows, "k_batch"),
         noise=ROUNDING**2 * max(row.get("scale", 0.0) for row in rows),
-        grad_noise=ROUNDING**2 * max(row.get("floor", 0.0) for row in rows),
+        grad_noise=EPSILON**2 * max(row.get("floor", 0.0) for row in rows),
     )
 
 
