@@ -70,6 +70,17 @@ def build_recorded(factory: Callable[[], nn.Module], *, roots: tuple[str, ...] =
     raise problem
 
 
+def recorded_instance(model: nn.Module, record: Record) -> RecordedModel:
+    """A model that user code built while `record` was watching, as a module-level instance is."""
+    return RecordedModel(
+        model=model,
+        parameters=collected(model, record),
+        module_sites=_module_sites(model, record),
+        roots=record.roots,
+        notes=tuple(dict.fromkeys(record.notes)),
+    )
+
+
 def _device_trouble(error: Exception) -> bool:
     text = str(error).lower()
     return any(word in text for word in ("meta", "device", "item()", "data pointer", "storage"))

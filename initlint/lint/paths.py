@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from initlint.propagate.signals import Signal
 
 TINY = 1e-300  # where a logarithm of a second moment is cut off
+ROUNDING = 1e-14  # q − k_batch is a difference: below this share of q it is rounding
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +50,9 @@ class Step:
 def born_of(signal: Signal) -> float | None:
     """The second moment that depends on the input; all of it where there is no batch."""
     born = signal.input_born
-    return signal.second_moment if born is None else born
+    if born is None or signal.second_moment is None:
+        return signal.second_moment
+    return max(born, ROUNDING * signal.second_moment)
 
 
 def main_path(facts: Facts, output: str) -> tuple[Node, ...]:

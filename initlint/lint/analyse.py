@@ -1,0 +1,66 @@
+"""A built model and example inputs → everything initlint knows of it: the pipeline of one target, in one process."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from initlint.graph.capture import capture
+from initlint.lint.facts import Facts, gather
+from initlint.lint.failures import unknown_operators
+from initlint.lint.judge import judge
+from initlint.propagate import propagate
+
+if TYPE_CHECKING:
+    from initlint.config import InputSpec
+    from initlint.graph.built import RecordedModel
+    from initlint.graph.model import InputLaw
+    from initlint.lint.finding import Finding
+    from initlint.propagate.backward import Propagation
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Analysed:
+    """One target, analysed: its graph with laws and signals, and what the rules say."""
+
+    facts: Facts
+    propagation: Propagation
+    findings: tuple[Finding, ...]
+
+
+def analyse(
+    recorded: RecordedModel,
+    args: Sequence[Any],
+    kwargs: Mapping[str, Any] | None = None,
+    *,
+    target: str,
+    path: str,
+    line: int = 1,
+    root: str = "",
+    declared: Sequence[InputSpec] = (),
+) -> Analysed:
+    """Trace, propagate, judge.
+
+    Raises:
+        CannotTrace: no way of tracing worked.
+    """
+    traced = capture(recorded, args, kwargs)
+    if declared:
+        traced = replace(traced, inputs=_with_settings(traced.inputs, declared))
+    propagation = propagate(traced)
+    facts = gather(target=target, path=path, line=line, root=root, traced=traced, signals=propagation.signals)
+    findings = (*judge(facts), *unknown_operators(facts, propagation.coverage))
+    return Analysed(facts=facts, propagation=propagation, findings=findings)
+
+
+def _with_settings(inputs: Mapping[str, InputLaw], declared: Sequence[InputSpec]) -> dict[str, InputLaw]:
+    """Input laws with the mean, spread and range that the settings give, matched in the order of the call."""
+    result = dict(inputs)
+    for name, spec in zip(inputs, declared, strict=False):
+        law = inputs[name]
+        if law.dtype.startswith(("float", "bfloat", "complex")):
+            result[name] = replace(law, mean=spec.mean, std=spec.std, correlation=spec.correlation)
+        elif spec.high is not None and law.value is None:
+            result[name] = replace(law, low=int(spec.low or 0), high=int(spec.high))
+    return result
