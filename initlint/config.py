@@ -138,11 +138,9 @@ def settings_finder(
     """
     over = Overrides() if over is None else over
     if isolated:
-        fixed = layered(Settings(), over)
-        return lambda path: fixed
+        return _always(layered(Settings(), over))
     if config is not None:
-        fixed = layered(_required(config), over)
-        return lambda path: fixed
+        return _always(layered(_required(config), over))
     found: dict[Path, Settings] = {}
 
     def of_folder(folder: Path) -> Settings:
@@ -161,6 +159,13 @@ def settings_finder(
     def of(path: str) -> Settings:
         place = Path(path).absolute()
         return of_folder(place if place.is_dir() else place.parent)
+
+    return of
+
+
+def _always(settings: Settings) -> Callable[[str], Settings]:
+    def of(_path: str) -> Settings:
+        return settings
 
     return of
 

@@ -143,7 +143,7 @@ def _input(*, name: str | None, dtype: str, shape: list[int], options: dict[str,
         moments = [key for key in ("mean", "std", "correlation") if key in options]
         if moments:
             raise InputSpecError(f"`{moments[0]}` is for floating inputs; {dtype} values are uniform over low ≤ x < high")
-    if low is not None and high is not None and low >= high or (dtype in INTEGERS and low is None and high == 0):
+    if (low is not None and high is not None and low >= high) or (dtype in INTEGERS and low is None and high == 0):
         raise InputSpecError(f"no value lies between low={low or 0:g} and high={high:g}")
     if options.get("std", 0.0) < 0:
         raise InputSpecError("`std` of an input is 0 or more")

@@ -128,7 +128,9 @@ def _strings(value: object, place: Place) -> tuple[str, ...]:
 
 def _positive(value: object, place: Place) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not (math.isfinite(value) and value > 0):
-        raise place.error(f"`{place.key}` is a number above 0, not {value if isinstance(value, (int, float)) else _kind(value)}")
+        raise place.error(
+            f"`{place.key}` is a number above 0, not {value if isinstance(value, (int, float)) else _kind(value)}"
+        )
     return float(value)
 
 

@@ -1,0 +1,42 @@
+"""Bytes → text → lines. Encodings as Python's own: a byte-order mark or a coding comment decides, else UTF-8."""
+
+from __future__ import annotations
+
+import io
+import tokenize
+from pathlib import Path
+
+
+class Unreadable(Exception):
+    """A file that cannot be turned into text; the message says why, without the path."""
+
+
+def read_source(path: str) -> str:
+    """The text of a Python file, line ends as Python sees them."""
+    try:
+        return decoded(Path(path).read_bytes())
+    except FileNotFoundError as error:
+        raise Unreadable("there is no such file") from error
+    except IsADirectoryError as error:
+        raise Unreadable("this is a folder, not a file") from error
+    except OSError as error:
+        raise Unreadable(f"the file cannot be read: {error.strerror or error}") from error
+
+
+def decoded(content: bytes) -> str:
+    """Text of the bytes of a Python file."""
+    try:
+        encoding, _ = tokenize.detect_encoding(io.BytesIO(content).readline)
+        return io.TextIOWrapper(io.BytesIO(content), encoding=encoding).read()
+    except (SyntaxError, LookupError, UnicodeDecodeError) as error:
+        raise Unreadable(f"the file is not text in its encoding: {error}") from error
+
+
+def lines_of(text: str) -> list[str]:
+    """Lines as Python counts them, without their ends: a form feed or U+2028 ends no line."""
+    return text.split("\n")
+
+
+def column_of(line: str, byte: int) -> int:
+    """The 1-based column in code points of a 0-based offset in UTF-8 bytes, as `ast` counts."""
+    return len(line.encode()[:byte].decode(errors="ignore")) + 1
