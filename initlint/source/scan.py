@@ -138,10 +138,8 @@ def _candidates(tree: ast.Module) -> Iterator[Candidate]:
         elif isinstance(node, ast.FunctionDef):
             if _may_be_factory(node, origins, plain):
                 yield Candidate(name=node.name, line=node.lineno, kind="factory")
-        elif isinstance(node, (ast.Assign, ast.AnnAssign)):
-            if node.value is not None and _may_give_module(node.value, origins, plain):
-                names = _names_bound(node)
-                yield from (Candidate(name=name, line=node.lineno, kind="instance") for name in names)
+        elif isinstance(node, (ast.Assign, ast.AnnAssign)) and _holds_module(node, origins, plain):
+            yield from (Candidate(name=name, line=node.lineno, kind="instance") for name in _names_bound(node))
 
 
 def _top_level(body: Iterable[ast.stmt]) -> Iterator[ast.stmt]:
@@ -197,6 +195,10 @@ def _may_be_factory(node: ast.FunctionDef, origins: Mapping[str, str], plain: se
         isinstance(part, ast.Return) and part.value is not None and _may_give_module(part.value, origins, plain, inside=True)
         for part in ast.walk(node)
     )
+
+
+def _holds_module(node: ast.Assign | ast.AnnAssign, origins: Mapping[str, str], plain: set[str]) -> bool:
+    return node.value is not None and _may_give_module(node.value, origins, plain)
 
 
 def _may_give_module(value: ast.expr, origins: Mapping[str, str], plain: set[str], *, inside: bool = False) -> bool:
