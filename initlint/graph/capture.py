@@ -51,16 +51,24 @@ def capture(recorded: RecordedModel, args: Sequence[Any], kwargs: Mapping[str, A
     was_training = {module: module.training for module in model.modules()}
     attempts: list[str] = []
     first: BaseException | None = None
+    incomplete: TracedModel | None = None
     try:
         model.train()
         for method, device, strict in (("export", "meta", False), ("export", "fake", False), ("export-strict", "meta", True)):
             try:
                 with _quiet(), _moved(model, device) as (values, place):
                     program = torch.export.export(model, place(tuple(args)), place(kwargs), strict=strict)
-                    return _described(program, method, recorded, values, args, kwargs, tuple(attempts))  # type: ignore[arg-type]
+                    traced = _described(program, method, recorded, values, args, kwargs, tuple(attempts))  # type: ignore[arg-type]
+                    if incomplete is None and _valueless(traced):
+                        # x[:, [0, 2]] on a meta tensor makes its indices there: only their values on the CPU are known
+                        incomplete = traced
+                        continue
+                    return traced
             except Exception as error:  # user code runs here: anything may come out, and the next way is tried
                 first = first or error
                 attempts.append(f"{method} on {device}: {type(error).__name__}: {_first_line(error)}")
+        if incomplete is not None:
+            return incomplete
         try:
             with _quiet(), _moved(model, "fake") as (values, place):
                 program = _recorded_run(model, place(tuple(args)), place(kwargs))
@@ -72,6 +80,11 @@ def capture(recorded: RecordedModel, args: Sequence[Any], kwargs: Mapping[str, A
             module.training = mode
     assert first is not None
     raise CannotTrace(_first_line(first), attempts, first) from first
+
+
+def _valueless(traced: TracedModel) -> bool:
+    """Whether a constant that the forward made itself was lost on the meta device."""
+    return any(p.kind == "constant" and p.value is None for p in traced.parameters.values())
 
 
 def _first_line(error: BaseException) -> str:
