@@ -40,6 +40,7 @@ EXCLUDED = (
     "site-packages",
     "venv",
 )
+COMMAND_LINE = "command line"  # the origin of what is not from a file
 TIMEOUT = 120.0  # seconds per target
 MEMORY = 8.0  # GiB per target
 
@@ -55,14 +56,14 @@ class SettingsError(Exception):
 class Selectors:
     """Codes, prefixes, names or "ALL" from one place; `select` None leaves what was selected before.
 
-    origin  the settings file or "command line"
+    origin  the settings file, or the command line
     """
 
     select: tuple[str, ...] | None = None
     ignore: tuple[str, ...] = ()
     extend_select: tuple[str, ...] = ()
     extend_ignore: tuple[str, ...] = ()
-    origin: str = "command line"
+    origin: str = COMMAND_LINE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,15 +118,28 @@ class Overrides:
 
 
 def layered(settings: Settings, over: Overrides) -> Settings:
-    """Settings with the command line over them."""
+    """Settings with the command line over them; its patterns are relative to the current folder."""
     return replace(
         settings,
         selection=(*settings.selection, over.selectors),
-        per_file_ignores=(*settings.per_file_ignores, *over.per_file_ignores),
-        exclude=(*settings.exclude, *over.exclude),
+        per_file_ignores=(
+            *settings.per_file_ignores,
+            *((_from_root(pattern, settings.root), codes) for pattern, codes in over.per_file_ignores),
+        ),
+        exclude=(*settings.exclude, *(_from_root(pattern, settings.root) for pattern in over.exclude)),
         timeout=settings.timeout if over.timeout is None else over.timeout,
         memory=settings.memory if over.memory is None else over.memory,
     )
+
+
+def _from_root(pattern: str, root: str) -> str:
+    """A pattern with folders in it, relative to the current folder → relative to the root of the settings."""
+    inverse = "!" if pattern.startswith("!") else ""
+    bare = pattern.removeprefix("!")
+    if not root or "/" not in bare.rstrip("/") or bare.startswith("**/"):
+        return pattern
+    here, base = Path.cwd(), Path(root)
+    return f"{inverse}/{(here / bare).relative_to(base).as_posix()}" if here.is_relative_to(base) else pattern
 
 
 def settings_finder(

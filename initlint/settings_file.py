@@ -85,10 +85,11 @@ def line_of(text: str, header: str, key: str, number: int = 0) -> int | None:
     return found
 
 
-def line_of_word(text: str, word: str) -> int | None:
-    """The first line with this word in quotes."""
+def line_in_file(file: str, word: str) -> int | None:
+    """The first line of a settings file with this word in quotes."""
     quoted = re.compile(rf"""["']{re.escape(word)}["']""")
-    return next((number for number, line in enumerate(text.splitlines(), start=1) if quoted.search(line)), None)
+    lines = Path(file).read_text(encoding="utf-8-sig").splitlines()
+    return next((number for number, line in enumerate(lines, start=1) if quoted.search(line)), None)
 
 
 def _shown(file: Path) -> str:

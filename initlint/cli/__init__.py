@@ -1,0 +1,30 @@
+"""The command line: one thin file a command. Nothing here imports torch; what a command needs it imports when it runs.
+
+`faults` turns what can go wrong into an exit status, `terminal` knows about streams and colour.
+"""
+
+from __future__ import annotations
+
+import click
+
+from initlint.cli.check import check
+from initlint.cli.faults import Faults
+from initlint.cli.rule import rule
+
+
+@click.group(
+    cls=Faults,
+    context_settings={"auto_envvar_prefix": "INITLINT", "help_option_names": ["-h", "--help"]},
+)
+@click.version_option(package_name="initlint", prog_name="initlint", message="%(prog)s %(version)s")
+def main() -> None:
+    r"""A linter for the numbers a neural network starts from.
+
+    \b
+      initlint check model.py          what will happen to signal and gradient before training
+      initlint rule vanishing-signal   what a rule means
+    """
+
+
+main.add_command(check)
+main.add_command(rule)

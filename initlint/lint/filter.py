@@ -16,6 +16,7 @@ from initlint.lint.load import load_rules
 from initlint.lint.result import Report
 from initlint.lint.rule import Rule
 from initlint.lint.selection import selection_for
+from initlint.source.files import Request
 from initlint.source.suppress import Ignore, ignores_of, without
 from initlint.source.text import Unreadable, lines_of, read_source
 
@@ -32,10 +33,10 @@ class _File:
     selected: frozenset[str]
 
 
-def filtered(report: Report, settings_for: Callable[[str], Settings], *, partial: Collection[str] = ()) -> Report:
+def filtered(report: Report, settings_for: Callable[[str], Settings], requests: Sequence[Request] | None = None) -> Report:
     """The report without what was not selected or is ignored, with ignore comments that silence nothing.
 
-    partial  files of which only some models were asked for: their comments may be for the others
+    requests  what was asked for: where it was one model of a file, a comment may be for another; None: whole files
     """
     rules = [item.rule for item in load_rules()]
     codes = {word.casefold(): rule.code for rule in rules for word in (rule.code, rule.name)}
@@ -54,7 +55,7 @@ def filtered(report: Report, settings_for: Callable[[str], Settings], *, partial
 
     rule = next((rule for rule in rules if rule.name == UNUSED), None)
     if rule is not None:
-        for path in _analysed(report, partial):
+        for path in _analysed(report, requests):
             kept += _unused(rule, files[path], {(ignore, code) for place, ignore, code in used if place == path}, codes)
     kept.sort(key=lambda item: (item.span.path, item.span.line, item.span.column, item.code, item.target))
     return replace(report, findings=tuple(kept))
@@ -72,13 +73,14 @@ def _silences(ignore: Ignore, finding: Finding, codes: Mapping[str, str]) -> boo
     return ignore.covers(finding.span.line) and any(codes.get(word.casefold()) == finding.code for word in ignore.rules)
 
 
-def _analysed(report: Report, partial: Collection[str]) -> set[str]:
-    """Files all of whose models were analysed."""
+def _analysed(report: Report, requests: Sequence[Request] | None) -> set[str]:
+    """Files all of whose models were asked for and analysed."""
     failed = {target.path for target in report.targets if target.status != "ok"}
-    parts = {os.path.realpath(path) for path in partial}
-    return {
-        target.path for target in report.targets if target.path not in failed and os.path.realpath(target.path) not in parts
-    }
+    found = {target.path for target in report.targets} - failed
+    if requests is None:
+        return found
+    whole = {os.path.realpath(request.path) for request in requests if request.path is not None and request.name is None}
+    return {path for path in found if os.path.realpath(path) in whole}
 
 
 # -- unused comments ----------------------------------------------------------------------------------------------------

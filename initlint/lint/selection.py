@@ -9,24 +9,14 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from initlint.config import Selectors, Settings
+from initlint.config import COMMAND_LINE, Selectors, Settings, SettingsError
+from initlint.lint.load import load_rules
 from initlint.lint.rule import Rule
+from initlint.settings_file import line_in_file
 from initlint.source.files import matches
 
 ALL = "ALL"
 _WHOLE = 100  # a full code or a name is longer than every prefix
-
-
-class UnknownSelector(ValueError):
-    """A selector that fits no rule."""
-
-    def __init__(self, selector: str, rules: Iterable[Rule], *, origin: str) -> None:
-        words = [ALL, *(word for rule in rules for word in (rule.code, rule.name))]
-        close = difflib.get_close_matches(selector, words, n=1, cutoff=0.5)
-        hint = f"; did you mean {close[0]}?" if close else "; `initlint rule --all` lists them"
-        super().__init__(f"no rule is called `{selector}`{hint}")
-        self.selector = selector
-        self.origin = origin
 
 
 def fits(selector: str, rule: Rule) -> int:
@@ -71,15 +61,37 @@ def selection_for(rules: Sequence[Rule], settings: Settings) -> Callable[[str], 
     return of
 
 
-def require_known(rules: Sequence[Rule], settings: Settings) -> None:
-    """Every selector of the settings fits a rule.
+def validated(settings_for: Callable[[str], Settings]) -> Callable[[str], Settings]:
+    """The same function, which refuses settings with a selector that fits no rule.
 
     Raises:
-        UnknownSelector: naming the nearest one.
+        SettingsError: naming the nearest rule, when the settings are asked for.
     """
+    rules = [item.rule for item in load_rules()]
+    checked: list[Settings] = []
+
+    def of(path: str) -> Settings:
+        settings = settings_for(path)
+        if not any(settings is other for other in checked):
+            require_known(rules, settings)
+            checked.append(settings)
+        return settings
+
+    return of
+
+
+def require_known(rules: Sequence[Rule], settings: Settings) -> None:
+    """Every selector of the settings fits a rule, else SettingsError."""
     for selector, origin in _selectors(settings):
-        if selector != ALL and not any(fits(selector, rule) for rule in rules):
-            raise UnknownSelector(selector, rules, origin=origin)
+        if not any(fits(selector, rule) for rule in rules):
+            line = line_in_file(settings.file, selector) if settings.file and origin != COMMAND_LINE else None
+            raise SettingsError(f"no rule is called `{selector}`{_nearest(selector, rules)}", file=origin, line=line)
+
+
+def _nearest(selector: str, rules: Sequence[Rule]) -> str:
+    words = {word.casefold(): word for word in (ALL, *(word for rule in rules for word in (rule.code, rule.name)))}
+    close = difflib.get_close_matches(selector.casefold(), words, n=1, cutoff=0.5)
+    return f"; did you mean `{words[close[0]]}`?" if close else "; `initlint rule --all` shows them all"
 
 
 def _selectors(settings: Settings) -> Iterator[tuple[str, str]]:
@@ -88,4 +100,4 @@ def _selectors(settings: Settings) -> Iterator[tuple[str, str]]:
             yield selector, layer.origin
     for _, selectors in settings.per_file_ignores:
         for selector in selectors:
-            yield selector, settings.file or "command line"
+            yield selector, settings.selection[0].origin if settings.file else COMMAND_LINE

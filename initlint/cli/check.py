@@ -1,0 +1,213 @@
+"""`initlint check`: options → requests and settings → a report → its format and an exit status."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from initlint.cli.faults import VERBOSE, CannotRun
+from initlint.cli.terminal import Colour, say, wants_colour, width_of, write
+from initlint.config import Overrides, Selectors, settings_finder
+from initlint.report.formats import FORMATS, Format
+
+if TYPE_CHECKING:
+    from initlint.lint.result import Report
+
+
+def _listed(_context: click.Context, _parameter: click.Parameter, value: tuple[str, ...]) -> tuple[str, ...]:
+    """`--select INI1,INI2 --select dead-relu` → all three."""
+    return tuple(part.strip() for item in value for part in item.split(",") if part.strip())
+
+
+def _by_pattern(
+    _context: click.Context, _parameter: click.Parameter, value: tuple[str, ...]
+) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """`tests/*:INI1,INI2` → (pattern, selectors); a pattern may hold colons itself."""
+    pairs = []
+    for item in value:
+        pattern, separator, selectors = item.rpartition(":")
+        if not separator or not pattern or not selectors:
+            raise click.BadParameter(f"`{item}` is not PATTERN:CODE[,CODE]")
+        pairs.append((pattern, tuple(part.strip() for part in selectors.split(",") if part.strip())))
+    return tuple(pairs)
+
+
+@click.command()
+@click.argument("targets", nargs=-1, metavar="[PATH | PATH::NAME | PACKAGE.MODULE:NAME]...")
+@click.option(
+    "--format",
+    "--output-format",
+    "output_format",
+    type=click.Choice(list(FORMATS)),
+    default="full",
+    show_default=True,
+    help="How findings are written.",
+)
+@click.option("--output-file", "-o", type=click.Path(dir_okay=False), help="Write findings to a file.")
+@click.option("--select", multiple=True, callback=_listed, metavar="RULES", help="Only these: codes, beginnings, names, ALL.")
+@click.option("--ignore", multiple=True, callback=_listed, metavar="RULES", help="Not these.")
+@click.option("--extend-select", multiple=True, callback=_listed, metavar="RULES", help="These too.")
+@click.option("--extend-ignore", multiple=True, callback=_listed, metavar="RULES", help="Not these either.")
+@click.option(
+    "--per-file-ignores", multiple=True, callback=_by_pattern, metavar="PATTERN:RULES", help="Not these, in some files."
+)
+@click.option("--exclude", multiple=True, callback=_listed, metavar="PATTERNS", help="Leave out these files and folders too.")
+@click.option("--force-exclude", is_flag=True, help="Leave out excluded files even when they are named.")
+@click.option("--config", type=click.Path(dir_okay=False), metavar="FILE", help="Settings for everything, from this file.")
+@click.option("--isolated", is_flag=True, help="Read no settings file.")
+@click.option(
+    "--timeout", type=click.FloatRange(min=0, min_open=True), metavar="SECONDS", help="Limit for one model.  [default: 120]"
+)
+@click.option("--memory", type=click.FloatRange(min=0, min_open=True), metavar="GIB", help="Limit for one model.  [default: 8]")
+@click.option("--jobs", "-j", type=click.IntRange(min=1), metavar="N", help="Files that are checked at the same time.")
+@click.option("--statistics", is_flag=True, help="Count findings by rule instead of showing them.")
+@click.option("--exit-zero", is_flag=True, help="Exit with 0 even when there are findings.")
+@click.option(
+    "--color", type=click.Choice(["auto", "always", "never"]), default="auto", show_default=True, help="When to use colour."
+)
+@click.option("--quiet", "-q", is_flag=True, help="Findings only.")
+@click.option("--verbose", "-v", is_flag=True, help="Say what is done, and how each model was traced.")
+@click.pass_context
+def check(
+    ctx: click.Context,
+    *,
+    targets: tuple[str, ...],
+    output_format: str,
+    output_file: str | None,
+    select: tuple[str, ...],
+    ignore: tuple[str, ...],
+    extend_select: tuple[str, ...],
+    extend_ignore: tuple[str, ...],
+    per_file_ignores: tuple[tuple[str, tuple[str, ...]], ...],
+    exclude: tuple[str, ...],
+    force_exclude: bool,
+    config: str | None,
+    isolated: bool,
+    timeout: float | None,
+    memory: float | None,
+    jobs: int | None,
+    statistics: bool,
+    exit_zero: bool,
+    color: Colour,
+    quiet: bool,
+    verbose: bool,
+) -> None:
+    """Find models in files and folders, and say what will happen to signal and gradient before they are trained.
+
+    Exit status: 0 nothing found, 1 findings, 2 could not run.
+    """
+    from initlint.lint.filter import filtered
+    from initlint.lint.run import check as run
+    from initlint.lint.selection import validated
+    from initlint.source.files import requests_of
+
+    ctx.meta[VERBOSE] = verbose
+    if config is not None and isolated:
+        raise click.UsageError("--config and --isolated exclude each other")
+    form = FORMATS[output_format]
+    if statistics and not (form.for_people or output_format == "json"):
+        raise click.UsageError(f"--statistics is written as text or json, not as {output_format}")
+    over = Overrides(
+        selectors=Selectors(select=select or None, ignore=ignore, extend_select=extend_select, extend_ignore=extend_ignore),
+        per_file_ignores=per_file_ignores,
+        exclude=exclude,
+        timeout=timeout,
+        memory=memory,
+    )
+    settings_for = validated(settings_finder(over, config=config, isolated=isolated))
+    settings_for(".")
+    requests = requests_of(targets or (".",), settings_for, force_exclude=force_exclude)
+    with _progress(quiet=quiet, verbose=verbose) as progress:
+        report = filtered(run(requests, settings_for, jobs=jobs, progress=progress), settings_for, requests)
+
+    colour = output_file is None and wants_colour(color, sys.stdout)
+    text = _counted(report, output_format) if statistics else _rendered(report, form, colour=colour)
+    _deliver(text, form, output_file)
+    _close(report, form, to_stdout=form.for_people and output_file is None, quiet=quiet, verbose=verbose)
+    if output_format == "github":
+        _summarize(report, form)
+    ctx.exit(1 if report.findings and not exit_zero else 0)
+
+
+@contextmanager
+def _progress(*, quiet: bool, verbose: bool) -> Iterator[Callable[[str], None] | None]:
+    """Names of files as they begin: a line each with -v, one changing line for a person, nothing for a pipe."""
+    if verbose:
+        yield lambda name: say(f"checking {name}")
+    elif quiet or not sys.stderr.isatty():
+        yield None
+    else:
+        from rich.console import Console
+
+        with Console(stderr=True).status("Looking for models") as status:
+            yield lambda name: status.update(f"Checking {name}")
+
+
+def _rendered(report: Report, form: Format, *, colour: bool) -> str:
+    from initlint.report.place import based
+    from initlint.report.text import Look
+
+    return form.render(based(report, _base(form)), Look(colour=colour, width=width_of(sys.stdout)))
+
+
+def _base(form: Format) -> str:
+    return (os.environ.get(form.root) if form.root else "") or str(Path.cwd())
+
+
+def _counted(report: Report, output_format: str) -> str:
+    from initlint.report.summary import statistics
+
+    rows = statistics(report.findings)
+    if output_format == "json":
+        import json
+
+        data = [{"code": code, "name": name, "count": count} for count, code, name in rows]
+        return json.dumps(data, indent=2) + "\n"
+    return "".join(f"{count:>5}  {code}  {name}\n" for count, code, name in rows)
+
+
+def _deliver(text: str, form: Format, output_file: str | None) -> None:
+    if output_file is None:
+        write(text, encoding=None if form.for_people else "utf-8")
+        return
+    try:
+        Path(output_file).write_text(text, encoding="utf-8", newline="\n")
+    except OSError as error:
+        raise CannotRun(f"{output_file} cannot be written: {error.strerror or error}") from error
+
+
+def _close(report: Report, form: Format, *, to_stdout: bool, quiet: bool, verbose: bool) -> None:
+    """The closing lines; with -q only what is missing from the picture is said."""
+    from initlint.report.summary import coverage, is_complete, verdict
+
+    if verbose:
+        for target in report.targets:
+            say(f"{target.target}: {target.status}, traced by {target.method or 'nothing'}, {target.seconds:.1f} s")
+            for note in target.notes:
+                say(f"  {note}")
+    if quiet:
+        if not is_complete(report):
+            say(coverage(report))
+        return
+    if to_stdout:
+        verdicts = f"{verdict(report.findings)}\n" if report.targets or report.findings else ""
+        write(f"{verdicts}{coverage(report)}\n")
+    else:
+        say(coverage(report))
+
+
+def _summarize(report: Report, form: Format) -> None:
+    """Append all findings to the summary of the GitHub job that runs us: of its annotations only ten are shown."""
+    from initlint.report.github import job_summary
+    from initlint.report.place import based
+
+    file = os.environ.get("GITHUB_STEP_SUMMARY")
+    if file:
+        with Path(file).open("a", encoding="utf-8") as summary:
+            summary.write(job_summary(based(report, _base(form))))

@@ -1,0 +1,10 @@
+"""Where a rule is documented."""
+
+from __future__ import annotations
+
+HOME = ""  # of the documentation, once it is published; until then links are relative to the repository
+
+
+def url_of(name: str) -> str:
+    """The page of a rule by its name."""
+    return f"{HOME}rules/{name.replace('-', '_')}/doc.md"
