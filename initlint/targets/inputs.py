@@ -1,0 +1,302 @@
+"""BUILT MODEL → example inputs that its forward accepts, found by trying on the meta device.
+
+What the settings declare stands. The rest starts from guesses (annotations, names, first layers) and is mended run by run:
+each failed run says which call wanted what of which input. The state that came farthest is mended first.
+"""
+
+from __future__ import annotations
+
+import heapq
+import inspect
+import itertools
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import nn
+
+from initlint.targets.guesses import Stem, guesses_for, signature_of, stem_of
+from initlint.targets.probe import Trial, run
+from initlint.targets.repairs import repairs, sizes_of
+from initlint.targets.specs import Spec, State, realize
+
+if TYPE_CHECKING:
+    from initlint.inputspec import InputSpec
+
+TRIALS = 400
+SMALL_MAP = 4  # a convolution that puts out less than this on a side has hardly any map left
+
+Key = tuple[tuple[str, Spec], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inputs:
+    """Arguments for one call of forward: real, small CPU tensors, only shapes and integer values count.
+
+    how  for the report: "int64[2,64] below 50304 for idx"
+    """
+
+    args: tuple[Any, ...]
+    kwargs: Mapping[str, Any]
+    how: str
+
+
+class InputsUnknown(Exception):
+    """No inputs were found that the forward accepts.
+
+    attempts  what was tried, and how it failed
+    help      the settings line that would help
+    """
+
+    def __init__(self, message: str, attempts: Sequence[str] = (), help: str = "") -> None:
+        super().__init__(message)
+        self.attempts = tuple(attempts)
+        self.help = help
+
+
+def infer(model: nn.Module, *, declared: Sequence[InputSpec] = (), budget: float = 20.0) -> Inputs:
+    """Inputs that `model.forward` accepts in train mode.
+
+    Raises:
+        InputsUnknown: none was found within `budget` seconds, or the declared ones do not fit the signature.
+    """
+    modes = {module: module.training for module in model.modules()}
+    model.train()
+    try:
+        return _Search(model, declared, budget).result()
+    finally:
+        for module, mode in modes.items():
+            module.training = mode
+
+
+class _Search:
+    def __init__(self, model: nn.Module, declared: Sequence[InputSpec], budget: float) -> None:
+        self.model = model
+        self.deadline = time.monotonic() + budget
+        self.stem: Stem = stem_of(model)
+        self.parameters = signature_of(model)
+        self.fixed = _declared(declared, self.parameters)
+        self.sizes = sizes_of(model)
+        self.device = "meta"
+        self.attempts: list[str] = []
+        self.constants = _constants(self.parameters)
+
+    # -- the call -----------------------------------------------------------------------------------------------------
+
+    def call(self, state: State) -> tuple[tuple[Any, ...], dict[str, Any], dict[str, Any]]:
+        """Positional and named arguments, and the tensors among them by name."""
+        tensors = {name: realize(spec, seed=i) for i, (name, spec) in enumerate(state.items())} | self.fixed
+        args: list[Any] = []
+        kwargs: dict[str, Any] = dict(self.constants)
+        positional = True
+        for parameter in self.parameters:
+            if parameter.name not in tensors:
+                positional = False
+            elif parameter.kind is parameter.VAR_POSITIONAL or (positional and parameter.kind is not parameter.KEYWORD_ONLY):
+                args.append(tensors[parameter.name])
+            else:
+                kwargs[parameter.name] = tensors[parameter.name]
+        return tuple(args), kwargs, tensors
+
+    def attempt(self, state: State, *, strict: bool = True) -> Trial:
+        """One run, moved on to fake tensors for good when meta ones are what it fails for."""
+        args, kwargs, tensors = self.call(state)
+        trial = run(self.model, args, kwargs, tensors, device=self.device, strict=strict)
+        if trial.trouble and self.device == "meta":
+            other = run(self.model, args, kwargs, tensors, device="fake", strict=strict)
+            if not other.trouble or other.progress > trial.progress:
+                self.device = "fake"
+                return other
+        return trial
+
+    # -- the search ---------------------------------------------------------------------------------------------------
+
+    def result(self) -> Inputs:
+        best: tuple[int, State] | None = None  # the farthest state that only failed for want of values
+        refused: State | None = None
+        counter = itertools.count()
+        queue: list[tuple[float, float, int, State]] = []
+        seen: set[Key] = set()
+
+        def push(state: State, progress: int, doubt: float) -> None:
+            key = tuple(sorted(state.items()))
+            if key not in seen and all(n > 0 for s in state.values() for n in s.shape) and _affordable(state):
+                seen.add(key)
+                heapq.heappush(queue, (doubt - 0.2 * progress**0.5, doubt, next(counter), state))
+
+        for doubt, state in enumerate(self.starts()):
+            push(state, 0, 0.3 * doubt)
+        for _ in range(TRIALS):
+            if not queue or time.monotonic() > self.deadline:
+                break
+            _, _, _, state = heapq.heappop(queue)
+            trial = self.attempt(state)
+            if trial.ok:
+                return self.finished(state, trial)
+            self.note(state, trial)
+            if trial.trouble and (best is None or trial.progress > best[0]):
+                best = (trial.progress, state)
+            if type(trial.error).__name__ == "Refused" and refused is None:
+                refused = state
+            for repair in repairs(trial, state, self.sizes):
+                push(repair.state, trial.progress, repair.doubt)
+            for more in self.extended(state, trial):
+                push(more, trial.progress, 0.4)
+        if refused is not None and self.attempt(refused, strict=False).ok:
+            return self.finished(refused, Trial())
+        if best is not None:
+            return self.finished(best[1], Trial())
+        raise self.unknown()
+
+    def starts(self) -> Iterator[State]:
+        """The first guesses: the likeliest of each input, then the others one at a time."""
+        needed = [p for p in self.parameters if p.name not in self.fixed and self.required(p)]
+        names = frozenset(p.name for p in self.parameters if self.required(p))
+        choices = {p.name: guesses_for(p, self.stem, names) for p in needed}
+        first = {name: specs[0] for name, specs in choices.items()}
+        yield _one_batch(first)
+        yield first
+        for name, specs in choices.items():
+            for spec in specs[1:]:
+                yield _one_batch({**first, name: spec})
+
+    def required(self, parameter: inspect.Parameter) -> bool:
+        if parameter.kind is parameter.VAR_KEYWORD:
+            return False
+        if parameter.kind is parameter.VAR_POSITIONAL:
+            return not any(self.needs(p) for p in self.parameters)
+        return parameter.name in self.main or self.needs(parameter)
+
+    @staticmethod
+    def needs(parameter: inspect.Parameter) -> bool:
+        return parameter.default is parameter.empty and parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
+
+    @property
+    def main(self) -> tuple[str, ...]:
+        """What to give when everything is optional: the model's own word for it, or the first parameter."""
+        if any(self.needs(p) for p in self.parameters) or self.fixed:
+            return ()
+        names = [p.name for p in self.parameters]
+        own = next((n for m in _chain(self.model) if isinstance(n := getattr(m, "main_input_name", None), str) and n in names), None)
+        wanted = [own or names[0]] if names else []
+        config = getattr(self.model, "config", None)
+        if getattr(config, "is_encoder_decoder", False) and "decoder_input_ids" in names and wanted:
+            wanted.append("decoder_input_ids")
+        return tuple(wanted)
+
+    def extended(self, state: State, trial: Trial) -> Iterator[State]:
+        """With an optional input more: one that the message names, or any when something was None that must not be."""
+        text = str(trial.error)
+        for parameter in self.parameters:
+            if parameter.name in state or parameter.name in self.fixed or self.needs(parameter):
+                continue
+            if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD) or isinstance(parameter.default, bool | str):
+                continue
+            if parameter.name in text.replace("`", " ").split() or f"{parameter.name}" in text or "None" in text:
+                spec = guesses_for(parameter, self.stem, frozenset({parameter.name, *state}))[0]
+                order = [p.name for p in self.parameters]
+                yield dict(sorted({**state, parameter.name: spec}.items(), key=lambda item: order.index(item[0])))
+
+    # -- the end ------------------------------------------------------------------------------------------------------
+
+    def finished(self, state: State, trial: Trial) -> Inputs:
+        """The accepted inputs, their images enlarged where the last maps are tiny, their integers within their tables."""
+        state, trial = self.enlarged(state, trial)
+        state = {n: replace(s, high=trial.tables[n]) if n in trial.tables and s.kind == "int" else s for n, s in state.items()}
+        args, kwargs, _ = self.call(state)
+        told = [f"{_dtype(t)}[{','.join(map(str, t.shape))}] for {n} as declared" for n, t in self.fixed.items()]
+        how = ", ".join([*told, *(f"{spec} for {name}" for name, spec in state.items())])
+        return Inputs(args=args, kwargs=kwargs, how=how)
+
+    def enlarged(self, state: State, trial: Trial) -> tuple[State, Trial]:
+        images = [n for n, s in state.items() if s.kind == "float" and len(s.shape) == 4 and min(s.shape[2:]) >= 16]
+        if not 0 < trial.smallest < SMALL_MAP or not images:
+            return state, trial
+        for factor in (2, 4):
+            larger = {n: s.shaped(*s.shape[:2], *(k * factor for k in s.shape[2:])) if n in images else s for n, s in state.items()}
+            if max(max(larger[n].shape[2:]) for n in images) > 256:
+                break
+            other = self.attempt(larger)
+            if not other.ok:
+                break
+            if other.smallest >= SMALL_MAP:
+                return larger, other
+        return state, trial
+
+    def note(self, state: State, trial: Trial) -> None:
+        tried = ", ".join(f"{spec} for {name}" for name, spec in state.items())
+        lines = [line for line in str(trial.error).splitlines() if line.strip()] or [""]
+        self.attempts.append(f"{tried}: {type(trial.error).__name__}: {lines[0][:200]}")
+
+    def unknown(self) -> InputsUnknown:
+        names = [p.name for p in self.parameters if self.required(p)]
+        first = self.attempts[0] if self.attempts else "nothing to try"
+        count = len(self.attempts)
+        lines = ", ".join(f'"{_suggested(name, self.stem)}"' for name in names)
+        return InputsUnknown(
+            f"no inputs were found that forward({', '.join(names)}) accepts ({count} tried; first {first})",
+            self.attempts,
+            f"say what it takes in the settings:\n[[tool.initlint.targets]]\ninputs = [{lines}]",
+        )
+
+
+def _suggested(name: str, stem: Stem) -> str:
+    spec = stem.spec
+    bound = f" < {spec.high}" if spec.kind == "int" else ""
+    return f"{name}: {str(spec.dtype).removeprefix('torch.')}[{','.join(map(str, spec.shape))}]{bound}"
+
+
+def _one_batch(state: State) -> State:
+    """All inputs with the batch size of the first that has one."""
+    free = {n: s for n, s in state.items() if s.shape and s.role not in ("edges", "groups")}
+    graph = any(s.role in ("edges", "groups") for s in state.values())
+    if graph or len(free) < 2:
+        return state
+    batch = next(iter(free.values())).shape[0]
+    return {n: s.sized(0, batch) if n in free and s.shape[0] != s.shape[-1] else s for n, s in state.items()}
+
+
+def _affordable(state: State) -> bool:
+    return all(torch.Size(s.shape).numel() <= 1 << 26 for s in state.values())
+
+
+def _constants(parameters: Sequence[inspect.Parameter]) -> dict[str, Any]:
+    """Switches that keep caches out of the graph."""
+    return {p.name: False for p in parameters if p.name == "use_cache"}
+
+
+def _chain(model: nn.Module) -> Iterator[nn.Module]:
+    yield model
+    base = getattr(model, "get_base_model", None)
+    if callable(base):
+        yield base()
+
+
+def _dtype(tensor: torch.Tensor) -> str:
+    return str(tensor.dtype).removeprefix("torch.")
+
+
+def _declared(declared: Sequence[InputSpec], parameters: Sequence[inspect.Parameter]) -> dict[str, torch.Tensor]:
+    """Tensors for declared inputs, by the name of the parameter they are for."""
+    names = [p.name for p in parameters if p.kind is not p.VAR_KEYWORD]
+    open_ended = any(p.kind is p.VAR_KEYWORD for p in parameters)
+    found: dict[str, torch.Tensor] = {}
+    for index, spec in enumerate(declared):
+        name = spec.name or (names[index] if index < len(names) else None)
+        if name is None or (name not in names and not open_ended):
+            raise InputsUnknown(f"the settings give {spec.name or f'{len(declared)} inputs'}, but forward takes ({', '.join(names)})")
+        found[name] = _tensor(spec, index)
+    return found
+
+
+def _tensor(spec: InputSpec, seed: int) -> torch.Tensor:
+    dtype = getattr(torch, spec.dtype)
+    if dtype.is_floating_point or dtype.is_complex:
+        return torch.empty(spec.shape, dtype=dtype).normal_(generator=torch.Generator().manual_seed(seed))
+    low, high = int(spec.low or 0), int(spec.high) if spec.high is not None else 2
+    generator = torch.Generator().manual_seed(seed)
+    if dtype == torch.bool:
+        return torch.ones(spec.shape, dtype=dtype)
+    return torch.randint(low, max(high, low + 1), spec.shape, generator=generator).to(dtype)

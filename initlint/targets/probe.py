@@ -1,0 +1,264 @@
+"""FORWARD RUN on meta tensors → how far it came, which call it failed in, and which inputs that call's operands were made from.
+
+The probe sees every torch function of the run. It also refuses what torch would let pass but no author means: an unbatched
+image, positions beyond a table, channels that a batch norm does not have.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import nn
+from torch.overrides import TorchFunctionMode
+
+from initlint.graph.capture import _moved, _quiet
+
+Names = frozenset[str]
+NONE: Names = frozenset()
+
+
+class Refused(Exception):
+    """The run would go on, but not as the author means it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Operand:
+    """A tensor that a call was given, and the names of the inputs it was computed from."""
+
+    shape: tuple[int, ...]
+    floating: bool
+    names: Names
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One torch function call: its name, its arguments with tensors as `Operand`s."""
+
+    function: str
+    args: tuple[Any, ...]
+    kwargs: Mapping[str, Any]
+
+    def argument(self, index: int, name: str) -> Any:
+        """An argument by place or name."""
+        return self.args[index] if index < len(self.args) else self.kwargs.get(name)
+
+    @property
+    def operands(self) -> list[Operand]:
+        """All tensors among the arguments, those inside lists too."""
+        found: list[Operand] = []
+        for value in (*self.args, *self.kwargs.values()):
+            found += [v for v in value if isinstance(v, Operand)] if isinstance(value, list | tuple) else []
+            if isinstance(value, Operand):
+                found.append(value)
+        return found
+
+
+@dataclass(slots=True)
+class Trial:
+    """What became of one run.
+
+    progress  calls that came through
+    call      the call that failed, None when plain Python raised
+    looked    the operand whose shape was asked for last
+    tables    rows of the smallest table each integer input was looked up in
+    smallest  the smallest height or width that a convolution put out, 0 if there was none
+    """
+
+    error: Exception | None = None
+    progress: int = 0
+    call: Call | None = None
+    looked: Operand | None = None
+    tables: dict[str, int] = field(default_factory=dict)
+    smallest: int = 0
+
+    @property
+    def ok(self) -> bool:
+        """The forward ran to its end."""
+        return self.error is None
+
+    @property
+    def trouble(self) -> bool:
+        """It failed for want of values or of one device, which no other shape would mend."""
+        text = f"{type(self.error).__name__} {self.error}".lower()
+        words = ("meta tensor", "expected device meta", "item()", "data-dependent", "datadependent", "data dependent", "data pointer")
+        words += ("'meta' backend", "dynamicoutputshape", "is not on the expected device", "expected all tensors to be on", "tolist")
+        return self.error is not None and any(word in text for word in words)
+
+
+class Probe(TorchFunctionMode):
+    """Follows which values come from which input."""
+
+    def __init__(self, inputs: Mapping[str, Any], strict: bool) -> None:
+        super().__init__()
+        self.strict = strict
+        self.trial = Trial()
+        self.failed: tuple[Exception, Call] | None = None
+        self.alive: list[torch.Tensor] = []
+        self.lineage: dict[int, Names] = {}
+        for name, value in inputs.items():
+            for leaf in torch.utils._pytree.tree_leaves(value):
+                if isinstance(leaf, torch.Tensor):
+                    self.tag(leaf, frozenset({name}))
+
+    def tag(self, tensor: torch.Tensor, names: Names) -> None:
+        self.alive.append(tensor)
+        self.lineage[id(tensor)] = names
+
+    def operand(self, value: Any) -> Any:
+        if isinstance(value, torch.Tensor):
+            with torch._C.DisableTorchFunction():
+                shape, floating = tuple(int(n) for n in value.shape), value.is_floating_point() or value.is_complex()
+            return Operand(shape, floating, self.lineage.get(id(value), NONE))
+        if isinstance(value, list | tuple) and len(value) < 64:
+            return type(value)(self.operand(v) for v in value) if type(value) in (list, tuple) else [self.operand(v) for v in value]
+        return value
+
+    def __torch_function__(self, func: Callable[..., Any], types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        name = getattr(func, "__name__", str(func))
+        if name in QUERIES:
+            if args and isinstance(args[0], torch.Tensor) and id(args[0]) in self.lineage:
+                self.trial.looked = self.operand(args[0])
+            return func(*args, **kwargs)
+        names = self.names_in((args, kwargs))
+        call = Call(name, tuple(self.operand(a) for a in args), {k: self.operand(v) for k, v in kwargs.items()})
+        try:
+            self.check(call)
+            result = func(*args, **kwargs)
+        except Exception as error:
+            if self.failed is None or self.failed[0] is not error:
+                self.failed = (error, call)
+            raise
+        self.trial.progress += 1
+        for leaf in result if isinstance(result, list | tuple) else (result,):
+            if isinstance(leaf, torch.Tensor):
+                if names:
+                    self.tag(leaf, names | self.lineage.get(id(leaf), NONE))
+                if name.startswith("conv") and leaf.dim() >= 4:
+                    least = min(leaf.shape[2:])
+                    self.trial.smallest = min(self.trial.smallest or least, least)
+        return result
+
+    def names_in(self, value: Any) -> Names:
+        found = NONE
+        for leaf in torch.utils._pytree.tree_leaves(value):
+            if isinstance(leaf, torch.Tensor):
+                found |= self.lineage.get(id(leaf), NONE)
+        return found
+
+    def check(self, call: Call) -> None:
+        """Refuse what would pass unnoticed on meta tensors."""
+        name = call.function
+        first = call.argument(0, "input")
+        if not isinstance(first, Operand):
+            return
+        if name == "embedding":
+            self.check_embedding(first, call.argument(1, "weight"))
+        elif name in CONVOLUTIONS and len(first.shape) != CONVOLUTIONS[name] + 2 and self.strict:
+            raise Refused(f"{name} of an input without a batch")
+        elif name in CONVOLUTIONS and not first.floating:
+            raise Refused(f"{name} of integers")
+        elif name == "linear" and not first.floating:
+            raise Refused("linear of integers")
+        elif name == "batch_norm":
+            mean = call.argument(1, "running_mean") or call.argument(3, "weight")
+            if isinstance(mean, Operand) and len(first.shape) > 1 and first.shape[1] != mean.shape[0]:
+                raise Refused("batch_norm of another number of channels")
+        elif name == "multi_head_attention_forward" and len(first.shape) == 2 and self.strict:
+            raise Refused("attention without a batch")
+        elif name in ("matmul", "__matmul__", "mm") and self.strict:
+            other = call.argument(1, "other")
+            if (
+                isinstance(other, Operand)
+                and first.names
+                and first.names == other.names
+                and len(first.shape) == len(other.shape) == 2
+                and len(first.names) == 1
+            ):
+                raise Refused("a product that mixes the samples of a batch")
+
+    def check_embedding(self, index: Operand, table: Any) -> None:
+        if not isinstance(table, Operand) or not table.shape:
+            return
+        if index.floating:
+            raise Refused("embedding of floating numbers")
+        for name in index.names:
+            self.trial.tables[name] = min(self.trial.tables.get(name, table.shape[0]), table.shape[0])
+        if not index.names and index.shape and index.shape[-1] > table.shape[0]:
+            raise Refused(f"positions beyond the table: {index.shape[-1]} of {table.shape[0]}")
+
+
+QUERIES = frozenset({"__get__", "size", "dim", "numel", "stride", "is_floating_point", "get_device", "is_contiguous", "__len__"})
+CONVOLUTIONS = {"conv1d": 1, "conv2d": 2, "conv3d": 3, "conv_transpose1d": 1, "conv_transpose2d": 2, "conv_transpose3d": 3}
+
+
+def run(
+    model: nn.Module,
+    args: Sequence[Any],
+    kwargs: Mapping[str, Any],
+    names: Mapping[str, Any],
+    *,
+    device: str = "meta",
+    strict: bool = True,
+) -> Trial:
+    """Run the forward once without weights; `names` maps the names of inputs to the tensors among the arguments."""
+    with _quiet(), _moved(model, device) as (_, place), _restored(model), torch.random.fork_rng(devices=[]), torch.no_grad():
+        memo: dict[int, Any] = {}
+
+        def placed(value: Any) -> Any:
+            if id(value) not in memo:
+                memo[id(value)] = place(value)
+            return memo[id(value)]
+
+        there = {name: placed(value) for name, value in names.items()}
+        probe = Probe(there, strict)
+        hooks = [m.register_forward_pre_hook(_recurrent) for m in model.modules() if isinstance(m, nn.RNNBase)] if strict else []
+        try:
+            with contextlib.ExitStack() as stack:
+                if device == "meta":
+                    stack.enter_context(torch.device("meta"))
+                stack.enter_context(probe)
+                model(*[placed(a) for a in args], **{k: placed(v) for k, v in kwargs.items()})
+        except Exception as error:  # noqa: BLE001 - the user's forward, on inputs it may not be meant for
+            probe.trial.error = error
+            if probe.failed is not None and _same_failure(error, probe.failed[0]):
+                probe.trial.call = probe.failed[1]
+        finally:
+            for hook in hooks:
+                hook.remove()
+        return probe.trial
+
+
+def _recurrent(module: nn.Module, args: tuple[Any, ...]) -> None:
+    assert isinstance(module, nn.RNNBase)
+    if args and isinstance(args[0], torch.Tensor) and args[0].dim() == 2:
+        raise Refused("a sequence without a batch")
+
+
+def _same_failure(error: BaseException, inner: BaseException) -> bool:
+    seen: BaseException | None = error
+    for _ in range(6):
+        if seen is inner:
+            return True
+        seen = None if seen is None else seen.__cause__ or seen.__context__
+    return False
+
+
+@contextlib.contextmanager
+def _restored(model: nn.Module) -> Iterator[None]:
+    """What the forward stores on its modules is taken off again."""
+    saved = [(m, dict(m.__dict__), dict(m._parameters), dict(m._buffers), dict(m._modules)) for m in model.modules()]
+    try:
+        yield
+    finally:
+        for module, attributes, parameters, buffers, modules in saved:
+            for own, old in ((module._parameters, parameters), (module._buffers, buffers), (module._modules, modules)):
+                if own.keys() != old.keys() or any(own[k] is not v for k, v in old.items()):
+                    own.clear()  # type: ignore[attr-defined]
+                    own.update(old)  # type: ignore[arg-type]
+            module.__dict__.clear()
+            module.__dict__.update(attributes)
