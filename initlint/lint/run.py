@@ -18,12 +18,13 @@ from typing import TYPE_CHECKING, Any
 
 from initlint.lint.failures import failed
 from initlint.lint.finding import Finding
-from initlint.lint.result import Report, TargetResult, finding_from, target_from
+from initlint.lint.result import Report, TargetResult, finding_data, finding_from, target_data, target_from
 from initlint.source.scan import scan
 
 if TYPE_CHECKING:
     from initlint.config import Settings
     from initlint.source.files import Request
+    from initlint.source.scan import Fault
 
 FILES_PER_WORKER = 3  # another process that imports torch pays off from here
 _START = "import sys; sys.path[:] = [p for p in sys.path if p]; from initlint.lint.worker import main; main()"
@@ -85,19 +86,17 @@ def _job(request: Request, settings_for: Callable[[str], Settings], gathered: _G
     """The job for a worker, or None when a look at the text is enough."""
     settings = settings_for(request.path or os.getcwd())
     declared: list[dict[str, Any]] = []
-    label = request.module or ""
     if request.path is not None:
-        label = shown(request.path)
-        looked = scan(request.path)
+        looked = scan(request.path, named=request.explicit)
         if looked.problem is not None:
             if request.explicit or looked.mentions_torch:
-                gathered.add(_unreadable(label, request.path, looked.problem.line, looked.problem.column, looked.problem.message))
+                gathered.add(_unreadable(request.label, request.path, looked.problem))
             return None
         declared = [asdict(item) for item in settings.targets if _same_file(item.path, request.path)]
         if not looked.may_define_models and request.name is None and not declared:
             return None
     return {
-        "label": label,
+        "label": request.label,
         "path": None if request.path is None else os.path.realpath(request.path),
         "module": request.module,
         "name": request.name,
@@ -111,20 +110,10 @@ def _same_file(one: str, other: str) -> bool:
     return os.path.realpath(one) == os.path.realpath(other)
 
 
-def shown(path: str) -> str:
-    """A path as findings print it: relative to the current folder when below it, with forward slashes."""
-    place, here = os.path.realpath(path), os.path.realpath(os.getcwd())
-    if place.startswith(here + os.sep):
-        place = os.path.relpath(place, here)
-    return place.replace(os.sep, "/")
-
-
-def _unreadable(label: str, path: str, line: int, column: int, message: str) -> dict[str, Any]:
-    from initlint.lint.result import finding_data, target_data
-
+def _unreadable(label: str, path: str, fault: Fault) -> dict[str, Any]:
     place = os.path.realpath(path)
-    finding = failed("import-failed", path=place, line=line, column=column, target=label, message=message)
-    result = TargetResult(target=label, path=place, line=line, status="failed")
+    finding = failed("import-failed", path=place, line=fault.line, column=fault.column, target=label, message=fault.message)
+    result = TargetResult(target=label, path=place, line=fault.line, status="failed")
     return {"target": target_data(result), "findings": [finding_data(finding)]}
 
 
@@ -180,8 +169,6 @@ def _ask(worker: subprocess.Popen[str], job: Mapping[str, Any], gathered: _Gathe
 
 def _lost(job: Mapping[str, Any], status: int) -> dict[str, Any]:
     """The worker itself died: of a signal (most likely memory), or of a fault of initlint's own."""
-    from initlint.lint.result import finding_data, target_data
-
     path = job["path"] or job["label"]
     reason = f"signal {-status}" if status < 0 else f"status {status}"
     finding = failed(

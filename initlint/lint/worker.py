@@ -141,7 +141,7 @@ def _send_failure(send: Send, target: str, path: str, line: int, finding: Findin
 def _file(job: Job, scratch: str, mixed: bool, send: Send) -> None:
     """Import the file under a recorder and check its models one after another, wholes before parts."""
     from initlint.graph.record import LARGE, Record, recording
-    from initlint.targets.discover import candidates
+    from initlint.targets.discover import TargetNotFound, discover
 
     _settle(scratch)
     path = os.path.realpath(job.path) if job.path is not None else _path_of(job.module)
@@ -162,7 +162,13 @@ def _file(job: Job, scratch: str, mixed: bool, send: Send) -> None:
     send({"imported": path})
     with open(path, "rb") as file:
         tree = ast.parse(file.read(), path)
-    found = candidates(module, tree, wanted=job.name, declared=_declared(job))
+    try:
+        found = discover(module, tree, wanted=job.name, declared=_declared(job), path=job.label)
+    except TargetNotFound as problem:
+        target = f"{job.label}{job.separator}{problem.name}"
+        finding = failed("build-failed", path=path, line=1, target=target, message=str(problem))
+        _send_failure(send, target, path, 1, finding, 0.0)
+        return
     covered: set[str] = set()
     for candidate in found.candidates:
         if candidate.name in covered:
@@ -190,7 +196,7 @@ def _file(job: Job, scratch: str, mixed: bool, send: Send) -> None:
             )
             _send_failure(send, target, path, candidate.line, finding, job.seconds or 0.0)
         elif any(message.get("target", {}).get("status") == "ok" for message in messages):
-            covered |= candidate.parts
+            covered |= candidate.parts | {candidate.defines}
     left = [item for item in found.unbuildable if item.name not in covered]
     if left and (job.name is not None or not covered):
         _send_unbuildable(send, job, path, left)
