@@ -33,10 +33,9 @@ def width_of(stream: TextIO) -> int:
 
 def write(text: str, *, encoding: str | None = None) -> None:
     """Write to standard output; characters that its encoding lacks are escaped."""
-    stream = click.get_binary_stream("stdout")
     sys.stdout.flush()
-    stream.write(text.encode(encoding or sys.stdout.encoding or "utf-8", errors="backslashreplace"))
-    stream.flush()
+    sys.stdout.buffer.write(text.encode(encoding or sys.stdout.encoding or "utf-8", errors="backslashreplace"))
+    sys.stdout.buffer.flush()
 
 
 def say(text: str) -> None:

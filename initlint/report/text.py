@@ -6,6 +6,7 @@ All of it passes through one rich console, which knows about colour; nothing but
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -24,6 +25,8 @@ AROUND = 2  # lines of context before and after
 LONGEST = 6  # lines of one span that are shown
 RELATED = 4  # related places that are shown
 TAB = "    "
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
+HANGING = "  "  # before the continuation of a wrapped line
 
 
 def source_lines(path: str) -> Sequence[str]:
@@ -72,12 +75,10 @@ def _printed(look: Look, parts: Iterator[Text], *, wrap: bool = True) -> str:
         legacy_windows=False,
     )
     for part in parts:
-        if wrap and part.no_wrap is not True:
-            for line in part.wrap(console, look.width):
-                line.rstrip()
-                console.print(line, soft_wrap=True)
-        else:
-            console.print(part, soft_wrap=True)
+        lines = part.wrap(console, look.width - len(HANGING)) if wrap and not part.no_wrap else [part]
+        for number, line in enumerate(lines):
+            line.rstrip()
+            console.print(Text.assemble(HANGING, line) if number else line, soft_wrap=True)
     return out.getvalue()
 
 
@@ -85,7 +86,12 @@ def _printed(look: Look, parts: Iterator[Text], *, wrap: bool = True) -> str:
 
 
 def _one_line(text: str) -> str:
-    return " ".join(text.split())
+    return _harmless(" ".join(text.split()))
+
+
+def _harmless(text: str) -> str:
+    """Without what a terminal would obey."""
+    return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 def _concise(finding: Finding) -> Text:
@@ -130,13 +136,13 @@ def _full(finding: Finding, look: Look) -> Iterator[Text]:
         yield _plain(bar)
         for number in range(first, last + 1):
             line = lines[number - 1]
-            yield _plain((f"{number:>{margin}} |", "blue"), f" {line.replace(chr(9), TAB)}".rstrip())
+            yield _plain((f"{number:>{margin}} |", "blue"), f" {_harmless(line.replace(chr(9), TAB))}".rstrip())
             if number == span.line:
                 before, width = underlined(line, span)
                 yield _plain(bar, " " * (before + 1), ("^" * width, style))
         yield _plain(bar)
     for label, text in _notes(finding, look):
-        yield Text.assemble((f"{label}: ", "cyan"), text)
+        yield Text.assemble((f"{label}: ", "cyan"), _one_line(text))
 
 
 def _plain(*parts: str | tuple[str, str]) -> Text:
@@ -166,9 +172,14 @@ def _shown(span: Span, lines: Sequence[str]) -> tuple[int, int]:
 
 
 def underlined(line: str, span: Span) -> tuple[int, int]:
-    """Cells before and below the marked part of the first line of a span; a span of several lines runs to its end."""
+    """Cells before and below the marked part of the first line of a span; a span of several lines runs to its end.
+
+    A span of nothing but space says that only the line is known: all of it is marked.
+    """
     start = span.column - 1
     end = span.end_column - 1 if span.end_line == span.line else len(line.rstrip())
+    if not line[start:end].strip():
+        start, end = len(line) - len(line.lstrip()), len(line.rstrip())
     before = cell_len(line[:start].replace("\t", TAB))
     width = cell_len(line[start:end].replace("\t", TAB))
     return before, max(width, 1)
@@ -179,12 +190,16 @@ def _notes(finding: Finding, look: Look) -> Iterator[tuple[str, str]]:
         pattern = pattern_of(finding.modules)
         count = len(finding.modules)
         yield "modules", pattern if count == 1 else f"{pattern} ({counted(count, 'module')})"
-    for place in finding.related[:RELATED]:
-        lines = look.lines(place.span.path)
-        source = lines[place.span.line - 1].strip() if place.span.line <= len(lines) else ""
-        yield "note", f"{place.span.path}:{place.span.line}: {place.message}" + (f": `{source}`" if source else "")
-    if len(finding.related) > RELATED:
-        yield "note", f"and {counted(len(finding.related) - RELATED, 'other place')}"
+    places: dict[tuple[str, int], list[str]] = {}
+    for place in finding.related:
+        places.setdefault((place.span.path, place.span.line), []).append(place.message)
+    for (path, line), messages in list(places.items())[:RELATED]:
+        lines = look.lines(path)
+        source = f": `{lines[line - 1].strip()}`" if line <= len(lines) else ""
+        more = f" (and {len(messages) - 1} more)" if len(messages) > 1 else ""
+        yield "note", f"{path}:{line}: {messages[0]}{more}{source}"
+    if len(places) > RELATED:
+        yield "note", f"and {counted(len(places) - RELATED, 'other place')}"
     if finding.help:
         yield "help", finding.help
     if finding.fix is not None:
