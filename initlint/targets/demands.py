@@ -84,7 +84,7 @@ def _layer_norm(call: Call) -> Iterator[Demand]:
     x, shape = _operand(call, 0, "input"), call.argument(1, "normalized_shape")
     if x is not None and isinstance(shape, list | tuple):
         sizes = [int(n) for n in shape if isinstance(n, int)]
-        yield Demand(x, sizes=tuple((i - len(sizes), n) for i, n in enumerate(sizes)))
+        yield Demand(x, kind="float", sizes=tuple((i - len(sizes), n) for i, n in enumerate(sizes)))
 
 
 def _channel_norm(call: Call) -> Iterator[Demand]:
@@ -93,7 +93,7 @@ def _channel_norm(call: Call) -> Iterator[Demand]:
     if x is None:
         return
     if sizes and len(x.shape) > 1 and x.shape[1] != sizes[0]:
-        yield Demand(x, sizes=((1 - len(x.shape), sizes[0]),))
+        yield Demand(x, kind="float", sizes=((1 - len(x.shape), sizes[0]),))
         yield Demand(x, rank=2, sizes=((-1, sizes[0]),))
         yield Demand(x, rank=3, sizes=((-2, sizes[0]),))
     else:
@@ -128,7 +128,7 @@ def _elementwise(call: Call) -> Iterator[Demand]:
             if one is other:
                 continue
             pairs = zip(reversed(one.shape), reversed(other.shape), strict=False)
-            sizes = [(-i - 1, theirs) for i, (ours, theirs) in enumerate(pairs) if ours != theirs and theirs != 1]
+            sizes = [(-i - 1, theirs) for i, (ours, theirs) in enumerate(pairs) if theirs not in (ours, 1)]
             if sizes:
                 yield Demand(one, sizes=tuple(sizes))
                 # several sizes may follow from one: each alone as well
@@ -224,16 +224,18 @@ EQUAL = re.compile(r"(?:equal to|Expected) (?:\w+\.? )*?(\d+),? (?:but )?got:? (
 
 
 def _of_message(trial: Trial) -> Iterator[Demand]:
-    """What the text of the error says of the operand that was looked at last."""
+    """What the text of the error says of the first operand, or else of the one that was looked at last."""
     text = str(trial.error)
     operands = trial.call.operands if trial.call is not None else []
     looked = next((o for o in operands if o.names), None) or trial.looked
-    if looked is None:
-        return
     unpack = UNPACK.search(text)
     if unpack is not None and trial.looked is not None:
         yield Demand(trial.looked, rank=int(unpack.group(1)))
-        return
+    elif looked is not None:
+        yield from _said_of(looked, text, refused=type(trial.error).__name__ == "Refused")
+
+
+def _said_of(looked: Operand, text: str, *, refused: bool) -> Iterator[Demand]:
     for pattern in DIMENSIONS:
         found = pattern.search(text)
         if found is not None:
@@ -247,7 +249,9 @@ def _of_message(trial: Trial) -> Iterator[Demand]:
         for i, size in enumerate(looked.shape):
             if size == have:
                 yield Demand(looked, sizes=((i - len(looked.shape), want),))
-    if "batch" in text and trial.error is not None and type(trial.error).__name__ == "Refused":
+    if "floating point" in text or "of integers" in text:
+        yield Demand(looked, kind="float")
+    if refused and "batch" in text:
         yield Demand(looked, rank=len(looked.shape) + 1)
     if "out of range" in text or "too small" in text or "greater than actual" in text or "more than 1" in text:
         yield Demand(looked, larger=True)

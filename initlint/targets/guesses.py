@@ -30,6 +30,7 @@ class Stem:
     width: int
     sequence: bool
     classes: int  # rows of the smallest table in the model, for labels
+    tables: bool  # there are embeddings
 
 
 def stem_of(model: nn.Module) -> Stem:
@@ -40,10 +41,10 @@ def stem_of(model: nn.Module) -> Stem:
     for module in model.modules():
         found = _input_of(module, sequence)
         if found is not None:
-            return Stem(kind=found[0], spec=found[1], width=found[2], sequence=sequence, classes=classes)
+            return Stem(kind=found[0], spec=found[1], width=found[2], sequence=sequence, classes=classes, tables=bool(tables))
     shapes = [p.shape for p in model.parameters() if p.dim() >= 2]
     width = int(shapes[0][-1]) if shapes else 16
-    return Stem(kind="linear", spec=features(width, sequence), width=width, sequence=sequence, classes=classes)
+    return Stem(kind="linear", spec=features(width, sequence), width=width, sequence=sequence, classes=classes, tables=bool(tables))
 
 
 def _input_of(module: nn.Module, sequence: bool) -> tuple[str, Spec, int] | None:
@@ -58,17 +59,21 @@ def _input_of(module: nn.Module, sequence: bool) -> tuple[str, Spec, int] | None
     if isinstance(module, nn.Linear | nn.Bilinear):
         width = module.in1_features if isinstance(module, nn.Bilinear) else module.in_features
         return "linear", features(width, sequence), width
-    if isinstance(module, nn.modules.conv._ConvNd):
+    if isinstance(module, CONVOLUTIONS):
         return _convolution(module)
     if isinstance(module, nn.RNNCellBase):
         return "linear", Spec("float", (2 * BATCH, module.input_size)), module.input_size
     return None
 
 
-def _convolution(module: nn.modules.conv._ConvNd) -> tuple[str, Spec, int]:
+Convolution = nn.Conv1d | nn.Conv2d | nn.Conv3d | nn.ConvTranspose1d | nn.ConvTranspose2d | nn.ConvTranspose3d
+CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
+
+
+def _convolution(module: Convolution) -> tuple[str, Spec, int]:
     spatial = len(module.kernel_size)
     channels = module.in_channels
-    if "Transpose" in type(module).__name__ and module.transposed:
+    if module.transposed:
         return "latent", Spec("float", (BATCH, channels, *([1] * spatial))), channels
     kernel, stride = max(module.kernel_size), max(module.stride)
     if spatial == 1:
@@ -109,7 +114,7 @@ def _tokens(stem: Stem, _: frozenset[str]) -> list[Spec]:
 
 
 def _sequence(stem: Stem, names: frozenset[str]) -> list[Spec]:
-    if stem.kind == "embedding":
+    if stem.kind == "embedding" or (stem.tables and len(names) > 1):
         return _tokens(stem, names)
     batched = stem.spec if len(stem.spec.shape) == 3 else Spec("float", (BATCH, TIME // 2, stem.width))
     return [batched, stem.spec]

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import heapq
 import inspect
-import itertools
+import math
+import operator
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -18,8 +19,8 @@ import torch
 from torch import nn
 
 from initlint.targets.guesses import Stem, guesses_for, signature_of, stem_of
-from initlint.targets.probe import Trial, run
-from initlint.targets.repairs import repairs, sizes_of
+from initlint.targets.probe import Refused, Trial, run
+from initlint.targets.repairs import COMMON, Secants, repairs, sizes_of
 from initlint.targets.specs import Spec, State, realize
 
 if TYPE_CHECKING:
@@ -29,6 +30,37 @@ TRIALS = 400
 SMALL_MAP = 4  # a convolution that puts out less than this on a side has hardly any map left
 
 Key = tuple[tuple[str, Spec], ...]
+
+
+class _Queue:
+    """States to try: what came farthest and is least far-fetched first, none twice."""
+
+    def __init__(self) -> None:
+        self.heap: list[tuple[float, int, State]] = []
+        self.rank: dict[Key, float] = {}
+        self.done: set[Key] = set()
+        self.count = 0
+
+    def push(self, state: State, progress: int, doubt: float) -> None:
+        key, rank = _key(state), doubt - 0.2 * progress**0.5
+        if key in self.done or self.rank.get(key, math.inf) <= rank:
+            return
+        if all(n > 0 for s in state.values() for n in s.shape) and _affordable(state):
+            self.rank[key] = rank
+            self.count += 1
+            heapq.heappush(self.heap, (rank, self.count, state))
+
+    def pop(self) -> State | None:
+        while self.heap:
+            state = heapq.heappop(self.heap)[-1]
+            if _key(state) not in self.done:
+                self.done.add(_key(state))
+                return state
+        return None
+
+
+def _key(state: State) -> Key:
+    return tuple(sorted(state.items(), key=operator.itemgetter(0)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,38 +146,30 @@ class _Search:
     # -- the search ---------------------------------------------------------------------------------------------------
 
     def result(self) -> Inputs:
+        queue = _Queue()
+        secants = Secants()
         best: tuple[int, State] | None = None  # the farthest state that only failed for want of values
-        refused: State | None = None
-        counter = itertools.count()
-        queue: list[tuple[float, float, int, State]] = []
-        seen: set[Key] = set()
-
-        def push(state: State, progress: int, doubt: float) -> None:
-            key = tuple(sorted(state.items()))
-            if key not in seen and all(n > 0 for s in state.values() for n in s.shape) and _affordable(state):
-                seen.add(key)
-                heapq.heappush(queue, (doubt - 0.2 * progress**0.5, doubt, next(counter), state))
-
+        refused: list[State] = []
         for doubt, state in enumerate(self.starts()):
-            push(state, 0, 0.3 * doubt)
+            queue.push(state, 0, 0.3 * doubt)
         for _ in range(TRIALS):
-            if not queue or time.monotonic() > self.deadline:
+            state = queue.pop()
+            if state is None or time.monotonic() > self.deadline:
                 break
-            _, _, _, state = heapq.heappop(queue)
             trial = self.attempt(state)
             if trial.ok:
                 return self.finished(state, trial)
             self.note(state, trial)
             if trial.trouble and (best is None or trial.progress > best[0]):
                 best = (trial.progress, state)
-            if type(trial.error).__name__ == "Refused" and refused is None:
-                refused = state
-            for repair in repairs(trial, state, self.sizes):
-                push(repair.state, trial.progress, repair.doubt)
+            refused += [state] if isinstance(trial.error, Refused) else []
+            for repair in (*repairs(trial, state, self.sizes), *secants.repairs(trial, state)):
+                queue.push(repair.state, trial.progress, repair.doubt)
             for more in self.extended(state, trial):
-                push(more, trial.progress, 0.4)
-        if refused is not None and self.attempt(refused, strict=False).ok:
-            return self.finished(refused, Trial())
+                queue.push(more, trial.progress, 0.4)
+        for state in refused[:8]:
+            if self.attempt(state, strict=False).ok:
+                return self.finished(state, Trial())
         if best is not None:
             return self.finished(best[1], Trial())
         raise self.unknown()
@@ -203,12 +227,25 @@ class _Search:
 
     def finished(self, state: State, trial: Trial) -> Inputs:
         """The accepted inputs, their images enlarged where the last maps are tiny, their integers within their tables."""
-        state, trial = self.enlarged(state, trial)
+        state, trial = self.enlarged(*self.tidied(state, trial))
         state = {n: replace(s, high=trial.tables[n]) if n in trial.tables and s.kind == "int" else s for n, s in state.items()}
         args, kwargs, _ = self.call(state)
         told = [f"{_dtype(t)}[{','.join(map(str, t.shape))}] for {n} as declared" for n, t in self.fixed.items()]
         how = ", ".join([*told, *(f"{spec} for {name}" for name, spec in state.items())])
         return Inputs(args=args, kwargs=kwargs, how=how)
+
+    def tidied(self, state: State, trial: Trial) -> tuple[State, Trial]:
+        """Image sizes that people use in place of those that arithmetic found, where they are accepted as well."""
+        for name, spec in state.items():
+            if spec.kind != "float" or len(spec.shape) != 4 or spec.shape[2] != spec.shape[3] or spec.shape[2] in COMMON:
+                continue
+            side = spec.shape[2]
+            for common in sorted((c for c in COMMON if 0.85 < c / side < 1.15), key=lambda c: abs(c - side)):
+                other = {**state, name: spec.shaped(*spec.shape[:2], common, common)}
+                found = self.attempt(other)
+                if found.ok:
+                    return other, found
+        return state, trial
 
     def enlarged(self, state: State, trial: Trial) -> tuple[State, Trial]:
         images = [n for n, s in state.items() if s.kind == "float" and len(s.shape) == 4 and min(s.shape[2:]) >= 16]

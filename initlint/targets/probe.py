@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import nn
 from torch.overrides import TorchFunctionMode
+from torch.utils._pytree import tree_leaves
 
 from initlint.graph.capture import _moved, _quiet
 
@@ -84,23 +85,29 @@ class Trial:
     def trouble(self) -> bool:
         """It failed for want of values or of one device, which no other shape would mend."""
         text = f"{type(self.error).__name__} {self.error}".lower()
-        words = ("meta tensor", "expected device meta", "item()", "data-dependent", "datadependent", "data dependent", "data pointer")
-        words += ("'meta' backend", "dynamicoutputshape", "is not on the expected device", "expected all tensors to be on", "tolist")
-        return self.error is not None and any(word in text for word in words)
+        return self.error is not None and any(word in text for word in TROUBLE)
+
+
+TROUBLE = (
+    "meta tensor", "expected device meta", "item()", "data-dependent", "datadependent", "data dependent", "data pointer",
+    "'meta' backend", "dynamicoutputshape", "is not on the expected device", "expected all tensors to be on", "tolist",
+)  # fmt: skip
 
 
 class Probe(TorchFunctionMode):
     """Follows which values come from which input."""
 
-    def __init__(self, inputs: Mapping[str, Any], strict: bool) -> None:
+    def __init__(self, inputs: Mapping[str, Any], counted: set[int], *, strict: bool) -> None:
         super().__init__()
         self.strict = strict
         self.trial = Trial()
         self.failed: tuple[Exception, Call] | None = None
         self.alive: list[torch.Tensor] = []
         self.lineage: dict[int, Names] = {}
+        self.counted = counted  # 0, 1, 2 … and what was computed from that: positions
+        self.blank: set[int] = set()  # made in the shape of an input, without its values
         for name, value in inputs.items():
-            for leaf in torch.utils._pytree.tree_leaves(value):
+            for leaf in tree_leaves(value):
                 if isinstance(leaf, torch.Tensor):
                     self.tag(leaf, frozenset({name}))
 
@@ -110,9 +117,8 @@ class Probe(TorchFunctionMode):
 
     def operand(self, value: Any) -> Any:
         if isinstance(value, torch.Tensor):
-            with torch._C.DisableTorchFunction():
-                shape, floating = tuple(int(n) for n in value.shape), value.is_floating_point() or value.is_complex()
-            return Operand(shape, floating, self.lineage.get(id(value), NONE))
+            floating = value.is_floating_point() or value.is_complex()
+            return Operand(tuple(value.shape), floating, self.lineage.get(id(value), NONE))
         if isinstance(value, list | tuple) and len(value) < 64:
             return type(value)(self.operand(v) for v in value) if type(value) in (list, tuple) else [self.operand(v) for v in value]
         return value
@@ -127,7 +133,7 @@ class Probe(TorchFunctionMode):
         names = self.names_in((args, kwargs))
         call = Call(name, tuple(self.operand(a) for a in args), {k: self.operand(v) for k, v in kwargs.items()})
         try:
-            self.check(call)
+            self.check(call, blank=self.all_blank(args), counted=self.any_counted(args))
             result = func(*args, **kwargs)
         except Exception as error:
             if self.failed is None or self.failed[0] is not error:
@@ -136,8 +142,13 @@ class Probe(TorchFunctionMode):
         self.trial.progress += 1
         for leaf in result if isinstance(result, list | tuple) else (result,):
             if isinstance(leaf, torch.Tensor):
+                if name in COUNTING or (not leaf.is_floating_point() and self.any_counted(args)):
+                    self.counted.add(id(leaf))
+                    self.alive.append(leaf)
                 if names:
                     self.tag(leaf, names | self.lineage.get(id(leaf), NONE))
+                    if name in SHAPE_ONLY or (name not in ("embedding", "linear") and self.all_blank(args)):
+                        self.blank.add(id(leaf))
                 if name.startswith("conv") and leaf.dim() >= 4:
                     least = min(leaf.shape[2:])
                     self.trial.smallest = min(self.trial.smallest or least, least)
@@ -145,19 +156,26 @@ class Probe(TorchFunctionMode):
 
     def names_in(self, value: Any) -> Names:
         found = NONE
-        for leaf in torch.utils._pytree.tree_leaves(value):
+        for leaf in tree_leaves(value):
             if isinstance(leaf, torch.Tensor):
                 found |= self.lineage.get(id(leaf), NONE)
         return found
 
-    def check(self, call: Call) -> None:
+    def any_counted(self, args: Any) -> bool:
+        return any(id(a) in self.counted for a in tree_leaves(args) if isinstance(a, torch.Tensor))
+
+    def all_blank(self, args: Any) -> bool:
+        traced = [id(a) for a in tree_leaves(args) if isinstance(a, torch.Tensor) and id(a) in self.lineage]
+        return bool(traced) and all(a in self.blank for a in traced)
+
+    def check(self, call: Call, *, blank: bool, counted: bool) -> None:  # noqa: C901 - a table of calls
         """Refuse what would pass unnoticed on meta tensors."""
         name = call.function
         first = call.argument(0, "input")
         if not isinstance(first, Operand):
             return
         if name == "embedding":
-            self.check_embedding(first, call.argument(1, "weight"))
+            self.check_embedding(first, call.argument(1, "weight"), blank=blank, counted=counted)
         elif name in CONVOLUTIONS and len(first.shape) != CONVOLUTIONS[name] + 2 and self.strict:
             raise Refused(f"{name} of an input without a batch")
         elif name in CONVOLUTIONS and not first.floating:
@@ -176,22 +194,26 @@ class Probe(TorchFunctionMode):
                 isinstance(other, Operand)
                 and first.names
                 and first.names == other.names
-                and len(first.shape) == len(other.shape) == 2
                 and len(first.names) == 1
+                and len(first.shape) == len(other.shape) == 2
             ):
                 raise Refused("a product that mixes the samples of a batch")
 
-    def check_embedding(self, index: Operand, table: Any) -> None:
+    def check_embedding(self, index: Operand, table: Any, *, blank: bool, counted: bool) -> None:
         if not isinstance(table, Operand) or not table.shape:
             return
         if index.floating:
             raise Refused("embedding of floating numbers")
-        for name in index.names:
+        for name in () if blank else index.names:
             self.trial.tables[name] = min(self.trial.tables.get(name, table.shape[0]), table.shape[0])
-        if not index.names and index.shape and index.shape[-1] > table.shape[0]:
+        if counted and index.shape and index.shape[-1] > table.shape[0]:
             raise Refused(f"positions beyond the table: {index.shape[-1]} of {table.shape[0]}")
 
 
+SHAPE_ONLY = frozenset(
+    "zeros_like ones_like full_like empty_like rand_like randn_like new_zeros new_ones new_full new_empty new_tensor cumsum".split()
+)
+COUNTING = frozenset({"arange", "cumsum"})
 QUERIES = frozenset({"__get__", "size", "dim", "numel", "stride", "is_floating_point", "get_device", "is_contiguous", "__len__"})
 CONVOLUTIONS = {"conv1d": 1, "conv2d": 2, "conv3d": 3, "conv_transpose1d": 1, "conv_transpose2d": 2, "conv_transpose3d": 3}
 
@@ -206,7 +228,7 @@ def run(
     strict: bool = True,
 ) -> Trial:
     """Run the forward once without weights; `names` maps the names of inputs to the tensors among the arguments."""
-    with _quiet(), _moved(model, device) as (_, place), _restored(model), torch.random.fork_rng(devices=[]), torch.no_grad():
+    with _quiet(), _moved(model, device) as (values, place), _restored(model), torch.random.fork_rng(devices=[]), torch.no_grad():
         memo: dict[int, Any] = {}
 
         def placed(value: Any) -> Any:
@@ -215,7 +237,7 @@ def run(
             return memo[id(value)]
 
         there = {name: placed(value) for name, value in names.items()}
-        probe = Probe(there, strict)
+        probe = Probe(there, {key for key, value in values.items() if _counts(value)}, strict=strict)
         hooks = [m.register_forward_pre_hook(_recurrent) for m in model.modules() if isinstance(m, nn.RNNBase)] if strict else []
         try:
             with contextlib.ExitStack() as stack:
@@ -231,6 +253,13 @@ def run(
             for hook in hooks:
                 hook.remove()
         return probe.trial
+
+
+def _counts(value: torch.Tensor) -> bool:
+    """A table of positions: 0, 1, 2 … along its last axis."""
+    if value.is_floating_point() or value.is_complex() or value.dim() == 0 or value.shape[-1] < 2 or value.numel() > 1 << 20:
+        return False
+    return torch.equal(value.reshape(-1, value.shape[-1])[0], torch.arange(value.shape[-1], dtype=value.dtype))
 
 
 def _recurrent(module: nn.Module, args: tuple[Any, ...]) -> None:
@@ -259,6 +288,6 @@ def _restored(model: nn.Module) -> Iterator[None]:
             for own, old in ((module._parameters, parameters), (module._buffers, buffers), (module._modules, modules)):
                 if own.keys() != old.keys() or any(own[k] is not v for k, v in old.items()):
                     own.clear()  # type: ignore[attr-defined]
-                    own.update(old)  # type: ignore[arg-type]
+                    own.update(old)  # type: ignore[arg-type, unused-ignore]
             module.__dict__.clear()
             module.__dict__.update(attributes)

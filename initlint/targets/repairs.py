@@ -8,15 +8,19 @@ from __future__ import annotations
 
 import itertools
 import math
+import operator
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from torch import nn
+from typing import TYPE_CHECKING
 
 from initlint.targets.demands import Demand, demands_of
 from initlint.targets.probe import Trial
 from initlint.targets.specs import BATCH, TIME, Spec, State
+
+if TYPE_CHECKING:
+    from torch import nn
 
 COMMON = (28, 32, 64, 96, 84, 128, 224, 256, 48, 16, 112, 160, 192, 288, 299, 320, 384, 448, 512)
 NUMBERS = re.compile(r"\d+")
@@ -45,14 +49,16 @@ def repairs(trial: Trial, state: State, sizes: tuple[int, ...]) -> Iterator[Repa
 def _mended(demand: Demand, spec: Spec) -> Iterator[tuple[float, Spec]]:
     have = demand.operand.shape
     if demand.kind == "int" and demand.operand.floating:
-        high = demand.high or spec.high
         shapes = [(2, TIME), spec.shape[:1], spec.shape[:-1], spec.shape] if len(spec.shape) > 1 else [spec.shape, (2, TIME)]
-        for i, shape in enumerate(dict.fromkeys(shapes)):
-            yield 0.1 * i, Spec("int", shape, high=high)
-        return
-    if demand.kind == "float" and not demand.operand.floating and spec.kind != "float":
+        ids = [Spec("int", shape, high=demand.high or spec.high) for shape in dict.fromkeys(shapes)]
+        yield from ((0.1 * i, s) for i, s in enumerate(ids))
+    elif demand.kind == "float" and not demand.operand.floating and spec.kind != "float":
         yield from ((0.1 * i, s) for i, s in enumerate(_floats(demand, spec)))
-        return
+    else:
+        yield from _reshaped(demand, spec, have)
+
+
+def _reshaped(demand: Demand, spec: Spec, have: tuple[int, ...]) -> Iterator[tuple[float, Spec]]:
     if demand.rank is not None and demand.rank != len(have):
         width = dict(demand.sizes)
         for i, shape in enumerate(_of_rank(len(spec.shape) + demand.rank - len(have), spec, width)):
@@ -62,7 +68,7 @@ def _mended(demand: Demand, spec: Spec) -> Iterator[tuple[float, Spec]]:
         direct = spec
         for index, want in demand.sizes:
             place = _place(spec, have, index)
-            direct = direct.sized(place, want) if place is not None else direct
+            direct = _at(direct, place, want) if place is not None else direct
         if direct != spec:
             yield 0.0, direct
         for index, want in demand.sizes:
@@ -85,34 +91,46 @@ def _place(spec: Spec, have: tuple[int, ...], index: int) -> int | None:
 
 
 def _resized(spec: Spec, have: tuple[int, ...], index: int, want: int) -> Iterator[tuple[float, Spec]]:
+    """One dimension changed so that the operand's becomes `want`: the same one, a factor of it, an area, a length, a summand."""
     size = have[index]
     if size == want or not size:
         return
-    for i, n in enumerate(spec.shape):
-        if n == size and (i or len(spec.shape) == 1 or spec.role):
-            yield (0.05 if i == len(spec.shape) + index else 0.1), spec.sized(i, want)
-    for i, n in reversed(list(enumerate(spec.shape))):
-        if i and n != size and n and size % n == 0 and want % (size // n) == 0:
-            yield 0.15, spec.sized(i, want // (size // n))
-    if len(spec.shape) >= 4:
-        side = spec.shape[-1]
-        ratios = [want / size, (want - 1) / max(size - 1, 1), want / max(size - 1, 1)]
-        for ratio in ratios:
-            target = side * math.sqrt(max(ratio, 1e-6))
-            for doubt, near in enumerate((target, *(round(target) + d for d in (1, -1, 2, -2, 3, -3, 4, -4, 6, -6, 8, -8)))):
-                if abs(near - round(near)) < 1e-6 and near >= 1:
-                    yield 0.2 + 0.02 * doubt, spec.shaped(*spec.shape[:2], *[round(near)] * (len(spec.shape) - 2))
-            for common in COMMON:
-                if 0.6 < common / max(target, 1e-6) < 1.7:
-                    yield 0.3 + 0.1 * abs(math.log(common / target)), _square(spec, common)
+    places = [i for i in range(len(spec.shape)) if i or len(spec.shape) == 1 or spec.role]
+    image = len(spec.shape) >= 4
+    for i in places:
+        if spec.shape[i] == size:
+            yield (0.05 if i == len(spec.shape) + index else 0.1), _at(spec, i, want)
+    for i in reversed(places):
+        n = spec.shape[i]
+        if i and n not in (0, size) and size % n == 0 and want % (size // n) == 0:
+            yield (0.6 if image and i > 1 else 0.15), _at(spec, i, want // (size // n))
+    if image:
+        yield from _areas(spec, size, want)
     elif len(spec.shape) == 3:
         target = spec.shape[-1] * want / size
         for doubt, delta in enumerate((0, 1, -1, 2, -2, 3, -3, 4, -4)):
-            if round(target) + delta >= 1:
-                yield 0.2 + 0.02 * doubt, spec.sized(-1, round(target) + delta)
-    for i, n in reversed(list(enumerate(spec.shape))):
-        if i and n + want - size > 0:
-            yield 0.5, spec.sized(i, n + want - size)
+            yield 0.2 + 0.02 * doubt, spec.sized(-1, round(target) + delta)
+    for i in reversed(places):
+        if i:
+            yield 0.5, _at(spec, i, spec.shape[i] + want - size)
+
+
+def _at(spec: Spec, index: int, size: int) -> Spec:
+    """One dimension changed; images stay square."""
+    return _square(spec, size) if len(spec.shape) >= 4 and index > 1 else spec.sized(index, size)
+
+
+def _areas(spec: Spec, size: int, want: int) -> Iterator[tuple[float, Spec]]:
+    """Sides for which something that grows like the area, with or without one element more, becomes `want`."""
+    for ratio in (want / size, (want - 1) / max(size - 1, 1), want / max(size - 1, 1)):
+        target = spec.shape[-1] * math.sqrt(max(ratio, 1e-6))
+        if abs(target - round(target)) < 1e-6:
+            yield 0.2, _square(spec, round(target))
+        for doubt, delta in enumerate((0, 1, -1, 2, -2, 3, -3, 4, -4, 6, -6, 8, -8)):
+            yield 0.22 + 0.02 * doubt, _square(spec, round(target) + delta)
+        for common in COMMON:
+            if 0.6 < common / max(target, 1e-6) < 1.7:
+                yield 0.3 + 0.1 * abs(math.log(common / target)), _square(spec, common)
 
 
 def _square(spec: Spec, side: int) -> Spec:
@@ -195,7 +213,7 @@ def _blind(trial: Trial, state: State, sizes: tuple[int, ...]) -> Iterator[Repai
         if len(spec.shape) == 4:
             for i, side in enumerate(COMMON):
                 yield Repair({**state, name: _square(spec, side)}, 1.1 + 0.02 * i)
-    firsts = {spec.shape[0] for spec in state.values() if spec.shape and spec.role not in ("edges",)}
+    firsts = {spec.shape[0] for spec in state.values() if spec.shape and spec.role != "edges"}
     if len(firsts) > 1:
         for batch in sorted(firsts):
             yield Repair({n: s.sized(0, batch) if s.shape and s.role != "edges" else s for n, s in state.items()}, 0.6)
@@ -225,6 +243,32 @@ def _other_forms(spec: Spec) -> Iterator[Spec]:
         yield Spec("float", spec.shape, role="ones")
         yield Spec("bool", spec.shape, role="ones")
         yield Spec("int", (), high=spec.high)
+
+
+class Secants:
+    """Solves for a size from two failures that differ in it alone: the operand's size is taken as linear in the input's."""
+
+    def __init__(self) -> None:
+        self.known: dict[tuple[object, ...], list[tuple[int, int]]] = {}
+
+    def repairs(self, trial: Trial, state: State) -> Iterator[Repair]:
+        """The solution, once there are two points to draw the line through."""
+        for demand in demands_of(trial):
+            for (index, want), name in itertools.product(demand.sizes, sorted(demand.operand.names & state.keys())):
+                if len(demand.operand.shape) < -index:
+                    continue
+                have, spec = demand.operand.shape[index], state[name]
+                for place in range(1, len(spec.shape)):
+                    others = tuple((k, v) for k, v in sorted(state.items(), key=operator.itemgetter(0)) if k != name)
+                    rest = spec.kind, spec.shape[:place], spec.shape[place + 1 :]
+                    function = trial.call.function if trial.call is not None else ""
+                    points = self.known.setdefault((name, place, repr(others), rest, index, want, function), [])
+                    for n, seen in points:
+                        if n != spec.shape[place] and seen != have:
+                            solved = n + (want - seen) * (spec.shape[place] - n) / (have - seen)
+                            if solved >= 1 and abs(solved - round(solved)) < 1e-9:
+                                yield Repair({**state, name: _at(spec, place, round(solved))}, 0.02)
+                    points.append((spec.shape[place], have))
 
 
 def sizes_of(model: nn.Module) -> tuple[int, ...]:
