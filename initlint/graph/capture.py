@@ -18,6 +18,7 @@ from torch import fx, nn
 from torch.export.graph_signature import InputKind
 
 from initlint.graph.built import RecordedModel
+from initlint.graph.constants import constant_shadows
 from initlint.graph.measure import law_of_values
 from initlint.graph.model import InputLaw, Parameter, Site, TracedModel
 from initlint.graph.provenance import module_of_node, site_of_node
@@ -56,7 +57,7 @@ def capture(recorded: RecordedModel, args: Sequence[Any], kwargs: Mapping[str, A
         model.train()
         for method, device, strict in (("export", "meta", False), ("export", "fake", False), ("export-strict", "meta", True)):
             try:
-                with _quiet(), _moved(model, device) as (values, place):
+                with _quiet(), _known(model, device), _moved(model, device) as (values, place):
                     program = torch.export.export(model, place(tuple(args)), place(kwargs), strict=strict)
                     traced = _described(program, method, recorded, values, args, kwargs, tuple(attempts))  # type: ignore[arg-type]
                     if incomplete is None and _valueless(traced):
@@ -70,7 +71,7 @@ def capture(recorded: RecordedModel, args: Sequence[Any], kwargs: Mapping[str, A
         if incomplete is not None:
             return incomplete
         try:
-            with _quiet(), _moved(model, "fake") as (values, place):
+            with _quiet(), _known(model, "fake"), _moved(model, "fake") as (values, place):
                 program = _recorded_run(model, place(tuple(args)), place(kwargs))
                 return _described(program, "recorded", recorded, values, args, kwargs, tuple(attempts))
         except Exception as error:
@@ -103,6 +104,11 @@ def _quiet() -> Iterator[None]:
             yield
     finally:
         logging.disable(previous)
+
+
+def _known(model: nn.Module, device: str) -> contextlib.AbstractContextManager[None]:
+    """On fake tensors, values that are constants can be asked for; the first try, on meta, does without what that costs."""
+    return constant_shadows(model) if device == "fake" else contextlib.nullcontext()
 
 
 @contextlib.contextmanager

@@ -35,7 +35,7 @@ from torch import nn
 class Net(nn.Module):
     def __init__(self):
         super().__init__()
-        self.fc = nn.Linear(8, 4)  # line 10
+        self.fc = nn.Linear(8, 4)  # line 11
         {constructor}
 
     def forward(self, x):
@@ -54,23 +54,23 @@ def source(*, constructor: str = "pass", forward: str = "pass", top: str = "") -
 # id → (source, code, line, what the message says)
 MISBEHAVING = {
     "a syntax error": ("import torch\n\nclass Net(torch.nn.Module:\n    pass\n", "INI001", 3, "invalid syntax"),
-    "a name that is not defined": (source(top="nm.Linear(1, 2)"), "INI001", 18, "NameError"),
+    "a name that is not defined": (source(top="nm.Linear(1, 2)"), "INI001", 19, "NameError"),
     "an import of what is not there": ("import torch\nimport no_such_package\nclass N(torch.nn.Module): pass\n", "INI001", 2,
                                        "no_such_package"),
-    "an infinite loop at import": (source(top="while True: pass"), "INI005", 18, "longer than"),
-    "sys.exit at import": (source(top="sys.exit(3)"), "INI001", 18, "sys.exit(3)"),
-    "os._exit at import": (source(top="os._exit(0)"), "INI001", 18, "os._exit"),
-    "os.abort at import": (source(top="os.abort()"), "INI001", 18, "SIGABRT"),
-    "a storm of prints that never ends": (source(top="while True: print('x' * 1000)"), "INI005", 18, "longer than"),
-    "a constructor that raises": (source(constructor="raise ValueError('no width')"), "INI002", 11, "no width"),
-    "a constructor that exits": (source(constructor="sys.exit()"), "INI002", 11, "sys.exit"),
-    "a constructor that aborts": (source(constructor="os.abort()"), "INI002", 11, "SIGABRT"),
-    "a constructor that hangs": (source(constructor="while True: pass"), "INI005", 11, "longer than"),
-    "a constructor that takes all memory": (source(constructor="self.block = bytearray(100 << 30)"), "INI005", 11, "memory"),
+    "an infinite loop at import": (source(top="while True: pass"), "INI005", 19, "longer than"),
+    "sys.exit at import": (source(top="sys.exit(3)"), "INI001", 19, "sys.exit(3)"),
+    "os._exit at import": (source(top="os._exit(0)"), "INI001", 19, "os._exit"),
+    "os.abort at import": (source(top="os.abort()"), "INI001", 19, "SIGABRT"),
+    "a storm of prints that never ends": (source(top="while True: print('x' * 1000)"), "INI005", 19, "longer than"),
+    "a constructor that raises": (source(constructor="raise ValueError('no width')"), "INI002", 12, "no width"),
+    "a constructor that exits": (source(constructor="sys.exit()"), "INI002", 12, "sys.exit"),
+    "a constructor that aborts": (source(constructor="os.abort()"), "INI002", 12, "SIGABRT"),
+    "a constructor that hangs": (source(constructor="while True: pass"), "INI005", 12, "longer than"),
+    "a constructor that takes all memory": (source(constructor="self.block = bytearray(100 << 30)"), "INI005", 12, "memory"),
     "a forward that depends on values": (
-        source(forward="x = x if x.sum().item() > 0 else self.fc(x) * torch.tensor(int(x.sum().item()))"), "INI003", 14, ""),
-    "a forward that hangs": (source(forward="while True: pass"), "INI005", 14, "longer than"),
-    "a forward that aborts": (source(forward="os.abort()"), "INI003", 14, "SIGABRT"),
+        source(forward="x = x if x.sum().item() > 0 else self.fc(x) * torch.tensor(int(x.sum().item()))"), "INI003", 15, ""),
+    "a forward that hangs": (source(forward="while True: pass"), "INI005", 15, "longer than"),
+    "a forward that aborts": (source(forward="os.abort()"), "INI003", 15, "SIGABRT"),
 }  # fmt: skip
 
 
