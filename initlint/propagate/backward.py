@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from initlint.propagate.axes import Array, Axis
-from initlint.propagate.forward import Forward, Unknown, propagate_graph
+from initlint.propagate.forward import Forward, propagate_graph
 from initlint.propagate.laws import input_value, parameter_value
 from initlint.propagate.moments import Moments
 from initlint.propagate.signals import Method, Signal
-from initlint.propagate.tape import pull_back
+from initlint.propagate.tape import Unknown, pull_back
 
 if TYPE_CHECKING:
     from torch import fx

@@ -19,7 +19,7 @@ from initlint.propagate.ops import TRANSFERS, CannotPredict
 from initlint.propagate.ops.registry import as_moments
 from initlint.propagate.ops.view import overwritten, permuted, reshaped
 from initlint.propagate.sampling import sampled
-from initlint.propagate.tape import Known, Tape
+from initlint.propagate.tape import Known, Tape, Unknown
 
 if TYPE_CHECKING:
     import torch
@@ -37,13 +37,6 @@ VIEWS = {
     "detach", "narrow", "flatten", "unflatten", "swapaxes", "movedim", "contiguous", "to", "view_as", "reshape_as", "numpy_T",
 }  # fmt: skip
 KEEPING = {"clone", "_to_copy"}
-
-
-class Unknown:
-    """The value of a node nobody could predict."""
-
-    def __init__(self, reason: str) -> None:
-        self.reason = reason
 
 
 @dataclass(slots=True)

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from initlint.propagate.forward import name_of
+from initlint.propagate.forward import name_of, writes
 
 if TYPE_CHECKING:
     import torch
@@ -203,6 +203,7 @@ class _Run:
         from torch import fx
 
         values: dict[str, Any] = {}
+        tied: dict[int, torch.Tensor] = {}  # one view for all names of one parameter, so that its gradient is the total
 
         def filled(value: Any) -> Any:
             if isinstance(value, fx.Node):
@@ -219,7 +220,8 @@ class _Run:
             if node.op == "placeholder":
                 value = leaves.get(node.name)
                 if isinstance(value, torch.Tensor) and value.requires_grad:
-                    value = value.view_as(value)  # no leaf, so that the program may write to it
+                    # no leaf, so that the program may write to it
+                    value = tied.setdefault(id(value), value.view_as(value))
             elif node.op == "get_attr":
                 value = leaves[node.name] if node.name in leaves else _deep(module, str(node.target))
             elif node.op == "call_function":
@@ -263,7 +265,9 @@ class _Run:
         found["scale"] = max([q for q in inputs if math.isfinite(q)], default=0.0)
         found["n"] = float(value.numel())
         if value.requires_grad:
-            found["g"] = 0.0
+            # a view that is written to, or a write to a view, is rebuilt by autograd and its own hook never runs
+            if not (value._is_view() and any(writes(u.target) for u in (node, *node.users))):
+                found["g"] = 0.0
 
             def remember(gradient: torch.Tensor) -> None:
                 found["g"] = second_moment(gradient)

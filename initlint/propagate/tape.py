@@ -36,6 +36,13 @@ class Known:
         return tuple(self.tensor.shape)
 
 
+class Unknown:
+    """The value of a node nobody could predict."""
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+
+
 Value = Any  # Moments | Known | a list of them | a Python scalar
 
 

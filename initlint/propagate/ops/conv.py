@@ -507,14 +507,20 @@ def max_pooled(tape: Tape, x: Moments, taps: Sequence[Sequence[Array]]) -> Momen
                 pair = np.repeat(np.expand_dims(pair, k), 2, axis=k)
             dims[d] = (Axis(size),) if size > 1 else ()
         axes = [axis for dim in dims for axis in dim]
-        # each window sends its cotangent to one entry; two positions get that of two different windows
+        # each window sends its cotangent to one entry; two entries get that of two different windows, or nothing if they
+        # share the window, which `inside` of `different` pairs of entries do
         spots = [k for k in range(len(axes)) if sum(len(dim) for dim in dims[:first]) <= k]
         same = np.ones((1,) * pair.ndim, dtype=bool)
-        for k in spots:
-            same = same & (np.arange(2) < 1).reshape([-1 if m == k else 1 for m in range(pair.ndim)])
-        share = out / into
-        pair = np.where(same, pair * share, pair * share**2)
-        return [selected(before, Moments(tuple(dims), np.zeros([axis.groups for axis in axes]), pair), chance)]
+        others = np.ones((1,) * pair.ndim, dtype=bool)
+        for k in range(len(axes)):
+            here = (np.arange(axes[k].states) < axes[k].groups).reshape([-1 if m == k else 1 for m in range(pair.ndim)])
+            if k in spots:
+                same = same & here
+            else:
+                others = others & here
+        inside = min((count - 1.0) / max(into - 1.0, 1.0), 1.0)
+        pair = np.where(others & ~same, pair * (1.0 - inside), pair)
+        return [selected(before, Moments(tuple(dims), np.zeros([axis.groups for axis in axes]), pair), chance, out / into)]
 
     return tape.record([before], y, pull)
 

@@ -22,6 +22,7 @@ from initlint.propagate.ops.elementwise import add, mul
 from initlint.propagate.ops.reduce import marginals, project
 from initlint.propagate.ops.registry import as_moments, scalar_of, transfer
 from initlint.propagate.ops.view import reshaped
+from initlint.propagate.pointwise import Cotangent, profile_of
 from initlint.propagate.tape import Tape
 
 LEAST_FREEDOM = 0.5  # E[1/χ²] diverges at two degrees of freedom; with ε it does not, and few batches are that small
@@ -93,12 +94,53 @@ def rescaled(
     gain = np.sqrt(np.maximum(wobble * removed, 0.0))
     back = factor * by_state(x, axes, gain)
 
-    def pull(g: Moments) -> list[Moments]:
+    if x.profile is None and x.affine is None:
+
+        def pull(g: Moments) -> list[Moments]:
+            fine = _like(g, y)
+            pair = project(fine, fine.dim_axes(dims), -1.0)[1] if centre else fine.pair
+            return [fine.with_(pair=pair * _fit(back, x, fine))]
+
+        return tape.record([x], y, pull)
+    spread_out = np.sqrt(np.maximum(wobble, 0.0))
+    lost = np.where(freedom > 1.0 + 1e-6, share * (2.0 - share), share)
+
+    def pull_coherent(g: Moments) -> list[Moments | Cotangent]:
         fine = _like(g, y)
         pair = project(fine, fine.dim_axes(dims), -1.0)[1] if centre else fine.pair
-        return [fine.with_(pair=pair * _fit(back, x, fine))]
+        pair = pair * _fit(factor * by_state(x, axes, spread_out), x, fine)
+        result = Cotangent(fine.with_(pair=pair))
+        along = _direction(fine.with_(pair=pair), x, y, axes)
+        if along is not None:
+            root = along.with_(pair=-along.pair * by_state(x, axes, np.sqrt(lost)))
+            profile = profile_of(x)
+            values = profile.values * scale.reshape(shape)
+            if centre:
+                values = values - (x.mean - mean) * scale.reshape(shape)
+            result.add_coherent(root, profile.source, values)
+        return [result]
 
-    return tape.record([x], y, pull)
+    return tape.record([x], y, pull_coherent)
+
+
+def _direction(g: Moments, x: Moments, y: Moments, axes: Sequence[int]) -> Moments | None:
+    """The power of a cotangent along the direction of y itself, by pair state: E[(Σ_w g_w y_w)(Σ_w' g_w' y_w')]/n².
+
+    What a normalization sends back has no part along y. Written as the negative of a term y_u y_v, it stays known to the
+    function of which x is a value: a shift or scale of that function's argument meets it again.
+    """
+    if tuple(map(len, g.dims)) != tuple(map(len, x.dims)):
+        return None
+    for k, coarse in enumerate(x.axes):
+        if not g.axes[k].same_partition(coarse):
+            g = g.coarsened(k, coarse)
+    g = g.with_(dims=x.dims)
+    pair = g.pair * y.pair
+    for k in axes:
+        axis = x.axes[k]
+        total = np.tensordot(pair, axis.pairs / axis.size**2, (k, 0))
+        pair = np.broadcast_to(np.expand_dims(total, k), (*total.shape[:k], axis.states, *total.shape[k:]))
+    return g.with_(pair=np.array(pair))
 
 
 def _like(g: Moments, y: Moments) -> Moments:

@@ -19,7 +19,7 @@ from initlint.propagate.ops.gather import single
 from initlint.propagate.ops.registry import CannotPredict, as_moments, transfer
 from initlint.propagate.ops.view import reshaped
 from initlint.propagate.pointwise import Cotangent, Profile, coarsened, grid, profile_of
-from initlint.propagate.tape import Tape
+from initlint.propagate.tape import Known, Tape, Unknown
 
 
 def chosen(x: Moments, dim: Any) -> list[int]:
@@ -189,32 +189,49 @@ def largest(tape: Tape, x: Moments, dims: Sequence[int], keep: bool, sign: float
         if not keep:
             inside = iter(g.dims)
             g = g.with_(dims=tuple(() if d in dims else next(inside) for d in range(len(shape))))
-        return [selected(before, routed(g.expanded(shape), dims, count), chance)]
+        return [selected(before, routed(g.expanded(shape), dims, count), chance, 1.0 / count)]
 
     return tape.record([before], y, pull)
 
 
 def routed(wide: Moments, dims: Sequence[int], count: float) -> Moments:
-    """A broadcast cotangent of which each of `count` entries gets all with probability 1/count, else nothing."""
+    """A broadcast cotangent, with nothing in common between two entries of one window: they are never both the largest."""
     axes = wide.dim_axes(dims)
     same = np.ones((1,) * wide.pair.ndim, dtype=bool)
-    for k in axes:
+    for k in range(len(wide.axes)):
         inside = np.arange(wide.axes[k].states) < wide.axes[k].groups
-        same = same & inside.reshape([-1 if n == k else 1 for n in range(wide.pair.ndim)])
-    # two entries of one window are never both the largest
-    return wide.with_(pair=np.where(same, wide.pair / count, 0.0))
+        inside = inside.reshape([-1 if n == k else 1 for n in range(wide.pair.ndim)])
+        same = same & (inside if k in axes else np.ones_like(inside))
+    every = np.ones((1,) * wide.pair.ndim, dtype=bool)
+    for k in range(len(wide.axes)):
+        if k not in axes:
+            inside = np.arange(wide.axes[k].states) < wide.axes[k].groups
+            every = every & inside.reshape([-1 if n == k else 1 for n in range(wide.pair.ndim)])
+    # same window (the other axes agree), different entries
+    return wide.with_(pair=np.where(every & ~same, 0.0, wide.pair))
 
 
-def selected(x: Moments, routed_cotangent: Moments, chance: Array) -> Cotangent:
-    """A routed cotangent that goes to large entries: its square depends on the source by `chance`, of average one."""
+def selected(x: Moments, routed_cotangent: Moments, chance: Array, share: float) -> Cotangent:
+    """A cotangent that goes to the `share` of entries that were chosen, large ones more likely by `chance` (average one).
+
+    An entry's own square is kept with probability share·chance(z) (more than one where windows overlap), two entries are
+    chosen with the product of theirs: one term for the diagonal, one for the rest.
+    """
     profile = profile_of(x)
     points = profile.source.points
     z_from, z_to = grid(len(chance))[0], grid(points)[0]
-    root = np.sqrt(np.interp(z_to, z_from, chance))
-    root /= np.sqrt(grid(points)[1] @ root**2)
-    result = Cotangent()
+    odds = np.interp(z_to, z_from, chance)
+    odds = share * odds / (grid(points)[1] @ odds)
     shape = (-1, *(1,) * (profile.values.ndim - 1))
-    result.add_coherent(routed_cotangent, profile.source, np.broadcast_to(root.reshape(shape), profile.values.shape))
+    same = np.zeros_like(routed_cotangent.pair)
+    index = tuple(slice(0, axis.groups) for axis in routed_cotangent.axes)
+    same[index] = routed_cotangent.pair[index]
+    zero = np.zeros_like(routed_cotangent.mean)
+    own = Moments(routed_cotangent.dims, zero, same)
+    apart = Moments(routed_cotangent.dims, zero, routed_cotangent.pair - same)
+    result = Cotangent()
+    for root, factor in ((own, np.sqrt(odds)), (apart, odds)):
+        result.add_coherent(root, profile.source, np.broadcast_to(factor.reshape(shape), profile.values.shape))
     return result
 
 
@@ -266,9 +283,20 @@ def amin(tape: Tape, x: Any, dim: Any = None, keepdim: bool = False) -> Moments:
     return largest(tape, x, chosen(x, dim), keepdim, -1.0)
 
 
-@transfer("max", "min")
-def max_(tape: Tape, x: Any, dim: Any = None, keepdim: bool = False) -> Any:
-    raise CannotPredict("values and indices")
+def _of_dimension(sign: float) -> Any:
+    def run(tape: Tape, x: Any, dim: Any = None, keepdim: bool = False) -> Any:
+        x = as_moments(x)
+        if isinstance(dim, Moments | Known):
+            raise CannotPredict("the larger of two tensors")
+        if dim is None:
+            return largest(tape, x, chosen(x, None), False, sign)
+        return [largest(tape, x, chosen(x, dim), keepdim, sign), Unknown("indices of random values")]
+
+    return run
+
+
+transfer("max")(_of_dimension(1.0))
+transfer("min")(_of_dimension(-1.0))
 
 
 @transfer("cumsum")
