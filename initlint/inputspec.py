@@ -19,9 +19,12 @@ from dataclasses import dataclass
 FLOATING = ("float32", "float64", "float16", "bfloat16", "complex64", "complex128")
 INTEGERS = ("int64", "int32", "int16", "int8", "uint8", "bool")
 DTYPES = (*FLOATING, *INTEGERS)
+OTHER_NAMES = {"float": "float32", "double": "float64", "half": "float16", "long": "int64", "int": "int32"}  # as torch has them
 OPTIONS = ("mean", "std", "correlation", "low", "high")
 
-_HEAD = re.compile(r"\s*(?:(?P<name>[^\W\d]\w*)\s*:\s*)?(?P<dtype>\w+)\s*\[(?P<shape>[^\]]*)\]\s*(?P<rest>.*)$", re.DOTALL)
+_HEAD = re.compile(
+    r"\s*(?:(?P<name>[^\W\d]\w*)\s*:\s*)?(?:torch\.)?(?P<dtype>\w+)\s*\[(?P<shape>[^\]]*)\]\s*(?P<rest>.*)$", re.DOTALL
+)
 _NUMBER = r"[-+]?(?:\d[\d_]*\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
 _OPTION = re.compile(rf"(?P<key>\w+)\s*=\s*(?P<value>{_NUMBER})\s*|(?P<sign>[<>]=?)\s*(?P<bound>{_NUMBER})\s*")
 
@@ -63,11 +66,12 @@ def input_from_text(text: str) -> InputSpec:
     head = _HEAD.match(text)
     if head is None:
         raise InputSpecError(f'`{text}` is not an input: write a dtype and a shape, as in "float32[2,3,224,224]"')
+    dtype = OTHER_NAMES.get(head["dtype"], head["dtype"])
     return _input(
         name=head["name"],
-        dtype=head["dtype"],
+        dtype=dtype,
         shape=[_dimension(part) for part in head["shape"].split(",") if part.strip()],
-        options=_options(head["rest"], whole=head["dtype"] in INTEGERS),
+        options=_options(head["rest"], whole=dtype in INTEGERS),
     )
 
 
@@ -88,6 +92,7 @@ def input_from_table(table: Mapping[str, object]) -> InputSpec:
             if isinstance(value, bool) or not isinstance(value, (int, float)):
                 raise InputSpecError(f"`{key}` of an input is a number, not {value!r}")
             options[key] = float(value)
+    dtype = OTHER_NAMES.get(dtype, dtype)
     return _input(name=name, dtype=dtype, shape=[_dimension(size) for size in shape], options=options)
 
 

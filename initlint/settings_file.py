@@ -10,7 +10,7 @@ import math
 import re
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from initlint.config import EXCLUDED, MEMORY, TIMEOUT, Selectors, Settings, SettingsError, TargetSettings
@@ -51,9 +51,10 @@ def read_settings(file: Path, *, root: Path) -> Settings | None:
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"cannot be read: {error}", file=shown) from error
     except tomllib.TOMLDecodeError as error:
-        at = re.search(r"\s*\(at line (\d+), column \d+\)", str(error))
+        at = re.search(r"\s*\(at (?:line (\d+), column \d+|end of document)\)", str(error))
         message = str(error).replace(at[0], "") if at else str(error)
-        raise SettingsError(f"is not TOML: {message}", file=shown, line=int(at[1]) if at else None) from error
+        line = int(at[1]) if at and at[1] else len(text.splitlines())
+        raise SettingsError(f"is not TOML: {message}", file=shown, line=line) from error
     header = ""
     if file.name == "pyproject.toml":
         header = "tool.initlint"
@@ -136,7 +137,11 @@ def _positive(value: object, place: Place) -> float:
 
 
 def _by_pattern(value: object, place: Place) -> tuple[tuple[str, tuple[str, ...]], ...]:
-    return tuple((pattern, _strings(codes, place)) for pattern, codes in _table(value, place).items())
+    header = f"{place.header}.{place.key}".lstrip(".")
+    return tuple(
+        (pattern, _strings(codes, _at(replace(place, header=header), pattern)))
+        for pattern, codes in _table(value, place).items()
+    )
 
 
 def _kind(value: object) -> str:
@@ -152,10 +157,7 @@ def _kind(value: object) -> str:
 
 def _targets(value: object, place: Place) -> tuple[TargetSettings, ...]:
     header = f"{place.header}.{place.key}".lstrip(".")
-    places = [
-        Place(file=place.file, text=place.text, root=place.root, header=header, number=number)
-        for number in range(len(_list(value, place)))
-    ]
+    places = [replace(place, header=header, key="", number=number) for number in range(len(_list(value, place)))]
     return tuple(_target(_table(item, at), at) for item, at in zip(_list(value, place), places, strict=True))
 
 
@@ -208,7 +210,7 @@ def _only(table: Mapping[str, object], keys: tuple[str, ...], place: Place, *, w
 
 
 def _at(place: Place, key: str) -> Place:
-    return Place(file=place.file, text=place.text, root=place.root, header=place.header, key=key, number=place.number)
+    return replace(place, key=key)
 
 
 def _settings(table: Mapping[str, object], place: Place, file: Path) -> Settings:

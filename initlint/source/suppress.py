@@ -50,7 +50,8 @@ class Ignore:
 
 def ignores_of(text: str) -> tuple[Ignore, ...]:
     """All ignore comments of a file in source order; none when it does not tokenize (it cannot be imported either)."""
-    if "initlint" not in text and "noqa" not in text.lower():
+    words = text.lower()
+    if "initlint" not in words and "noqa" not in words:
         return ()
     try:
         tokens = list(tokenize.generate_tokens(io.StringIO(text).readline))

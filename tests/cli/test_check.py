@@ -1,0 +1,293 @@
+"""`initlint check` by transcript: arguments → exit status, standard output, standard error."""
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+import initlint.lint.run
+from initlint.cli import main
+from initlint.cli.terminal import wants_colour
+from initlint.config import Settings
+from initlint.lint.finding import Finding, Severity, Span
+from initlint.lint.result import Report, TargetResult
+from initlint.report.formats import FORMATS
+
+ROOT = Path(__file__).parents[2]
+COVERAGE = "1 model, 412 nodes, 3 sampled"
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    """An empty folder with one file, in an environment that says nothing about colour or CI."""
+    for name in ("NO_COLOR", "FORCE_COLOR", "CLICOLOR_FORCE", "GITHUB_STEP_SUMMARY", "GITHUB_WORKSPACE", "CI_PROJECT_DIR"):
+        monkeypatch.delenv(name, raising=False)
+    (tmp_path / "model.py").write_text("from torch import nn\nmodel = nn.Linear(8, 8)\n")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def report(here):
+    """One model with one finding."""
+    path = str(here / "model.py")
+    finding = Finding(
+        code="INI101",
+        name="exploding-signal",
+        severity=Severity.ERROR,
+        message="signal grows",
+        span=Span(path=path, line=2, column=9, end_line=2, end_column=24),
+        target="model.py::model",
+    )
+    target = TargetResult(target="model.py::model", path=path, line=2, status="ok", nodes=412, known=412, sampled=3)
+    return Report(targets=(target,), findings=(finding,), files=1)
+
+
+@pytest.fixture
+def analysed(report, monkeypatch):
+    """The analysis gives this report, whatever it is asked."""
+    asked = {}
+
+    def check(requests, settings_for, *, jobs, progress):
+        asked.update(requests=requests, settings=settings_for("model.py"), jobs=jobs, progress=progress)
+        return report
+
+    monkeypatch.setattr(initlint.lint.run, "check", check)
+    return asked
+
+
+def run(*arguments, **options):
+    return CliRunner().invoke(main, ["check", *arguments], **options)
+
+
+# -- what is printed ----------------------------------------------------------------------------------------------------
+
+
+def test_findings_and_closing_lines_go_to_stdout(analysed):
+    done = run("model.py", "--format", "concise")
+    assert (done.exit_code, done.stderr) == (1, "")
+    assert done.stdout == f"model.py:2:9: INI101 signal grows\nFound 1 error.\n{COVERAGE}\n"
+
+
+@pytest.mark.parametrize("name", [name for name, form in FORMATS.items() if not form.for_people])
+def test_machine_formats_leave_stdout_to_the_format(analysed, name):
+    done = run("model.py", "--output-format", name)
+    assert (done.exit_code, done.stderr) == (1, f"{COVERAGE}\n")
+    assert "model.py" in done.stdout
+    assert COVERAGE not in done.stdout
+
+
+def test_quiet_says_nothing_but_findings(analysed):
+    done = run("model.py", "-q", "--format", "concise")
+    assert (done.exit_code, done.stdout, done.stderr) == (1, "model.py:2:9: INI101 signal grows\n", "")
+
+
+def test_quiet_still_says_what_was_not_seen(analysed, report, monkeypatch):
+    blind = replace(report, targets=(replace(report.targets[0], known=400, unknown=("aten.x",)),))
+    monkeypatch.setattr(initlint.lint.run, "check", lambda *_, **__: blind)
+    assert run("model.py", "-q").stderr == "1 model, 412 nodes, 3 sampled, 12 unknown (aten.x)\n"
+
+
+def test_verbose_says_how_models_were_traced(analysed):
+    assert "model.py::model: ok, traced by" in run("model.py", "-v").stderr
+
+
+def test_statistics_count_by_rule(analysed):
+    assert run("model.py", "--statistics").stdout.startswith("    1  INI101  exploding-signal\n")
+    counted = json.loads(run("model.py", "--statistics", "--format", "json").stdout)
+    assert counted == [{"code": "INI101", "name": "exploding-signal", "count": 1}]
+
+
+def test_output_file_takes_the_findings(here, analysed):
+    done = run("model.py", "--format", "json", "--output-file", "out.json")
+    assert (done.exit_code, done.stdout) == (1, "")
+    assert json.loads((here / "out.json").read_text())["diagnostics"][0]["code"] == "INI101"
+
+
+def test_a_github_job_gets_a_summary(here, analysed, monkeypatch):
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(here / "summary.md"))
+    run("model.py", "--format", "github")
+    assert "| `model.py:2` | INI101 exploding-signal | error | signal grows |" in (here / "summary.md").read_text()
+
+
+def test_gitlab_paths_are_relative_to_the_project(here, analysed, monkeypatch):
+    monkeypatch.setenv("CI_PROJECT_DIR", str(here.parent))
+    (issue,) = json.loads(run("model.py", "--format", "gitlab").stdout)
+    assert issue["location"]["path"] == f"{here.name}/model.py"
+
+
+def test_text_survives_an_encoding_without_its_characters(here, analysed, report, monkeypatch):
+    finding = replace(report.findings[0], message="größer × 2")
+    monkeypatch.setattr(initlint.lint.run, "check", lambda *_, **__: replace(report, findings=(finding,)))
+    done = CliRunner(charset="ascii").invoke(main, ["check", "model.py", "--format", "concise"])
+    assert "gr\\xf6\\xdfer" in done.stdout
+
+
+# -- exit status --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status"),
+    [
+        pytest.param([], 1, id="findings"),
+        pytest.param(["--exit-zero"], 0, id="findings that shall not fail"),
+        pytest.param(["--ignore", "INI1"], 0, id="all ignored"),
+        pytest.param(["--select", "INI2,INI3"], 0, id="others selected"),
+        pytest.param(["--select", "INI1", "--extend-ignore", "exploding-signal"], 0, id="selected and ignored"),
+        pytest.param(["--per-file-ignores", "model.py:INI101"], 0, id="ignored in this file"),
+        pytest.param(["--per-file-ignores", "other.py:INI101"], 1, id="ignored in another file"),
+    ],
+)
+def test_status_follows_the_selected_findings(analysed, arguments, status):
+    assert run("model.py", *arguments).exit_code == status
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        pytest.param(["--select", "INI1o1"], "command line: no rule is called `INI1o1`; did you mean `INI101`?", id="a rule"),
+        pytest.param(["--format", "xml"], "'xml' is not one of 'full'", id="a format"),
+        pytest.param(["--timeout", "0"], "0.0 is not in the range", id="a limit"),
+        pytest.param(["--config", "none.toml"], "none.toml: there is no such settings file", id="a settings file"),
+        pytest.param(["--config", "a.toml", "--isolated"], "exclude each other", id="options that contradict"),
+        pytest.param(["--per-file-ignores", "INI101"], "`INI101` is not PATTERN:CODE", id="a pattern without a rule"),
+        pytest.param(["--statistics", "--format", "junit"], "not as junit", id="statistics in a format without them"),
+        pytest.param(["--output-file", "no/such/folder"], "no/such/folder cannot be written", id="an output file"),
+        pytest.param(["--nonsense"], "No such option", id="an option"),
+    ],
+)
+def test_what_cannot_run_ends_with_2(analysed, arguments, message):
+    done = run("model.py", *arguments)
+    assert done.exit_code == 2
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_wrong_settings_file_ends_with_2(here, analysed):
+    (here / "initlint.toml").write_text("\nselect = ['vanishing-signl']\n")
+    done = run("model.py")
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert done.stderr == "Error: initlint.toml:2: no rule is called `vanishing-signl`; did you mean `vanishing-signal`?\n"
+
+
+def test_a_fault_of_our_own_ends_with_2_and_asks_for_a_report(analysed, monkeypatch):
+    def broken(*_, **__):
+        raise RuntimeError("boom")
+
+    monkeypatch.setattr(initlint.lint.run, "check", broken)
+    done = run("model.py")
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert done.stderr == "Error: a fault of initlint's own, please report it: RuntimeError: boom (-v shows where)\n"
+    assert 'raise RuntimeError("boom")' in run("model.py", "-v").stderr
+
+
+# -- what is asked ------------------------------------------------------------------------------------------------------
+
+
+def test_options_become_settings(analysed):
+    run("model.py::Net", "--timeout", "3", "--memory", "0.5", "--jobs", "2", "--isolated", "--exclude", "a,b")
+    (request,) = analysed["requests"]
+    settings = analysed["settings"]
+    assert (request.path, request.name, analysed["jobs"]) == ("model.py", "Net", 2)
+    assert (settings.timeout, settings.memory) == (3.0, 0.5)
+    assert settings.exclude == (*Settings().exclude, "a", "b")
+
+
+def test_without_arguments_the_current_folder_is_checked(analysed):
+    run()
+    assert [request.path for request in analysed["requests"]] == ["model.py"]
+
+
+def test_options_come_from_the_environment_too(analysed):
+    done = run("model.py", env={"INITLINT_CHECK_OUTPUT_FORMAT": "concise", "INITLINT_CHECK_EXIT_ZERO": "1"})
+    assert (done.exit_code, done.stdout.splitlines()[0]) == (0, "model.py:2:9: INI101 signal grows")
+
+
+# -- without models -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("files", "stdout", "status"),
+    [
+        pytest.param({}, "no Python files found\n", 0, id="an empty folder"),
+        pytest.param({"a.py": "x = 1"}, "no models found in 1 file\n", 0, id="a file without models"),
+        pytest.param(
+            {"a.py": "import torch\nx = ("},
+            "a.py:2:5: INI001 invalid syntax: '(' was never closed\nFound 1 error.\n1 target could not be analysed\n",
+            1,
+            id="a syntax error",
+        ),
+        pytest.param({"a.py": "x = ("}, "no models found in 1 file\n", 0, id="a syntax error that is not our business"),
+    ],
+)
+def test_folders_without_models(here, files, stdout, status):
+    (here / "model.py").unlink()
+    for name, text in files.items():
+        (here / name).write_text(text)
+    done = run(".", "--format", "concise")
+    assert (done.stdout, done.exit_code) == (stdout, status)
+
+
+@pytest.mark.parametrize(
+    ("argument", "line"),
+    [
+        pytest.param("gone.py", "gone.py:1:1: INI001 there is no such file", id="a missing file"),
+        pytest.param("bad.py", "bad.py:1:5: INI001 invalid syntax: '(' was never closed", id="a named file without torch"),
+    ],
+)
+def test_what_is_named_and_cannot_be_read_is_a_finding(here, argument, line):
+    (here / "bad.py").write_text("x = (")
+    done = run(argument, "--format", "concise")
+    assert (done.exit_code, done.stdout.splitlines()[0]) == (1, line)
+
+
+# -- terminal -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("choice", "environment", "looking", "colour"),
+    [
+        ("auto", {}, True, True),
+        ("auto", {}, False, False),
+        ("auto", {"NO_COLOR": "1"}, True, False),
+        ("auto", {"NO_COLOR": "1", "FORCE_COLOR": "1"}, True, False),
+        ("auto", {"FORCE_COLOR": "1"}, False, True),
+        ("auto", {"CLICOLOR_FORCE": "1"}, False, True),
+        ("auto", {"FORCE_COLOR": "0"}, False, False),
+        ("auto", {"TERM": "dumb"}, True, False),
+        ("always", {"NO_COLOR": "1"}, False, True),
+        ("never", {"FORCE_COLOR": "1"}, True, False),
+    ],
+)
+def test_colour(choice, environment, looking, colour):
+    class Stream:
+        def isatty(self):
+            return looking
+
+    assert wants_colour(choice, Stream(), environment) is colour
+
+
+def test_a_reader_that_leaves_early_is_no_fault(here):
+    program = f"{sys.executable} -m initlint rule --all | head -n 1"
+    done = subprocess.run(["bash", "-c", program], capture_output=True, text=True, check=True)
+    assert done.stderr == ""
+
+
+def test_the_example_of_the_readme_has_its_finding():
+    environment = {name: value for name, value in os.environ.items() if name not in ("FORCE_COLOR", "CLICOLOR_FORCE")}
+    done = subprocess.run(
+        [sys.executable, "-m", "initlint", "check", "docs/examples/deep_mlp.py"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        env=environment,
+    )
+    assert done.returncode == 1
+    assert done.stdout.startswith("INI102 error: signal shrinks")
+    assert "--> docs/examples/deep_mlp.py:15:38" in done.stdout
