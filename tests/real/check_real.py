@@ -11,75 +11,89 @@ import sys
 import time
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 MODULES = ("transformers_models", "peft_models", "diffusers_models", "geometric_models", "xtransformers_models")
 
 
-def inputs_of(module: str, name: str, model: nn.Module) -> tuple[tuple[object, ...], dict[str, object]]:
+Inputs = tuple[tuple[object, ...], dict[str, object]]
+
+
+def of_x_transformers(name: str, tokens: Tensor) -> Inputs:
+    """Tokens, unless the wrapper is for something else."""
+    special: dict[str, tuple[object, ...]] = {
+        "vision": (torch.randn(2, 3, 32, 32),),
+        "encoder_decoder": (tokens, tokens),
+        "continuous": (torch.randn(2, 16, 32),),
+    }
+    return special.get(name, (tokens,)), {}
+
+
+def of_geometric(name: str) -> Inputs:
+    """Fifty nodes, two hundred edges."""
+    x, edges = torch.randn(50, 64), torch.randint(50, (2, 200))
+    return ((x,) if name == "mlp" else (x, edges)), {}
+
+
+def of_diffusers(name: str) -> Inputs:
+    """Latents, a time and whatever conditions the network."""
+    t = torch.randint(1000, (2,))
+    image, latent, text = torch.randn(2, 3, 16, 16), torch.randn(2, 4, 16, 16), torch.randn(2, 7, 64)
+    pooled = {"encoder_hidden_states": text, "pooled_projections": torch.randn(2, 64)}
+    places = {"img_ids": torch.zeros(16, 3), "txt_ids": torch.zeros(7, 3)}
+    table: dict[str, Inputs] = {
+        "unet2d": ((image, t), {}),
+        "unet2d_condition": ((latent, t, text), {}),
+        "autoencoder_kl": ((torch.randn(2, 3, 32, 32),), {}),
+        "vq_model": ((torch.randn(2, 3, 32, 32),), {}),
+        "dit": ((latent,), {"timestep": t, "class_labels": torch.randint(1000, (2,))}),
+        "pixart": ((latent,), {"encoder_hidden_states": text, "timestep": t}),
+        "sd3": ((latent,), {**pooled, "timestep": t}),
+        "flux": ((torch.randn(2, 16, 16),), {**pooled, **places, "timestep": torch.rand(2)}),
+        "controlnet": ((latent, t, text), {"controlnet_cond": torch.randn(2, 3, 32, 32)}),
+        "prior_transformer": (
+            (torch.randn(2, 64),),
+            {"timestep": t, "proj_embedding": torch.randn(2, 64), "encoder_hidden_states": text},
+        ),
+    }
+    return table[name]
+
+
+def of_transformers(name: str, model: nn.Module, tokens: Tensor) -> Inputs:
+    """By the names of the forward's arguments, except for sound, series and video."""
+    special: dict[str, dict[str, object]] = {
+        "wav2vec2": {"input_values": torch.randn(2, 4000)},
+        "hubert": {"input_values": torch.randn(2, 4000)},
+        "patchtst": {"past_values": torch.randn(2, 64, 4)},
+        "timesformer": {"pixel_values": torch.randn(2, 4, 3, 64, 64)},
+        "audio_spectrogram": {"input_values": torch.randn(2, 128, 64)},
+        "whisper": {"input_features": torch.randn(2, 80, 128), "decoder_input_ids": tokens},
+    }
+    usual = {"pixel_values": torch.randn(2, 3, 64, 64), "input_ids": tokens, "decoder_input_ids": tokens}
+    names = inspect.signature(model.forward).parameters
+    return (), special.get(name, {key: value for key, value in usual.items() if key in names})
+
+
+def inputs_of(module: str, name: str, model: nn.Module) -> Inputs:
     """Proper example inputs of one factory."""
     tokens = torch.randint(3, 500, (2, 32))
-    if module == "peft_models":
-        return (), {"input_ids": tokens}
-    if module == "geometric_models":
-        x, edges = torch.randn(50, 64), torch.randint(50, (2, 200))
-        return ((x,) if name == "mlp" else (x, edges)), {}
-    if module == "xtransformers_models":
-        special = {
-            "vision": (torch.randn(2, 3, 32, 32),),
-            "encoder_decoder": (tokens, tokens),
-            "continuous": (torch.randn(2, 16, 32),),
-        }
-        return special.get(name, (tokens,)), {}
-    t = torch.randint(1000, (2,))
-    if module == "diffusers_models":
-        image, latent, text = torch.randn(2, 3, 16, 16), torch.randn(2, 4, 16, 16), torch.randn(2, 7, 64)
-        return {
-            "unet2d": ((image, t), {}),
-            "unet2d_condition": ((latent, t, text), {}),
-            "autoencoder_kl": ((torch.randn(2, 3, 32, 32),), {}),
-            "vq_model": ((torch.randn(2, 3, 32, 32),), {}),
-            "dit": ((latent,), {"timestep": t, "class_labels": torch.randint(1000, (2,))}),
-            "pixart": ((latent,), {"encoder_hidden_states": text, "timestep": t}),
-            "sd3": (
-                (latent,),
-                {"encoder_hidden_states": text, "pooled_projections": torch.randn(2, 64), "timestep": t},
-            ),
-            "flux": (
-                (torch.randn(2, 16, 16),),
-                {
-                    "encoder_hidden_states": text,
-                    "pooled_projections": torch.randn(2, 64),
-                    "timestep": torch.rand(2),
-                    "img_ids": torch.zeros(16, 3),
-                    "txt_ids": torch.zeros(7, 3),
-                },
-            ),
-            "controlnet": ((latent, t, text), {"controlnet_cond": torch.randn(2, 3, 32, 32)}),
-            "prior_transformer": (
-                (torch.randn(2, 64),),
-                {"timestep": t, "proj_embedding": torch.randn(2, 64), "encoder_hidden_states": text},
-            ),
-        }[name]
-    names = inspect.signature(model.forward).parameters
-    audio = {
-        "whisper": {"input_features": torch.randn(2, 80, 128)},
-        "audio_spectrogram": {"input_values": torch.randn(2, 128, 64)},
-    }
-    if name in ("wav2vec2", "hubert"):
-        return (), {"input_values": torch.randn(2, 4000)}
-    if name == "patchtst":
-        return (), {"past_values": torch.randn(2, 64, 4)}
-    if name == "timesformer":
-        return (), {"pixel_values": torch.randn(2, 4, 3, 64, 64)}
-    kwargs: dict[str, object] = dict(audio.get(name, {}))
-    if "pixel_values" in names:
-        kwargs["pixel_values"] = torch.randn(2, 3, 64, 64)
-    if "input_ids" in names:
-        kwargs["input_ids"] = tokens
-    if "decoder_input_ids" in names:
-        kwargs["decoder_input_ids"] = tokens
-    return (), kwargs
+    match module:
+        case "transformers_models":
+            return of_transformers(name, model, tokens)
+        case "diffusers_models":
+            return of_diffusers(name)
+        case "geometric_models":
+            return of_geometric(name)
+        case "xtransformers_models":
+            return of_x_transformers(name, tokens)
+        case _:
+            return (), {"input_ids": tokens}
+
+
+def say(line: str) -> None:
+    """One line of the table, at once."""
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
 
 
 def main(wanted: list[str]) -> int:
@@ -99,10 +113,10 @@ def main(wanted: list[str]) -> int:
                 args, kwargs = inputs_of(module_name, name, model)
                 model(*args, **kwargs)
                 size = sum(p.numel() for p in model.parameters()) / 1e6
-                print(f"ok    {module_name}:{name:24} {size:7.2f} M  {time.time() - start:.1f} s", flush=True)
-            except Exception as error:
+                say(f"ok    {module_name}:{name:24} {size:7.2f} M  {time.time() - start:.1f} s")
+            except Exception as error:  # noqa: BLE001 (a table of what fails, whatever fails)
                 failed += 1
-                print(f"FAIL  {module_name}:{name:24} {type(error).__name__}: {str(error)[:300]}", flush=True)
+                say(f"FAIL  {module_name}:{name:24} {type(error).__name__}: {str(error)[:300]}")
     return failed
 
 

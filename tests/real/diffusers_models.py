@@ -1,7 +1,5 @@
 """Networks of `diffusers` in small sizes: argument-free factories, no downloads."""
 
-from __future__ import annotations
-
 import diffusers
 from torch import nn
 

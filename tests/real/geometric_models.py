@@ -1,7 +1,5 @@
 """Networks of `torch_geometric`: argument-free factories."""
 
-from __future__ import annotations
-
 from torch import nn
 from torch_geometric.nn import models
 

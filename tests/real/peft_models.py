@@ -1,7 +1,5 @@
 """Adapters of `peft` on small transformers: argument-free factories, no downloads."""
 
-from __future__ import annotations
-
 import peft
 import transformers as tf
 from torch import nn

@@ -4,8 +4,6 @@ Widths, heads and everything that decides about the start (initializer ranges, n
 2 to 4 layers, vocabularies and images are small.
 """
 
-from __future__ import annotations
-
 import transformers as tf
 from torch import nn
 

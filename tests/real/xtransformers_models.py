@@ -1,7 +1,5 @@
 """Networks of `x_transformers`: argument-free factories."""
 
-from __future__ import annotations
-
 import x_transformers as xt
 from torch import nn
 

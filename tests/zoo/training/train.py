@@ -4,7 +4,7 @@
 
 Every model is built by its own defaults (unless a smaller size stands in the row), trained for some hundred steps on scikit-learn's
 digits or on a small synthetic task, one thread. Bad models are trained at six settings (Adam and SGD with momentum, three
-rates each) and the best is shown.
+rates each), and once more after a cure of their start where one exists.
 """
 
 from __future__ import annotations
@@ -160,6 +160,73 @@ class Job:
     steps: int = 200
     note: str = ""
     healthy: bool = True
+    cure: Callable[[nn.Module], None] | None = None
+
+
+# -- cures of bad starts, in place ------------------------------------------------------------------------------------------
+
+
+def he(model: nn.Module) -> None:
+    """He weights and zero biases."""
+    for module in model.modules():
+        if isinstance(module, (nn.Linear, nn.Conv2d)):
+            nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+            nn.init.zeros_(module.bias)
+
+
+def defaults(model: nn.Module) -> None:
+    """The default start of every linear layer."""
+    for module in model.modules():
+        if isinstance(module, nn.Linear):
+            module.reset_parameters()
+
+
+def glorot(gain: float) -> Callable[[nn.Module], None]:
+    """Xavier weights of some gain, zero biases."""
+
+    def apply(model: nn.Module) -> None:
+        for module in model.modules():
+            if isinstance(module, nn.Linear):
+                nn.init.xavier_uniform_(module.weight, gain)
+                nn.init.zeros_(module.bias)
+
+    return apply
+
+
+def named(part: str, change: Callable[[Tensor], object]) -> Callable[[nn.Module], None]:
+    """A new start for the parameters whose name contains `part`."""
+
+    def apply(model: nn.Module) -> None:
+        for name, parameter in model.named_parameters():
+            if part in name:
+                change(parameter.data)
+
+    return apply
+
+
+def default_a(factor: Tensor) -> None:
+    """A as LoRA starts it."""
+    nn.init.kaiming_uniform_(factor, a=math.sqrt(5))
+
+
+def usual_lora(model: nn.Module) -> None:
+    """alpha/rank, and A within 1/sqrt(fan_in)."""
+    for module in model.modules():
+        if type(module).__name__ == "LoRALayer":
+            module.alpha = module.alpha / module.A.shape[1]
+            default_a(module.A.data.T)
+
+
+# -- more tasks -----------------------------------------------------------------------------------------------------------
+
+
+def teacher(batch: int = 64) -> Iterator[Batch]:
+    """Observations → the actions of a fixed two-layer policy; every batch is new."""
+    fixed = torch.Generator().manual_seed(5)
+    first, second = torch.randn(64, 32, generator=fixed) / 8, torch.randn(32, 6, generator=fixed) / 4
+    while True:
+        x = torch.randn(batch, 64)
+        yield (x,), torch.tanh(x @ first) @ second
 
 
 def image_fit(batch: int = 512) -> Iterator[Batch]:
@@ -375,8 +442,8 @@ JOBS: dict[str, Job] = {
     "postnorm_transformer": Job(
         lambda m: m.Encoder(), lambda: topics(6000, 9, batch=16, each_token=True), rate=3e-4, steps=120
     ),
-    "vit": Job(lambda m: m.VisionTransformer(), lambda: pictures(3, 32), rate=5e-4, steps=120),
-    "mlp_mixer": Job(lambda m: m.MLPMixer(), lambda: pictures(3, 32), steps=80),
+    "vit": Job(lambda m: m.VisionTransformer(img_size=16), lambda: pictures(3, 16), rate=5e-4, steps=200, note="16x16 images"),
+    "mlp_mixer": Job(lambda m: m.MLPMixer(), lambda: pictures(3, 32, 16), steps=80),
     "siren": Job(lambda m: m.Siren(), image_fit, square, rate=1e-4),
     "conv_autoencoder": Job(lambda m: m.ConvAutoencoder(), lambda: unlabelled(pictures(1, 32)), square),
     "llama": Job(
@@ -402,7 +469,7 @@ JOBS: dict[str, Job] = {
     "mobilenet_v2": Job(lambda m: m.MobileNetV2(), lambda: pictures(3, 32, 16), steps=80),
     "densenet": Job(lambda m: m.DenseNet(), lambda: pictures(3, 32, 16), steps=60),
     "efficientnet": Job(lambda m: m.EfficientNet(), lambda: pictures(3, 32, 16), steps=80),
-    "convnext": Job(lambda m: m.ConvNeXt(), lambda: pictures(3, 32), steps=100),
+    "convnext": Job(lambda m: m.ConvNeXt(), lambda: pictures(3, 32, 16), steps=100),
     "tcn": Job(lambda m: m.TCN(), lambda: series(8, 10, first=True)),
     "wavenet": Job(lambda m: m.WaveNet(), wave, first_shape, steps=120),
     "pointnet": Job(lambda m: m.PointNetCls(), clouds, steps=120),
@@ -418,44 +485,67 @@ JOBS: dict[str, Job] = {
     "deep_sets": Job(lambda m: m.DeepSet(), sets, square),
     "tab_transformer": Job(lambda m: m.TabTransformer(), columns, binary),
     "mlp_autoencoder": Job(lambda m: m.AutoEncoder(), lambda: unlabelled(digits()), square),
-    "fixup_resnet": Job(lambda m: m.FixupResNet(), lambda: pictures(3, 32, 32), steps=100),
+    "fixup_resnet": Job(lambda m: m.FixupResNet(), lambda: pictures(3, 16, 32), steps=150),
     "rezero_transformer": Job(lambda m: m.RZTransformer(), lambda: chain(1000), steps=120),
     "kan": Job(lambda m: m.KAN(), digits),
     # bad starts
-    "deep_mlp_default_init": Job(lambda m: m.DeepMLP(), digits, healthy=False),
-    "mlp_unit_normal_weights": Job(lambda m: m.Regressor(), digits, healthy=False),
-    "plain_convnet_default_init": Job(lambda m: m.PlainConvNet(), lambda: pictures(1, 8, 32), steps=80, healthy=False),
-    "ctr_tower_negative_bias": Job(lambda m: m.CTRTower(), digits, healthy=False),
+    "deep_mlp_default_init": Job(lambda m: m.DeepMLP(), digits, healthy=False, cure=he),
+    "mlp_unit_normal_weights": Job(lambda m: m.Regressor(), digits, healthy=False, cure=he),
+    "plain_convnet_default_init": Job(lambda m: m.PlainConvNet(), lambda: pictures(1, 8, 32), steps=80, healthy=False, cure=he),
+    "ctr_tower_negative_bias": Job(lambda m: m.CTRTower(), digits, healthy=False, cure=named("fc1.bias", torch.Tensor.zero_)),
     "tanh_policy_unit_weights": Job(
         lambda m: m.GaussianPolicy(),
         lambda: mapped(digits(), lambda b: (b[0], b[0][0][:, 10:16].tanh())),
         square,
         healthy=False,
+        cure=glorot(1.0),
     ),
-    "residual_mlp_he_blocks": Job(lambda m: m.ResMLP(m.Config()), digits, healthy=False),
+    "residual_mlp_he_blocks": Job(
+        lambda m: m.ResMLP(m.Config()), digits, healthy=False, cure=named("down.weight", torch.Tensor.zero_)
+    ),
     "batchnorm_tower_no_skip": Job(lambda m: m.Tower(), digits, healthy=False),
-    "constant_weight_mlp": Job(lambda m: m.ReproducibleMLP(), digits, healthy=False),
+    "constant_weight_mlp": Job(lambda m: m.ReproducibleMLP(), digits, healthy=False, cure=defaults),
     "attention_stack_no_skip": Job(
         lambda m: m.AttentionTagger(), lambda: topics(1000, 16, each_token=True), steps=150, healthy=False
     ),
-    "sigmoid_stack_xavier": Job(lambda m: m.SigmoidMLP(), digits, healthy=False),
-    "dit_blanket_init": Job(lambda m: m.DiT(), lambda: noisy(4, 8, 16), square, steps=120, healthy=False),
-    "lora_alpha_scale": Job(adapted(lambda m: m.AdaptedMLP()), digits, healthy=False, note="base trained on digits"),
-    "lora_random_factors": Job(adapted(lambda m: m.AdaptedNet()), digits, healthy=False, note="base trained on digits"),
+    "sigmoid_stack_xavier": Job(lambda m: m.SigmoidMLP(), digits, healthy=False, cure=glorot(4.0)),
+    "dit_blanket_init": Job(
+        lambda m: m.DiT(),
+        lambda: noisy(4, 8, 16),
+        square,
+        steps=120,
+        healthy=False,
+        cure=named("ada.1.weight", torch.Tensor.zero_),
+    ),
+    "lora_alpha_scale": Job(
+        adapted(lambda m: m.AdaptedMLP()), digits, healthy=False, cure=usual_lora, note="base trained on digits"
+    ),
+    "lora_random_factors": Job(
+        adapted(lambda m: m.AdaptedNet()),
+        digits,
+        healthy=False,
+        cure=named("up.weight", torch.Tensor.zero_),
+        note="base trained on digits",
+    ),
     "lora_zero_factors": Job(
         lambda m: only_factors(adapted(lambda m: m.Classifier())(m)),
         swapped,
         healthy=False,
+        cure=named("lora_A", default_a),
         note="base trained on digits, labels moved by one",
     ),
-    "zero_gate_zero_projection": Job(lambda m: m.GatedEncoder(), digits, healthy=False),
+    "zero_gate_zero_projection": Job(lambda m: m.GatedEncoder(), digits, healthy=False, cure=named("fc_out.weight", default_a)),
 }
 
 
-def fit(job: Job, name: str, optimizer_of: Callable[[list[nn.Parameter]], torch.optim.Optimizer]) -> tuple[float, float]:
+def fit(
+    job: Job, name: str, optimizer_of: Callable[[list[nn.Parameter]], torch.optim.Optimizer], *, cured: bool = False
+) -> tuple[float, float]:
     """Loss before and after, each a mean over batches (train mode, as the linter sees the model)."""
     torch.manual_seed(0)
     model = job.build(load(name.partition(":")[0]))
+    if cured and job.cure is not None:
+        job.cure(model)
     model.train()
     trainable = [p for p in model.parameters() if p.requires_grad]
     optimizer = optimizer_of(trainable)
@@ -483,6 +573,9 @@ def run(name: str) -> dict[str, object]:
             f"SGD {rate:g}": (lambda p, rate=rate: torch.optim.SGD(p, rate, momentum=0.9)) for rate in (1e-1, 1e-2, 1e-3)
         }
     results = {label: fit(job, name, optimizer_of) for label, optimizer_of in settings.items()}
+    cures = {}
+    if job.cure is not None:
+        cures = {label: fit(job, name, optimizer_of, cured=True)[1] for label, optimizer_of in settings.items()}
     best = min(results, key=lambda label: results[label][1])
     row: dict[str, object] = {
         "healthy": job.healthy,
@@ -490,27 +583,25 @@ def run(name: str) -> dict[str, object]:
         "after": results[best][1],
         "setting": best,
         "all": {label: result[1] for label, result in results.items()},
+        "cured": cures,
         "steps": job.steps,
         "note": job.note,
         "seconds": round(time.time() - start, 1),
     }
     print(f"{name:32} {row['before']:10.4g} → {row['after']:10.4g}  {best}  {row['seconds']} s", flush=True)
     if not job.healthy:
-        print("    ", {label: f"{value:.3g}" for label, value in row["all"].items()}, flush=True)  # type: ignore[union-attr]
+        for kind in ("all", "cured"):
+            print("    ", kind, {label: f"{value:.3g}" for label, value in row[kind].items()}, flush=True)  # type: ignore[attr-defined]
     return row
 
 
 def main(names: list[str]) -> None:
     """Run the named models (all of them without names) and keep the results."""
     torch.set_num_threads(1)
-    record = json.loads(RECORD.read_text()) if RECORD.exists() else {}
     for name in names or JOBS:
-        try:
-            record[name] = run(name)
-        except Exception as error:
-            print(f"{name:32} FAILED {type(error).__name__}: {error}", flush=True)
-            continue
-        RECORD.write_text(json.dumps(record, indent=1))
+        row = run(name)
+        record = json.loads(RECORD.read_text()) if RECORD.exists() else {}
+        RECORD.write_text(json.dumps(record | {name: row}, indent=1))
 
 
 if __name__ == "__main__":
