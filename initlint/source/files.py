@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pathspec import GitIgnoreSpec
@@ -47,12 +47,19 @@ def requests_of(
     force_exclude: bool = False,
     respect_gitignore: bool = True,
 ) -> tuple[Request, ...]:
-    """Requests without repetition: a file that is asked for as a whole is not asked for in parts."""
+    """Requests without repetition: a file that is asked for as a whole is not asked for in parts.
+
+    force_exclude  arguments are what a hook names, all that changed: excluded files are left out, and the rest counts as
+                   found, so that scripts without a word of PyTorch are not run
+    """
     found: dict[tuple[str, str | None], Request] = {}
     for argument in arguments:
         for request in _of_argument(argument, settings_for, respect_gitignore=respect_gitignore):
-            if force_exclude and request.path is not None and is_excluded(Path(request.path), settings_for):
-                continue
+            if force_exclude and request.path is not None:
+                if is_excluded(Path(request.path), settings_for):
+                    continue
+                if request.name is None and Path(request.path).exists():
+                    request = replace(request, explicit=False)  # noqa: PLW2901 - the same one, seen as found
             key = os.path.realpath(request.path) if request.path is not None else f"{request.module}:"
             previous = found.get((key, request.name))
             if previous is None or (request.explicit and not previous.explicit):

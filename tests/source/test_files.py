@@ -60,7 +60,12 @@ def test_arguments_ask_for_these_files(tree, arguments, exclude, paths):
 
 def test_a_hook_names_excluded_files_too(tree):
     found = asked("model.py", "build/made.py", "pkg/net.py", exclude=("net.py",), force_exclude=True)
-    assert [request.path for request in found] == ["model.py"]
+    assert [(request.path, request.explicit) for request in found] == [("model.py", False)]
+
+
+def test_a_hook_that_names_a_missing_file_is_told(tree):
+    (request,) = asked("gone.py", force_exclude=True)
+    assert request.explicit
 
 
 def test_one_model_of_a_file(tree):
