@@ -13,9 +13,10 @@ from torch import nn
 from initlint.graph import laws
 from initlint.graph.measure import law_of_values
 from initlint.graph.model import Law, Parameter, Site
-from initlint.graph.record import LARGE, Held, Record, key_of, recording
+from initlint.graph.record import LARGE, Held, Record, exact_or_measured, key_of, recording
+from initlint.graph.replay import restore_tables
 
-VALUES_KEPT = 1 << 22  # elements; values of a larger deterministic buffer are not kept
+VALUES_KEPT = 1 << 25  # elements; values of a larger deterministic buffer are not kept
 
 
 class LostLaws(Exception):
@@ -58,6 +59,7 @@ def build_recorded(factory: Callable[[], nn.Module], *, roots: tuple[str, ...] =
             continue
         if not isinstance(model, nn.Module):
             raise TypeError(f"the factory returned a {type(model).__name__}, not a torch.nn.Module")
+        restore_tables(model, record)
         notes = [f"built on {attempt} device"] if attempt != "mixed" else []
         return RecordedModel(
             model=model,
@@ -116,6 +118,8 @@ def collected(model: nn.Module, record: Record) -> dict[str, Parameter]:
                     copied = by_storage.get(held.stretches[0].copied)
                 by_storage.setdefault(key_of(tensor), name)
                 law = law_of_held(held, tensor) if held is not None else _outside(tensor)
+                if id(tensor) in record.restored:
+                    law = exact_or_measured(tensor)
                 result[name] = Parameter(
                     name=name,
                     shape=tuple(tensor.shape),

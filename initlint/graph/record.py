@@ -51,12 +51,25 @@ class Held:
 
 
 @dataclass(slots=True)
+class Step:
+    """One operator on meta tensors, as it was called; `random` ones cannot be repeated."""
+
+    func: Any
+    args: Any
+    kwargs: dict[str, Any]
+    result: Any
+    random: bool
+
+
+@dataclass(slots=True)
 class Record:
     """Everything noticed while a model was constructed."""
 
     held: dict[int, Held] = field(default_factory=dict)
+    history: list[Step] = field(default_factory=list)  # what was done to meta tensors, so that tables can be recomputed
     made: dict[tuple[int, str], Site] = field(default_factory=dict)  # (id of module, name) → line that registered it
     kept: list[Any] = field(default_factory=list)
+    restored: set[int] = field(default_factory=set)  # ids of tensors whose values were computed again afterwards
     roots: tuple[str, ...] = ()
     notes: list[str] = field(default_factory=list)
 
@@ -99,12 +112,16 @@ class Recorder(TorchDispatchMode):
         kwargs = dict(kwargs or {})
         name = func.overloadpacket.__name__ if hasattr(func, "overloadpacket") else str(func)
         tensors = [t for t in torch.utils._pytree.tree_leaves((args, kwargs)) if isinstance(t, torch.Tensor)]
+        called = args
         if name in FACTORIES and self.elements(name, args, tensors) > self.large:
             kwargs["device"] = torch.device("meta")
             kwargs.pop("pin_memory", None)
         elif any(t.is_meta for t in tensors) and any(not t.is_meta and t.dim() for t in tensors):
             args, kwargs = self.unified(func, args, kwargs)
         result = func(*args, **kwargs)
+        first = result[0] if isinstance(result, list | tuple) and result else result
+        if (isinstance(first, torch.Tensor) and first.is_meta) or any(t.is_meta for t in tensors):
+            self.record.history.append(Step(func, called, kwargs, result, is_random(func)))
         if not self.silent:
             self.learn(func, name, args, kwargs, tensors, result)
         return result
@@ -314,6 +331,11 @@ class Recorder(TorchDispatchMode):
         held.writes.append(Write(op=label, law=law, coverage=share, site=site, stack=stack, default=frames.default))
 
 
+def is_random(func: Any) -> bool:
+    """Whether an operator draws random numbers."""
+    return torch.Tag.nondeterministic_seeded in getattr(func, "tags", ())
+
+
 FACTORIES = {
     "empty", "zeros", "ones", "full", "rand", "randn", "randint", "eye", "empty_strided", "empty_like", "zeros_like", "ones_like",
     "full_like", "rand_like", "randn_like", "new_empty", "new_zeros", "new_ones", "new_full", "empty_permuted",
@@ -380,6 +402,8 @@ def _intercept(function: str, original: Callable[..., Any], args: Any, kwargs: A
     finally:
         recorder.silent -= 1
     recorder.write(tensor, _named(function, tensor, bound.arguments), f"nn.init.{function}")
+    if tensor.is_meta:
+        recorder.record.history.append(Step(None, (tensor,), {}, tensor, random=True))
     return result
 
 

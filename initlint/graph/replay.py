@@ -1,0 +1,95 @@
+"""Values of large deterministic tensors: tables and masks that the constructor computed on the meta device, computed again.
+
+The recorder keeps every operator that touched a meta tensor. For one tensor, the operators that made or wrote its storage,
+and those that made what they read, are repeated on the CPU in their order; a random one among them means there are no values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+from torch import nn
+
+from initlint.graph.record import Record, Step, key_of
+
+LARGEST = 1 << 25  # bytes of one table; a larger one is described by its law
+TOGETHER = 1 << 28  # bytes of all
+
+
+def restore_tables(model: nn.Module, record: Record) -> None:
+    """Put real values in place of the meta buffers and tensor attributes of a model that were computed, not drawn."""
+    spent = 0
+    done: dict[int, torch.Tensor | None] = {}
+    for module in model.modules():
+        for table in (module._buffers, module.__dict__):
+            for name, tensor in list(table.items()):
+                if not isinstance(tensor, torch.Tensor) or not tensor.is_meta or isinstance(tensor, nn.Parameter):
+                    continue
+                size = tensor.numel() * tensor.element_size()
+                if size > LARGEST or spent + size > TOGETHER:
+                    continue
+                if id(tensor) not in done:
+                    done[id(tensor)] = replayed(tensor, record.history)
+                    spent += size
+                real = done[id(tensor)]
+                if real is not None:
+                    record.kept.append(tensor)
+                    record.restored.add(id(real))
+                    if key_of(tensor) in record.held:
+                        record.held[key_of(real)] = record.held[key_of(tensor)]
+                    table[name] = real
+
+
+def replayed(tensor: torch.Tensor, history: Iterable[Step]) -> torch.Tensor | None:
+    """The values of a meta tensor, or None if they are random, were never written, or cannot be computed."""
+    chain = _needed(tensor, list(history))
+    if not chain or any(step.random for step in chain):
+        return None
+    real: dict[int, torch.Tensor] = {}
+
+    def filled(value: Any) -> Any:
+        if isinstance(value, torch.Tensor):
+            return real[id(value)] if value.is_meta else value
+        return torch.device("cpu") if isinstance(value, torch.device) else value
+
+    try:
+        with torch.no_grad():
+            for step in chain:
+                args, kwargs = torch.utils._pytree.tree_map(filled, (step.args, step.kwargs))
+                result = step.func(*args, **kwargs)
+                if "empty" in str(step.func):
+                    result.zero_()
+                before = step.result if isinstance(step.result, list | tuple) else [step.result]
+                after = result if isinstance(result, list | tuple) else [result]
+                for old, new in zip(before, after, strict=True):
+                    if isinstance(old, torch.Tensor):
+                        real[id(old)] = new
+    except (KeyError, RuntimeError, NotImplementedError, TypeError):
+        return None
+    values = real.get(id(tensor))
+    if values is None:  # a view made outside of the recorder, such as a detached alias of the same storage
+        same = next((real[id(t)] for t in _tensors([s.result for s in chain]) if id(t) in real and key_of(t) == key_of(tensor)), None)
+        values = None if same is None else torch.as_strided(same, tensor.shape, tensor.stride(), tensor.storage_offset())
+    return None if values is None else values.detach().clone()
+
+
+def _writes(step: Step) -> bool:
+    return bool(step.func is not None and step.func._schema.is_mutable)
+
+
+def _tensors(value: Any) -> list[torch.Tensor]:
+    return [t for t in torch.utils._pytree.tree_leaves(value) if isinstance(t, torch.Tensor)]
+
+
+def _needed(tensor: torch.Tensor, history: list[Step]) -> list[Step]:
+    """The steps that decide a tensor's values, in order."""
+    wanted = {key_of(tensor)}
+    chain: list[Step] = []
+    for step in reversed(history):
+        touched = {key_of(t) for t in _tensors(step.result)} | ({key_of(t) for t in _tensors(step.args[:1])} if _writes(step) else set())
+        if touched & wanted:
+            chain.append(step)
+            wanted |= {key_of(t) for t in _tensors((step.args, step.kwargs)) if t.is_meta}
+    return chain[::-1]
