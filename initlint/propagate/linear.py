@@ -67,9 +67,12 @@ def mapped(x: Moments, k: int, matrix: Array, target: Axis | None = None) -> Mom
         target = Axis(matrix.shape[0], like_rows(matrix, source), source.role)
     pair = np.moveaxis(np.tensordot(pair_map(matrix, source, target), x.pair, (1, k)), 0, k)
     mean = np.moveaxis(np.tensordot(mean_map(matrix, source, target), x.mean, (1, k)), 0, k)
+    changes: dict[str, object] = {"positive": x.positive and bool((matrix >= 0).all()), "zeros": 1.0 if x.is_zero else 0.0}
     if target.size == 1:
-        return x.with_(dims=replaced(x.dims, k, ()), mean=mean.take(0, axis=k), pair=pair.take(0, axis=k), valid=None)
-    return x.with_(dims=replaced(x.dims, k, (target,)), mean=mean, pair=pair, valid=None)
+        return x.with_(
+            dims=replaced(x.dims, k, ()), mean=mean.take(0, axis=k), pair=pair.take(0, axis=k), valid=None, **changes
+        )
+    return x.with_(dims=replaced(x.dims, k, (target,)), mean=mean, pair=pair, valid=None, **changes)
 
 
 def like_rows(matrix: Array, source: Axis, limit: int = 3) -> Labels | None:
@@ -77,6 +80,19 @@ def like_rows(matrix: Array, source: Axis, limit: int = 3) -> Labels | None:
     inside = members(source)
     features = np.concatenate([matrix @ inside, (matrix**2) @ inside], axis=1)
     return group_rows(features, limit)
+
+
+def octaves(count: Array) -> Labels | None:
+    """Groups of indices by a number that grows along the axis, as many terms of a sum: octaves, coarser for long axes."""
+    count = np.maximum(np.asarray(count, dtype=np.float64), 1e-9)
+    if np.allclose(count, count[0]):
+        return None
+    distinct = np.unique(np.round(count, 6))
+    if len(distinct) <= 3:
+        return np.unique(np.round(count, 6), return_inverse=True)[1].astype(np.int64)
+    base = max(2.0, float(count.max() / max(count.min(), 1.0)) ** (1.0 / 7.0))
+    octave = np.floor(np.log(np.maximum(count, 1.0) + 1e-9) / np.log(base)).astype(np.int64)
+    return np.unique(octave, return_inverse=True)[1].astype(np.int64)
 
 
 def group_rows(features: Array, limit: int) -> Labels | None:

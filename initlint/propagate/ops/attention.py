@@ -6,7 +6,7 @@ For logits that are N(0, s²) within a row of N valid entries, the participation
 
 Only the spread inside a row counts. Two rows whose logits correlate by ρ share their weights as if s² were ρ s². The
 output of attention is the contraction of these weights with the values (`matrix`), so near-uniform attention averages
-tokens and needs their correlation. Backward, z̄ = p (ȳ − Σ p ȳ) has E[z̄²] = E[p²](1 − P₂)·(spread of ȳ inside a row).
+tokens and needs their correlation. Backward, z̄ = p (ȳ − Σ p ȳ), so that E[z̄²] = E[p²(1 − 2p + Σp²)]·(spread of ȳ).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from initlint.propagate.axes import Array, Axis
-from initlint.propagate.linear import group_rows
+from initlint.propagate.linear import group_rows, octaves
 from initlint.propagate.moments import Moments, align, outer_means, size_of
 from initlint.propagate.ops.elementwise import MASKED, added, affine, dropout
 from initlint.propagate.ops.gather import single
@@ -33,44 +33,56 @@ SPREADS = np.concatenate([[0.0], np.geomspace(1e-3, 1e4, 36)])  # s² at which P
 
 
 @lru_cache(maxsize=512)
-def _table(entries: float) -> Array:
-    """P₂ over SPREADS for this (possibly fractional) number of entries."""
+def _table(entries: float) -> tuple[Array, Array]:
+    """Over SPREADS, for this (possibly fractional) number of entries: P₂ = E Σp², and E Σ p²(1 − 2p + Σp²) / (P₂ − P₂²).
+
+    E[Σ p^k] = N ∫ t^{k−1}/(k−1)! E[e^{kz} e^{−te^z}] E[e^{−te^z}]^{N−1} dt; (Σp²)² has in addition the pairs of entries.
+    """
     z = np.linspace(-7.0, 7.0, 141)
     weight = np.exp(-(z**2) / 2)
     weight /= weight.sum()
-    result = np.empty(len(SPREADS))
+    result, back = np.empty(len(SPREADS)), np.ones(len(SPREADS))
     result[0] = 1.0 / entries
     for n, s2 in enumerate(SPREADS[1:], 1):
         s = np.sqrt(s2)
         # t = e^u: the integrand lives where t·e^z is of order one for the largest of the entries
         u = np.linspace(-7 * s - np.log(entries) - 9.0, 7 * s + 4.0, 240)
-        exponent = np.exp(np.minimum(u[:, None] + s * z[None, :], 700.0))
+        step = u[1] - u[0]
+        argument = u[:, None] + s * z[None, :]
+        exponent = np.exp(np.minimum(argument, 700.0))
         base = np.exp(-exponent) @ weight
-        tilted = np.exp(np.minimum(2 * s * z[None, :] - exponent + 2 * u[:, None], 700.0)) @ weight
+        tilted = [np.exp(np.minimum(k * argument - exponent, 700.0)) @ weight for k in (2, 3, 4)]
         with np.errstate(divide="ignore"):
-            rest = np.exp((entries - 1.0) * np.log(np.maximum(base, 1e-300)))
-        result[n] = entries * np.sum(tilted * rest) * (u[1] - u[0])
-    return np.clip(result, 1.0 / entries, 1.0)
+            logarithm = np.log(np.maximum(base, 1e-300))
+        rest, pairs = np.exp((entries - 1.0) * logarithm), np.exp(max(entries - 2.0, 0.0) * logarithm)
+        second, third, fourth = (entries * np.sum(t * rest) * step / f for t, f in zip(tilted, (1.0, 2.0, 6.0), strict=True))
+        squares = fourth + entries * (entries - 1.0) * np.sum(tilted[0] ** 2 * pairs) * step / 6.0
+        result[n] = second
+        if second < 1.0 - 1e-9:
+            back[n] = (second - 2.0 * third + squares) / (second - second**2)
+    return np.clip(result, 1.0 / entries, 1.0), np.clip(back, 0.0, 1.0)
 
 
-def participation(entries: Array, spread: Array) -> Array:
-    """P₂ for arrays of row lengths and of logit variances within the row (broadcast)."""
+def participation(entries: Array, spread: Array) -> tuple[Array, Array]:
+    """P₂, and the factor of the pullback, for arrays of row lengths and of logit variances within the row (broadcast)."""
     entries, spread = np.broadcast_arrays(np.maximum(entries, 1.0), np.maximum(spread, 0.0))
-    result = np.empty(entries.shape)
+    result, back = np.empty(entries.shape), np.ones(entries.shape)
     grid = np.log(SPREADS + 1e-4)
     for count in np.unique(np.round(entries, 1)):
         where = np.round(entries, 1) == count
         if count <= 1.0:
             result[where] = 1.0
             continue
-        excess = _table(float(count)) * count - 1.0  # P₂ N − 1, which is s² for small s²
+        table, slope = _table(float(count))
+        excess = table * count - 1.0  # P₂ N − 1, which is s² for small s²
         # interpolate its ratio to expm1(s²)-like growth, smooth over the whole range
         points = np.log(spread[where] + 1e-4)
         shape = excess[1:] / -np.expm1(-SPREADS[1:])
         shape = np.concatenate([shape[:1], shape])
         value = np.exp(np.interp(points, grid, np.log(np.maximum(shape, 1e-12)))) * -np.expm1(-spread[where])
         result[where] = np.minimum((1.0 + value) / count, 1.0)
-    return result
+        back[where] = np.interp(points, grid, slope)
+    return result, back
 
 
 @transfer("softmax", "_softmax", "_safe_softmax", "special_softmax")
@@ -122,7 +134,7 @@ def _weights(x: Moments, k: int, axis: Axis) -> tuple[Moments, Moments]:
     spread = np.maximum(within - between - structure, 0.0)
     nu, nv = _both(others, number[None])
     size = np.sqrt(nu[0] * nv[0])
-    p2 = participation(size, spread)
+    p2, slope = participation(size, spread)
     su, sv = _both(others, share)
     per_u, per_v = su / counts_like(axis, su), sv / counts_like(axis, sv)
     cu, cv = _both(others, cells)
@@ -139,7 +151,7 @@ def _weights(x: Moments, k: int, axis: Axis) -> tuple[Moments, Moments]:
     mean = share / counts_like(axis, share)
     y = Moments(x.dims, np.moveaxis(mean, 0, k), np.moveaxis(new, 0, k), method="quadrature")
     y.zeros = 0.0 if x.valid is None else y.average(1.0 - np.moveaxis(cells, 0, k))
-    back = np.concatenate([equal * (1.0 - np.minimum(p2, 1.0)), np.zeros_like(rest.reshape(groups * groups, *rest.shape[2:]))])
+    back = np.concatenate([equal * ((1.0 - np.minimum(p2, 1.0)) * slope), np.zeros_like(rest.reshape(groups * groups, *rest.shape[2:]))])
     return y, Moments(x.dims, np.zeros_like(y.mean), np.moveaxis(back, 0, k))
 
 
@@ -212,11 +224,11 @@ def hide(tape: Tape, x: Moments, mask: torch.Tensor, fill: float) -> Moments:
     square = [d for d in labels if d >= values.ndim - 2]
     if len(square) == 2 and values.shape[-1] == values.shape[-2]:
         rows = labels[values.ndim - 2]
-        shared = _position_groups(rows * values.shape[-1])
+        shared = octaves(rows * values.shape[-1])
         classes = {d: shared for d in square}
         classes |= {d: group_rows(share[:, None], 3) for d, share in labels.items() if d not in square}
     else:
-        classes = {d: _position_groups(share * values.size / values.shape[d]) for d, share in labels.items()}
+        classes = {d: octaves(share * values.size / values.shape[d]) for d, share in labels.items()}
     for d, label in classes.items():
         if label is None:
             continue
@@ -240,19 +252,6 @@ def hide(tape: Tape, x: Moments, mask: torch.Tensor, fill: float) -> Moments:
         cells = cells * x.valid
     y = x.with_(valid=cells, fill=fill)
     return tape.record([before], y, lambda g: [g])
-
-
-def _position_groups(count: Any) -> Any:
-    """Groups of rows by how many entries they see: octaves, coarser for long rows."""
-    count = np.maximum(np.asarray(count, dtype=np.float64), 1e-9)
-    if np.allclose(count, count[0]):
-        return None
-    distinct = np.unique(np.round(count, 6))
-    if len(distinct) <= 3:
-        return np.unique(np.round(count, 6), return_inverse=True)[1].astype(np.int64)
-    base = max(2.0, float(count.max() / max(count.min(), 1.0)) ** (1.0 / 7.0))
-    octave = np.floor(np.log(np.maximum(count, 1.0) + 1e-9) / np.log(base)).astype(np.int64)
-    return np.unique(octave, return_inverse=True)[1].astype(np.int64)
 
 
 def with_bias(tape: Tape, x: Moments, bias: Any) -> Moments:

@@ -71,6 +71,7 @@ def product(tape: Tape, x: Moments, y: Moments, a: str, b: str, out: str) -> Mom
     """`contract` with its pullback; a letter that only one factor has and `out` lacks is summed."""
     z = contract(x, y, a, b, out)
     z.zeros = 1.0 if z.is_zero else 0.0
+    z.positive = x.positive and y.positive
 
     def back(g: Moments, other: Moments, letters: str, own: str, target: Moments) -> Moments:
         present = "".join(letter for letter in own if letter in out or letter in letters)

@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from initlint.propagate.axes import Array
-from initlint.propagate.linear import mapped
+from initlint.propagate.axes import Array, Axis
+from initlint.propagate.linear import mapped, octaves
 from initlint.propagate.moments import Moments, outer_means
 from initlint.propagate.ops.elementwise import added, affine, torch_function, unary
 from initlint.propagate.ops.gather import single
@@ -309,8 +309,11 @@ def cumsum(tape: Tape, x: Any, dim: int, **kwargs: Any) -> Moments:
     size = x.shape[d]
     k = x.position(d)
     matrix = np.tril(np.ones((size, size)))
-    y = mapped(x, k, matrix)
     like = x.dims[d][0]
+    if like.labels is None:
+        y = mapped(x, k, matrix, Axis(size, octaves(np.arange(1, size + 1)), like.role))
+    else:
+        y = mapped(x, k, matrix)
 
     def pull(g: Moments) -> list[Moments]:
         g = single(g, d)
