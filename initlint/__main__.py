@@ -1,5 +1,6 @@
-"""`python -m initlint`."""
+"""`python -m initlint` is `initlint`."""
 
 from initlint.cli import main
 
-main(prog_name="initlint")
+if __name__ == "__main__":
+    main()

@@ -39,6 +39,8 @@ def installed(path: str) -> bool:
 @lru_cache(maxsize=4096)
 def is_below(path: str, roots: tuple[str, ...]) -> bool:
     """Whether a file is the user's own: below one of the folders `roots`, and no installed package."""
+    if path.startswith("<"):  # made at run time: no file
+        return False
     place = os.path.realpath(path)
     return not installed(place) and any(place == root or place.startswith(root.rstrip(os.sep) + os.sep) for root in roots)
 

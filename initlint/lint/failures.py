@@ -101,6 +101,8 @@ def of_outcome(
         message = f"{doing} was killed by the system, most likely for want of memory"
         return failed("resource-limit", path=place[0], line=place[1], target=target, message=message, help=_help("resource-limit"))
     rule = RULE_OF_STAGE.get(stage, "trace-failed")
+    if "Traceback (most recent call last)" in outcome.tail:
+        return of_internal(outcome.tail.strip().splitlines()[-1], target=target, path=path, line=line)
     what = f"crashed the interpreter ({outcome.signal})" if outcome.end == "crashed" else "ended the process (os._exit)"
     return failed(rule, path=place[0], line=place[1], target=target, message=f"{doing} {what}", help=_help(rule))
 

@@ -75,7 +75,9 @@ def _warm_up() -> None:
 
     import initlint.graph.capture
     import initlint.lint.analyse
-    import initlint.propagate.backward  # noqa: F401
+    import initlint.propagate.backward
+    import initlint.targets.discover
+    import initlint.targets.inputs  # noqa: F401
 
     torch.set_num_threads(1)
 

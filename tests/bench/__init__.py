@@ -1,0 +1,1 @@
+"""Time and memory of whole checks, measured on the machine at hand: `python -m tests.bench`."""
