@@ -118,7 +118,7 @@ def collected(model: nn.Module, record: Record) -> dict[str, Parameter]:
                     copied = by_storage.get(held.stretches[0].copied)
                 by_storage.setdefault(key_of(tensor), name)
                 law = law_of_held(held, tensor) if held is not None else _outside(tensor)
-                if id(tensor) in record.restored:
+                if id(tensor) in record.restored or _computed(tensor, law, record):
                     law = exact_or_measured(tensor)
                 result[name] = Parameter(
                     name=name,
@@ -150,6 +150,17 @@ def _outside(tensor: torch.Tensor) -> Law:
     if tensor.is_meta:
         return laws.uninitialized()
     return law_of_values(tensor) if tensor.dtype.is_floating_point or tensor.is_complex() else laws.constant(0.0)
+
+
+def _computed(tensor: torch.Tensor, law: Law, record: Record) -> bool:
+    """Whether the values of a real tensor are the same at every construction, though its law does not say so."""
+    return (
+        not tensor.is_meta
+        and law.family in ("mixture", "measured", "exact")
+        and tensor.dtype.is_floating_point
+        and key_of(tensor) in record.held
+        and key_of(tensor) not in record.random
+    )
 
 
 def _value(tensor: torch.Tensor, law: Law) -> torch.Tensor | None:

@@ -69,6 +69,7 @@ class Record:
     history: list[Step] = field(default_factory=list)  # what was done to meta tensors, so that tables can be recomputed
     made: dict[tuple[int, str], Site] = field(default_factory=dict)  # (id of module, name) → line that registered it
     kept: list[Any] = field(default_factory=list)
+    random: set[int] = field(default_factory=set)  # storages whose values were drawn, directly or not
     restored: set[int] = field(default_factory=set)  # ids of tensors whose values were computed again afterwards
     roots: tuple[str, ...] = ()
     notes: list[str] = field(default_factory=list)
@@ -122,9 +123,23 @@ class Recorder(TorchDispatchMode):
         first = result[0] if isinstance(result, list | tuple) and result else result
         if (isinstance(first, torch.Tensor) and first.is_meta) or any(t.is_meta for t in tensors):
             self.record.history.append(Step(func, called, kwargs, result, is_random(func)))
+        self.spread_chance(func, args, tensors, result)
         if not self.silent:
             self.learn(func, name, args, kwargs, tensors, result)
         return result
+
+    def spread_chance(self, func: Any, args: Any, tensors: Sequence[torch.Tensor], result: Any) -> None:
+        """What is computed from random numbers is random."""
+        random = self.record.random
+        chance = is_random(func) or (bool(random) and any(key_of(t) in random for t in tensors))
+        changed = [t for t in (result if isinstance(result, list | tuple) else [result]) if isinstance(t, torch.Tensor)]
+        if func._schema.is_mutable and args and isinstance(args[0], torch.Tensor):
+            changed.append(args[0])
+        if chance:
+            random.update(key_of(t) for t in changed)
+        elif random:
+            known = {key_of(t) for t in tensors}
+            random.difference_update(key for t in changed if (key := key_of(t)) not in known)
 
     @staticmethod
     def elements(name: str, args: Any, tensors: Sequence[torch.Tensor]) -> int:
@@ -402,6 +417,8 @@ def _intercept(function: str, original: Callable[..., Any], args: Any, kwargs: A
     finally:
         recorder.silent -= 1
     recorder.write(tensor, _named(function, tensor, bound.arguments), f"nn.init.{function}")
+    if function in ("trunc_normal_", "orthogonal_", "sparse_"):
+        recorder.record.random.add(key_of(tensor))
     if tensor.is_meta:
         recorder.record.history.append(Step(None, (tensor,), {}, tensor, random=True))
     return result
