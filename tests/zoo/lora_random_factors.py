@@ -5,7 +5,7 @@ import torch.nn.functional as F
 
 
 class LowRankAdapter(nn.Module):
-    def __init__(self, base: nn.Linear, r: int = 8, lora_alpha: int = 16):
+    def __init__(self, base: nn.Linear, r: int = 4, lora_alpha: int = 32):
         super().__init__()
         self.base = base
         self.base.weight.requires_grad_(False)
