@@ -175,6 +175,10 @@ def _positions(_: Stem, __: frozenset[str]) -> list[Spec]:
     return [Spec("int", (2, TIME), high=TIME, role="order"), Spec("int", (TIME,), high=TIME, role="order")]
 
 
+def _vector(stem: Stem, _: frozenset[str]) -> list[Spec]:
+    return [Spec("float", (BATCH, stem.width))]
+
+
 def _audio(_: Stem, __: frozenset[str]) -> list[Spec]:
     return [Spec("float", (2, 16000))]
 
@@ -197,6 +201,7 @@ NAMES: tuple[tuple[re.Pattern[str], Guess], ...] = tuple(
         (r"^(src|tgt|trg|source|encoder_input|decoder_input|seqs?|sequences?|series|time_series|hidden_states)$", _sequence),
         (r"^(encoder_hidden_states|context|memory|cond|conditioning)$", _sequence),
         (r"^(imgs?|images?|pixel_values|pixels|rgb|pictures?|frames?)$", _image),
+        (r"^(pooled\w*|\w*_pooled|vec|vector|guidance_embeds?|style|w)$", _vector),
         (r"^(z|noise|latents?|latent_codes?)$", _latent),
     )
 )  # fmt: skip

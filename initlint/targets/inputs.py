@@ -10,6 +10,7 @@ import heapq
 import inspect
 import math
 import operator
+import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -27,6 +28,10 @@ if TYPE_CHECKING:
     from initlint.inputspec import InputSpec
 
 TRIALS = 400
+TRIALS_IN_TROUBLE = 12  # once a state fails only for want of values, others have this many runs to do better
+DEVICES = ("meta", "fake", "cpu")
+CACHE = "use_cache"
+NEVER = re.compile(r"past\w*|\w*cache\w*|labels?|\w*_outputs|head_mask|inputs_embeds|return\w*|output\w*")  # not asked of a user
 SMALL_MAP = 4  # a convolution that puts out less than this on a side has hardly any map left
 
 Key = tuple[tuple[str, Spec], ...]
@@ -133,14 +138,15 @@ class _Search:
         return tuple(args), kwargs, tensors
 
     def attempt(self, state: State, *, strict: bool = True) -> Trial:
-        """One run, moved on to fake tensors for good when meta ones are what it fails for."""
+        """One run; where meta tensors are what it fails for, on fake or lent real ones, and so from then on."""
         args, kwargs, tensors = self.call(state)
         trial = run(self.model, args, kwargs, tensors, device=self.device, strict=strict)
-        if trial.trouble and self.device == "meta":
-            other = run(self.model, args, kwargs, tensors, device="fake", strict=strict)
+        for device in DEVICES[DEVICES.index(self.device) + 1 :]:
+            if not trial.trouble:
+                break
+            other = run(self.model, args, kwargs, tensors, device=device, strict=strict)
             if not other.trouble or other.progress > trial.progress:
-                self.device = "fake"
-                return other
+                self.device, trial = device, other
         return trial
 
     # -- the search ---------------------------------------------------------------------------------------------------
@@ -150,23 +156,27 @@ class _Search:
         secants = Secants()
         best: tuple[int, State] | None = None  # the farthest state that only failed for want of values
         refused: list[State] = []
-        for doubt, state in enumerate(self.starts()):
-            queue.push(state, 0, 0.3 * doubt)
-        for _ in range(TRIALS):
-            state = queue.pop()
-            if state is None or time.monotonic() > self.deadline:
+        for place, start in enumerate(self.starts()):
+            queue.push(start, 0, 0.3 * place)
+        left = TRIALS
+        while left:
+            left -= 1
+            following = queue.pop()
+            if following is None or time.monotonic() > self.deadline:
                 break
-            trial = self.attempt(state)
+            state, trial = following, self.attempt(following)
             if trial.ok:
                 return self.finished(state, trial)
             self.note(state, trial)
-            if trial.trouble and (best is None or trial.progress > best[0]):
-                best = (trial.progress, state)
+            if trial.trouble:
+                left = min(left, TRIALS_IN_TROUBLE)
+                best = (trial.progress, state) if best is None or trial.progress > best[0] else best
+                continue
             refused += [state] if isinstance(trial.error, Refused) else []
             for repair in (*repairs(trial, state, self.sizes), *secants.repairs(trial, state)):
                 queue.push(repair.state, trial.progress, repair.doubt)
-            for more in self.extended(state, trial):
-                queue.push(more, trial.progress, 0.4)
+            for doubt, more in self.extended(state, trial):
+                queue.push(more, trial.progress, doubt)
         for state in refused[:8]:
             if self.attempt(state, strict=False).ok:
                 return self.finished(state, Trial())
@@ -210,18 +220,33 @@ class _Search:
             wanted.append("decoder_input_ids")
         return tuple(wanted)
 
-    def extended(self, state: State, trial: Trial) -> Iterator[State]:
-        """With an optional input more: one that the message names, or any when something was None that must not be."""
+    def extended(self, state: State, trial: Trial) -> Iterator[tuple[float, State]]:
+        """With optional inputs more: those that were None where it failed, that the message names, or any one."""
+        order = [p.name for p in self.parameters]
         text = str(trial.error)
+        open_ones: dict[str, tuple[Spec, bool, bool]] = {}
         for parameter in self.parameters:
             if parameter.name in state or parameter.name in self.fixed or self.needs(parameter):
                 continue
             if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD) or isinstance(parameter.default, bool | str):
                 continue
-            if parameter.name in text.replace("`", " ").split() or f"{parameter.name}" in text or "None" in text:
-                spec = guesses_for(parameter, self.stem, frozenset({parameter.name, *state}))[0]
-                order = [p.name for p in self.parameters]
-                yield dict(sorted({**state, parameter.name: spec}.items(), key=lambda item: order.index(item[0])))
+            if NEVER.fullmatch(parameter.name):
+                continue
+            spec = guesses_for(parameter, self.stem, frozenset({parameter.name, *state}))[0]
+            open_ones[parameter.name] = (spec, "None" in text and parameter.name in trial.wanting, parameter.name in text)
+
+        def added(names: Sequence[str]) -> State:
+            more = {**state, **{name: open_ones[name][0] for name in names}}
+            return _one_batch({name: more[name] for name in order if name in more})
+
+        wanting = [name for name, (_, here, _) in open_ones.items() if here]
+        named = [name for name, (_, _, said) in open_ones.items() if said]
+        if wanting:
+            yield 0.0, added(wanting)
+        for name in dict.fromkeys((*wanting, *named)):
+            yield 0.1, added([name])
+        if "None" in text:
+            yield from ((0.6, added([name])) for name in open_ones if name not in wanting)
 
     # -- the end ------------------------------------------------------------------------------------------------------
 
@@ -229,6 +254,10 @@ class _Search:
         """The accepted inputs, their images enlarged where the last maps are tiny, their integers within their tables."""
         state, trial = self.enlarged(*self.tidied(state, trial))
         state = {n: replace(s, high=trial.tables[n]) if n in trial.tables and s.kind == "int" else s for n, s in state.items()}
+        if CACHE not in self.constants and _caches(self.model, self.parameters):
+            self.constants[CACHE] = False
+            if not self.attempt(state).ok:
+                del self.constants[CACHE]
         args, kwargs, _ = self.call(state)
         told = [f"{_dtype(t)}[{','.join(map(str, t.shape))}] for {n} as declared" for n, t in self.fixed.items()]
         how = ", ".join([*told, *(f"{spec} for {name}" for name, spec in state.items())])
@@ -301,7 +330,14 @@ def _affordable(state: State) -> bool:
 
 def _constants(parameters: Sequence[inspect.Parameter]) -> dict[str, Any]:
     """Switches that keep caches out of the graph."""
-    return {p.name: False for p in parameters if p.name == "use_cache"}
+    return {p.name: False for p in parameters if p.name == CACHE}
+
+
+def _caches(model: nn.Module, parameters: Sequence[inspect.Parameter]) -> bool:
+    """The model passes on what it does not know, and what it wraps keeps a cache unless told otherwise."""
+    config = getattr(model, "config", None)
+    inner = (config, *(v for v in getattr(config, "__dict__", {}).values() if hasattr(v, "__dict__")))
+    return any(p.kind is p.VAR_KEYWORD for p in parameters) and any(getattr(c, CACHE, False) for c in inner)
 
 
 def _chain(model: nn.Module) -> Iterator[nn.Module]:

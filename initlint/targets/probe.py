@@ -7,8 +7,14 @@ image, positions beyond a table, channels that a batch norm does not have.
 from __future__ import annotations
 
 import contextlib
+import itertools
+import linecache
+import re
+import sys
+from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import CodeType
 from typing import Any
 
 import torch
@@ -66,6 +72,7 @@ class Trial:
     call      the call that failed, None when plain Python raised
     looked    the operand whose shape was asked for last
     tables    rows of the smallest table each integer input was looked up in
+    wanting   parameters of forward that were None in the statement that failed
     smallest  the smallest height or width that a convolution put out, 0 if there was none
     """
 
@@ -75,6 +82,7 @@ class Trial:
     looked: Operand | None = None
     tables: dict[str, int] = field(default_factory=dict)
     smallest: int = 0
+    wanting: tuple[str, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -89,8 +97,8 @@ class Trial:
 
 
 TROUBLE = (
-    "meta tensor", "expected device meta", "item()", "data-dependent", "datadependent", "data dependent", "data pointer",
-    "'meta' backend", "dynamicoutputshape", "is not on the expected device", "expected all tensors to be on", "tolist",
+    "meta tensor", "expected device meta", "item()", "data-dependent", "datadependent", "data dependent", "data pointer", "data-independent",
+    "'meta' backend", "dynamicoutputshape", "unsupported scalartype", "expected inputs of bf16", "is not on the expected device", "expected all tensors to be on", "tolist",
 )  # fmt: skip
 
 
@@ -105,11 +113,12 @@ class Probe(TorchFunctionMode):
         self.alive: list[torch.Tensor] = []
         self.lineage: dict[int, Names] = {}
         self.counted = counted  # 0, 1, 2 … and what was computed from that: positions
-        self.blank: set[int] = set()  # made in the shape of an input, without its values
+        self.same: dict[int, str] = {}  # the values of one input, reshaped at most
         for name, value in inputs.items():
             for leaf in tree_leaves(value):
                 if isinstance(leaf, torch.Tensor):
                     self.tag(leaf, frozenset({name}))
+                    self.same[id(leaf)] = name
 
     def tag(self, tensor: torch.Tensor, names: Names) -> None:
         self.alive.append(tensor)
@@ -133,7 +142,7 @@ class Probe(TorchFunctionMode):
         names = self.names_in((args, kwargs))
         call = Call(name, tuple(self.operand(a) for a in args), {k: self.operand(v) for k, v in kwargs.items()})
         try:
-            self.check(call, blank=self.all_blank(args), counted=self.any_counted(args))
+            self.check(call, source=self.same.get(id(args[0])) if args else None, counted=self.any_counted(args))
             result = func(*args, **kwargs)
         except Exception as error:
             if self.failed is None or self.failed[0] is not error:
@@ -147,8 +156,8 @@ class Probe(TorchFunctionMode):
                     self.alive.append(leaf)
                 if names:
                     self.tag(leaf, names | self.lineage.get(id(leaf), NONE))
-                    if name in SHAPE_ONLY or (name not in ("embedding", "linear") and self.all_blank(args)):
-                        self.blank.add(id(leaf))
+                    if name in MOVING and args and id(args[0]) in self.same:
+                        self.same[id(leaf)] = self.same[id(args[0])]
                 if name.startswith("conv") and leaf.dim() >= 4:
                     least = min(leaf.shape[2:])
                     self.trial.smallest = min(self.trial.smallest or least, least)
@@ -164,18 +173,14 @@ class Probe(TorchFunctionMode):
     def any_counted(self, args: Any) -> bool:
         return any(id(a) in self.counted for a in tree_leaves(args) if isinstance(a, torch.Tensor))
 
-    def all_blank(self, args: Any) -> bool:
-        traced = [id(a) for a in tree_leaves(args) if isinstance(a, torch.Tensor) and id(a) in self.lineage]
-        return bool(traced) and all(a in self.blank for a in traced)
-
-    def check(self, call: Call, *, blank: bool, counted: bool) -> None:  # noqa: C901 - a table of calls
+    def check(self, call: Call, *, source: str | None, counted: bool) -> None:
         """Refuse what would pass unnoticed on meta tensors."""
         name = call.function
         first = call.argument(0, "input")
         if not isinstance(first, Operand):
             return
         if name == "embedding":
-            self.check_embedding(first, call.argument(1, "weight"), blank=blank, counted=counted)
+            self.check_embedding(first, call.argument(1, "weight"), source=source, counted=counted)
         elif name in CONVOLUTIONS and len(first.shape) != CONVOLUTIONS[name] + 2 and self.strict:
             raise Refused(f"{name} of an input without a batch")
         elif name in CONVOLUTIONS and not first.floating:
@@ -199,19 +204,19 @@ class Probe(TorchFunctionMode):
             ):
                 raise Refused("a product that mixes the samples of a batch")
 
-    def check_embedding(self, index: Operand, table: Any, *, blank: bool, counted: bool) -> None:
+    def check_embedding(self, index: Operand, table: Any, *, source: str | None, counted: bool) -> None:
         if not isinstance(table, Operand) or not table.shape:
             return
         if index.floating:
             raise Refused("embedding of floating numbers")
-        for name in () if blank else index.names:
-            self.trial.tables[name] = min(self.trial.tables.get(name, table.shape[0]), table.shape[0])
+        if source is not None:
+            self.trial.tables[source] = min(self.trial.tables.get(source, table.shape[0]), table.shape[0])
         if counted and index.shape and index.shape[-1] > table.shape[0]:
             raise Refused(f"positions beyond the table: {index.shape[-1]} of {table.shape[0]}")
 
 
-SHAPE_ONLY = frozenset(
-    "zeros_like ones_like full_like empty_like rand_like randn_like new_zeros new_ones new_full new_empty new_tensor cumsum".split()
+MOVING = frozenset(
+    "to long int view reshape contiguous clone squeeze unsqueeze flatten __getitem__ transpose permute t expand detach clamp roll".split()
 )
 COUNTING = frozenset({"arange", "cumsum"})
 QUERIES = frozenset({"__get__", "size", "dim", "numel", "stride", "is_floating_point", "get_device", "is_contiguous", "__len__"})
@@ -228,7 +233,7 @@ def run(
     strict: bool = True,
 ) -> Trial:
     """Run the forward once without weights; `names` maps the names of inputs to the tensors among the arguments."""
-    with _quiet(), _moved(model, device) as (values, place), _restored(model), torch.random.fork_rng(devices=[]), torch.no_grad():
+    with _quiet(), (_lent(model) if device == "cpu" else _moved(model, device)) as (values, place), _restored(model), torch.random.fork_rng(devices=[]), torch.no_grad():
         memo: dict[int, Any] = {}
 
         def placed(value: Any) -> Any:
@@ -247,6 +252,7 @@ def run(
                 model(*[placed(a) for a in args], **{k: placed(v) for k, v in kwargs.items()})
         except Exception as error:  # noqa: BLE001 - the user's forward, on inputs it may not be meant for
             probe.trial.error = error
+            probe.trial.wanting = _wanting(model, error)
             if probe.failed is not None and _same_failure(error, probe.failed[0]):
                 probe.trial.call = probe.failed[1]
         finally:
@@ -268,6 +274,30 @@ def _recurrent(module: nn.Module, args: tuple[Any, ...]) -> None:
         raise Refused("a sequence without a batch")
 
 
+def _wanting(model: nn.Module, error: BaseException) -> tuple[str, ...]:
+    """Arguments of the model's own forward that are None and take part in the statement that failed."""
+    trace = error.__traceback__
+    while trace is not None:
+        frame = trace.tb_frame
+        if frame.f_locals.get("self") is model and frame.f_code.co_name == "forward":
+            names = {key for key, value in frame.f_locals.items() if value is None}
+            return tuple(sorted(names & set(_NAME.findall(_statement(frame.f_code, trace.tb_lasti, trace.tb_lineno)))))
+        trace = trace.tb_next
+    return ()
+
+
+def _statement(code: CodeType, instruction: int, line: int) -> str:
+    """The source of the expression that was running, or its line."""
+    last = line
+    if sys.version_info >= (3, 11):
+        place = next(itertools.islice(code.co_positions(), instruction // 2, None), None)
+        line, last = (place[0] or line, place[1] or line) if place is not None else (line, line)
+    return " ".join(linecache.getline(code.co_filename, n) for n in range(line, last + 1))
+
+
+_NAME = re.compile(r"[^\W\d]\w*")
+
+
 def _same_failure(error: BaseException, inner: BaseException) -> bool:
     seen: BaseException | None = error
     for _ in range(6):
@@ -278,16 +308,47 @@ def _same_failure(error: BaseException, inner: BaseException) -> bool:
 
 
 @contextlib.contextmanager
+def _lent(model: nn.Module) -> Iterator[tuple[dict[int, torch.Tensor], Callable[[Any], Any]]]:
+    """The model with weights on the CPU that take no memory: one number, seen as a tensor of the full shape."""
+    memo: dict[int, torch.Tensor] = {}
+    saved: list[tuple[dict[str, Any], str, Any]] = []
+    real: dict[int, torch.Tensor] = {}
+    for module in model.modules():
+        own = module.__dict__
+        for table in (own["_parameters"], own["_buffers"], own):
+            for name, tensor in list(table.items()):
+                if isinstance(tensor, torch.Tensor) and tensor.is_meta:
+                    saved.append((table, name, tensor))
+                    if id(tensor) not in memo:
+                        number = torch.full((), 0.01).to(tensor.dtype).expand(tensor.shape)
+                        memo[id(tensor)] = nn.Parameter(number, requires_grad=False) if isinstance(tensor, nn.Parameter) else number
+                    table[name] = memo[id(tensor)]
+                elif isinstance(tensor, torch.Tensor):
+                    real[id(tensor)] = tensor
+        flat = module.__dict__.get("_flat_weights")
+        if isinstance(flat, list):
+            saved.append((module.__dict__, "_flat_weights", flat))
+            module.__dict__["_flat_weights"] = [memo.get(id(t), t) for t in flat]
+    try:
+        yield real, lambda value: value
+    finally:
+        for table, name, tensor in reversed(saved):
+            table[name] = tensor
+
+
+@contextlib.contextmanager
 def _restored(model: nn.Module) -> Iterator[None]:
-    """What the forward stores on its modules is taken off again."""
-    saved = [(m, dict(m.__dict__), dict(m._parameters), dict(m._buffers), dict(m._modules)) for m in model.modules()]
+    """What the forward stores on its modules, hooks and caches included, is taken off again."""
+    owned = [m.__dict__ for m in model.modules()]
+    tables = [*owned, *(value for own in owned for value in own.values() if type(value) in (dict, OrderedDict))]
+    lists = [(value, list(value)) for own in owned for value in own.values() if type(value) is list]
+    saved = [(table, dict(table)) for table in tables]
     try:
         yield
     finally:
-        for module, attributes, parameters, buffers, modules in saved:
-            for own, old in ((module._parameters, parameters), (module._buffers, buffers), (module._modules, modules)):
-                if own.keys() != old.keys() or any(own[k] is not v for k, v in old.items()):
-                    own.clear()  # type: ignore[attr-defined]
-                    own.update(old)  # type: ignore[arg-type, unused-ignore]
-            module.__dict__.clear()
-            module.__dict__.update(attributes)
+        for table, before in saved:
+            if table.keys() != before.keys() or any(table[key] is not value for key, value in before.items()):
+                table.clear()
+                table.update(before)
+        for items, earlier in lists:
+            items[:] = earlier

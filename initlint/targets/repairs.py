@@ -12,7 +12,6 @@ import operator
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-
 from typing import TYPE_CHECKING
 
 from initlint.targets.demands import Demand, demands_of
