@@ -2,7 +2,9 @@
 
 Traced tensors have no values. But a mask built from sizes, a comparison of two such masks or an index table is the same in
 every run, and code that asks for its value is not dynamic. This mode computes such tensors for real beside the traced ones.
-What depends on inputs, weights or chance has no such shadow: asking for its value still fails, as it must.
+What depends on inputs, weights or chance has no such shadow: asking for its value still fails, as it must. Two questions have
+the same answer in nearly every run and are answered too: activations at the start are finite (`isfinite(x).all()`), and one
+random number drawn to decide whether something is dropped (`torch.rand(1) < p`) is its median.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ from torch.utils._pytree import tree_leaves, tree_map
 
 LARGEST = 1 << 20  # elements of a shadow
 ASKING = {"__bool__", "item", "__int__", "__float__", "__index__", "tolist", "is_nonzero", "equal", "__contains__", "allclose"}
+FINITE = {"isfinite": True, "isnan": False, "isinf": False}
 CHANCE = {
     "rand", "randn", "randint", "rand_like", "randn_like", "randint_like", "bernoulli", "dropout", "normal", "multinomial",
     "randperm", "empty", "empty_like", "new_empty", "empty_strided", "uniform_", "normal_", "bernoulli_", "random_",
@@ -38,6 +41,15 @@ class ConstantShadows(TorchFunctionMode):
         kwargs = kwargs or {}
         name = getattr(func, "__name__", "")
         tensors = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, torch.Tensor)]
+        if name in FINITE:
+            result = func(*args, **kwargs)
+            self.assume(result, FINITE[name])
+            return result
+        if name in ("rand", "rand_like", "uniform_") and not tensors:
+            result = func(*args, **kwargs)
+            if result.numel() == 1:
+                self.assume(result, 0.5)
+            return result
         constant = name not in CHANCE and all(id(tensor) in self.shadows for tensor in tensors)
         if name in ASKING and tensors and constant:
             return self.real(func, args, kwargs)
@@ -62,6 +74,13 @@ class ConstantShadows(TorchFunctionMode):
             if tensor.shape == copy.shape:
                 self.shadows[id(tensor)] = copy
                 self.alive.append(tensor)
+
+    def assume(self, result: torch.Tensor, value: bool | float) -> None:
+        """All elements of a traced tensor have this value."""
+        if result.numel() <= LARGEST:
+            with torch._C.DisableTorchFunction(), _disable_current_modes():
+                self.shadows[id(result)] = torch.full(tuple(result.shape), value, dtype=result.dtype)
+            self.alive.append(result)
 
     def forget(self, written: torch.Tensor) -> None:
         """Something unknown was written into a tensor: it and all that share its memory are constants no more."""
