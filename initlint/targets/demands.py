@@ -67,6 +67,14 @@ def _linear(call: Call) -> Iterator[Demand]:
         yield Demand(x, kind="float", sizes=((-1, weight.shape[1]),))
 
 
+def _bilinear(call: Call) -> Iterator[Demand]:
+    weight = _operand(call, 2, "weight")
+    for index, name in enumerate(("input1", "input2")):
+        x = _operand(call, index, name)
+        if x is not None and weight is not None and len(weight.shape) == 3:
+            yield Demand(x, kind="float", sizes=((-1, weight.shape[1 + index]),))
+
+
 def _convolution(call: Call) -> Iterator[Demand]:
     x, weight = _operand(call, 0, "input"), _operand(call, 1, "weight")
     if x is None or weight is None:
@@ -127,6 +135,8 @@ def _elementwise(call: Call) -> Iterator[Demand]:
         for other in operands:
             if one is other:
                 continue
+            if len(one.shape) > len(other.shape) > 1 and one.names and other.names:
+                yield Demand(one, rank=len(other.shape))
             pairs = zip(reversed(one.shape), reversed(other.shape), strict=False)
             sizes = [(-i - 1, theirs) for i, (ours, theirs) in enumerate(pairs) if theirs not in (ours, 1)]
             if sizes:
@@ -187,6 +197,7 @@ def _scatter(call: Call) -> Iterator[Demand]:
 TABLE: Mapping[tuple[str, ...], Callable[[Call], Iterator[Demand]]] = {
     ("embedding", "embedding_bag"): _embedding,
     ("linear",): _linear,
+    ("bilinear",): _bilinear,
     tuple(CONVOLUTIONS): _convolution,
     ("layer_norm", "rms_norm"): _layer_norm,
     ("batch_norm", "group_norm", "instance_norm"): _channel_norm,

@@ -189,7 +189,7 @@ NAMES: tuple[tuple[re.Pattern[str], Guess], ...] = tuple(
         (r"^edge_index(_\w+)?$|^edges$|^adj_t$", _edges),
         (r"^edge_(attr|weights?|features?|feats?|type)$", _edge_values),
         (r"^(batch|batch_index|batch_idx|graph_ids?)$", _groups),
-        (r"^(adj|adjacency|adj_matrix|adjacency_matrix|laplacian|a_hat|A)$", _dense_graph),
+        (r"^(adj|adjacency|adj_matrix|adjacency_matrix|laplacian|a_hat|(?-i:A))$", _dense_graph),
         (r".*mask.*", _mask),
         (r"^(position_ids|positions|pos_ids)$", _positions),
         (r"^(t|ts|times?|timesteps?|time_?steps?|steps?|sigmas?|noise_levels?|diffusion_steps?|timestep_cond)$", _time),
@@ -199,9 +199,9 @@ NAMES: tuple[tuple[re.Pattern[str], Guess], ...] = tuple(
         (r"^(input_values|waveforms?|wav|audio|signal|raw_audio)$", _audio),
         (r"^(\w*_ids|ids|idx|tokens?|token_\w+|texts?|words?|sentences?|captions?|prompts?)$", _tokens),
         (r"^(src|tgt|trg|source|encoder_input|decoder_input|seqs?|sequences?|series|time_series|hidden_states)$", _sequence),
-        (r"^(encoder_hidden_states|context|memory|cond|conditioning)$", _sequence),
+        (r"^(encoder_hidden_states|context|memory)$", _sequence),
         (r"^(imgs?|images?|pixel_values|pixels|rgb|pictures?|frames?)$", _image),
-        (r"^(pooled\w*|\w*_pooled|vec|vector|guidance_embeds?|style|w)$", _vector),
+        (r"^(pooled\w*|\w*_pooled|vec|vector|guidance_embeds?|style|w|cond|conditioning|condition)$", _vector),
         (r"^(z|noise|latents?|latent_codes?)$", _latent),
     )
 )  # fmt: skip

@@ -21,6 +21,7 @@ from torch import nn
 
 from initlint.targets.guesses import Stem, guesses_for, signature_of, stem_of
 from initlint.targets.probe import Refused, Trial, run
+from initlint.targets.records import assembled, records_of, short
 from initlint.targets.repairs import COMMON, Secants, repairs, sizes_of
 from initlint.targets.specs import Spec, State, realize
 
@@ -114,6 +115,7 @@ class _Search:
         self.deadline = time.monotonic() + budget
         self.stem: Stem = stem_of(model)
         self.parameters = signature_of(model)
+        self.records = records_of(model, [p.name for p in self.parameters])
         self.fixed = _declared(declared, self.parameters)
         self.sizes = sizes_of(model)
         self.device = "meta"
@@ -129,12 +131,16 @@ class _Search:
         kwargs: dict[str, Any] = dict(self.constants)
         positional = True
         for parameter in self.parameters:
-            if parameter.name not in tensors:
+            fields = self.records.get(parameter.name, ())
+            given = any(name in tensors for name in fields)
+            if parameter.name not in tensors and not given:
                 positional = False
-            elif parameter.kind is parameter.VAR_POSITIONAL or (positional and parameter.kind is not parameter.KEYWORD_ONLY):
-                args.append(tensors[parameter.name])
+                continue
+            value = assembled(fields, tensors) if given else tensors[parameter.name]
+            if parameter.kind is parameter.VAR_POSITIONAL or (positional and parameter.kind is not parameter.KEYWORD_ONLY):
+                args.append(value)
             else:
-                kwargs[parameter.name] = tensors[parameter.name]
+                kwargs[parameter.name] = value
         return tuple(args), kwargs, tensors
 
     def attempt(self, state: State, *, strict: bool = True) -> Trial:
@@ -187,14 +193,31 @@ class _Search:
     def starts(self) -> Iterator[State]:
         """The first guesses: the likeliest of each input, then the others one at a time."""
         needed = [p for p in self.parameters if p.name not in self.fixed and self.required(p)]
-        names = frozenset(p.name for p in self.parameters if self.required(p))
-        choices = {p.name: guesses_for(p, self.stem, names) for p in needed}
+        wanted: dict[str, inspect.Parameter] = {}
+        for parameter in needed:
+            fields = self.records.get(parameter.name, ())
+            wanted |= {field: inspect.Parameter(short(field), parameter.kind) for field in fields} or {parameter.name: parameter}
+        names = frozenset(p.name for p in wanted.values()) | self.fixed.keys()
+        choices = {name: guesses_for(p, self.stem, names) for name, p in wanted.items()}
         first = {name: specs[0] for name, specs in choices.items()}
-        yield _one_batch(first)
+        yield self.one_batch(first)
         yield first
         for name, specs in choices.items():
             for spec in specs[1:]:
-                yield _one_batch({**first, name: spec})
+                yield self.one_batch({**first, name: spec})
+        if self.records:
+            whole = {p.name: guesses_for(p, self.stem, names)[0] for p in needed}
+            yield self.one_batch(whole)
+
+    def one_batch(self, state: State) -> State:
+        """All inputs with the batch size of the first that has one, a declared one before all."""
+        free = {n: s for n, s in state.items() if s.shape and s.role not in ("edges", "groups")}
+        told = next((int(t.shape[0]) for t in self.fixed.values() if t.dim()), None)
+        if any(s.role in ("edges", "groups") for s in state.values()) or not free or (len(free) < 2 and told is None):
+            return state
+        batch = told if told is not None else next(iter(free.values())).shape[0]
+        square = {n for n, s in free.items() if len(s.shape) == 2 and s.shape[0] == s.shape[1]}
+        return {n: s.sized(0, batch) if n in free and n not in square else s for n, s in state.items()}
 
     def required(self, parameter: inspect.Parameter) -> bool:
         if parameter.kind is parameter.VAR_KEYWORD:
@@ -237,7 +260,7 @@ class _Search:
 
         def added(names: Sequence[str]) -> State:
             more = {**state, **{name: open_ones[name][0] for name in names}}
-            return _one_batch({name: more[name] for name in order if name in more})
+            return self.one_batch({name: more[name] for name in sorted(more, key=lambda n: order.index(_owner(n)))})
 
         wanting = [name for name, (_, here, _) in open_ones.items() if here]
         named = [name for name, (_, _, said) in open_ones.items() if said]
@@ -314,14 +337,8 @@ def _suggested(name: str, stem: Stem) -> str:
     return f"{name}: {str(spec.dtype).removeprefix('torch.')}[{','.join(map(str, spec.shape))}]{bound}"
 
 
-def _one_batch(state: State) -> State:
-    """All inputs with the batch size of the first that has one."""
-    free = {n: s for n, s in state.items() if s.shape and s.role not in ("edges", "groups")}
-    graph = any(s.role in ("edges", "groups") for s in state.values())
-    if graph or len(free) < 2:
-        return state
-    batch = next(iter(free.values())).shape[0]
-    return {n: s.sized(0, batch) if n in free and s.shape[0] != s.shape[-1] else s for n, s in state.items()}
+def _owner(name: str) -> str:
+    return name.split("[", maxsplit=1)[0].split(".", maxsplit=1)[0]
 
 
 def _affordable(state: State) -> bool:

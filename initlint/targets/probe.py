@@ -20,7 +20,7 @@ from typing import Any
 import torch
 from torch import nn
 from torch.overrides import TorchFunctionMode
-from torch.utils._pytree import tree_leaves
+from torch.utils._pytree import tree_leaves, tree_map
 
 from initlint.graph.capture import _moved, _quiet
 
@@ -236,10 +236,13 @@ def run(
     with _quiet(), (_lent(model) if device == "cpu" else _moved(model, device)) as (values, place), _restored(model), torch.random.fork_rng(devices=[]), torch.no_grad():
         memo: dict[int, Any] = {}
 
+        def once(leaf: Any) -> Any:
+            if id(leaf) not in memo:
+                memo[id(leaf)] = place(leaf)
+            return memo[id(leaf)]
+
         def placed(value: Any) -> Any:
-            if id(value) not in memo:
-                memo[id(value)] = place(value)
-            return memo[id(value)]
+            return tree_map(once, value)
 
         there = {name: placed(value) for name, value in names.items()}
         probe = Probe(there, {key for key, value in values.items() if _counts(value)}, strict=strict)

@@ -66,8 +66,14 @@ def _reshaped(demand: Demand, spec: Spec, have: tuple[int, ...]) -> Iterator[tup
         # all wanted sizes at once, where each is found as it is among the input's own
         direct = spec
         for index, want in demand.sizes:
+            place, other = _place(spec, have, index), _named(spec, want)
+            if place and other and place != other:
+                yield 0.0, spec.shaped(*(spec.shape[{place: other, other: place}.get(i, i)] for i in range(len(spec.shape))))
             place = _place(spec, have, index)
-            direct = _at(direct, place, want) if place is not None else direct
+            if place or (place == 0 and len(spec.shape) == 1):
+                direct = _at(direct, place, want)
+            elif place == 0:
+                yield 0.3, _at(spec, 0, want)
         if direct != spec:
             yield 0.0, direct
         for index, want in demand.sizes:
@@ -87,6 +93,11 @@ def _place(spec: Spec, have: tuple[int, ...], index: int) -> int | None:
         return None
     aligned = len(spec.shape) + index
     return aligned if aligned in same else same[-1]
+
+
+def _named(spec: Spec, size: int) -> int | None:
+    """The dimension that has the wanted size already, should it only stand in the wrong place."""
+    return next((i for i, n in enumerate(spec.shape) if i and n == size), None) if len(spec.shape) == 3 else None
 
 
 def _resized(spec: Spec, have: tuple[int, ...], index: int, want: int) -> Iterator[tuple[float, Spec]]:
@@ -149,14 +160,15 @@ def _shared(demand: Demand, state: State) -> Iterator[Repair]:
             size = state[name].shape[-1] + excess
             if size > 0:
                 yield Repair({**state, name: state[name].sized(-1, size)}, 0.4)
+            yield Repair({**state, name: state[name].sized(-1, 1)}, 0.35)  # a second point to draw a line through
         small = max(1, want // 4)
         if len(names) == 2 and want > small:
-            yield Repair({**state, names[0]: state[names[0]].sized(-1, want - small), names[1]: state[names[1]].sized(-1, small)}, 0.5)
+            yield Repair({**state, names[0]: state[names[0]].sized(-1, want - small), names[1]: state[names[1]].sized(-1, small)}, 0.32)
 
 
 def _floats(demand: Demand, spec: Spec) -> Iterator[Spec]:
     width = next((n for _, n in demand.sizes), 16)
-    ranks = (demand.rank,) if demand.rank is not None else (len(spec.shape), 2, 3)
+    ranks = (demand.rank,) if demand.rank is not None else (max(len(spec.shape), 2 if demand.sizes else 0), 2, 3)
     for rank in dict.fromkeys(ranks):
         yield from (replace(spec, kind="float", role="", shape=s) for s in _of_rank(rank, spec, {-1: width, **dict(demand.sizes)}))
     if len(spec.shape) == 1:

@@ -1,0 +1,56 @@
+"""FORWARD'S SOURCE → which of its parameters are records (`data.x`, `batch["input_ids"]`) and what is read from them.
+
+The fields of a record are inputs of their own, called "data.x" or "batch[input_ids]"; a call gets them together again as a
+named tuple or a dictionary, which torch.export takes as they are.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import textwrap
+from collections import namedtuple
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import nn
+
+Fields = Mapping[str, tuple[str, ...]]  # parameter → the names of its fields as inputs
+
+
+def records_of(model: nn.Module, parameters: Sequence[str]) -> Fields:
+    """The parameters of forward that are read by attribute or key, with what is read."""
+    try:
+        tree = ast.parse(textwrap.dedent(inspect.getsource(type(model).forward)))
+    except (OSError, TypeError, SyntaxError):
+        return {}
+    found: dict[str, dict[str, None]] = {}
+    rebound = {n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute | ast.Subscript) and isinstance(node.value, ast.Name):
+            owner = node.value.id
+            field = _field(node)
+            if owner in parameters and owner not in rebound and field is not None:
+                found.setdefault(owner, {})[f"{owner}{field}"] = None
+    return {owner: tuple(fields) for owner, fields in found.items()}
+
+
+def _field(node: ast.Attribute | ast.Subscript) -> str | None:
+    if isinstance(node, ast.Attribute):
+        return None if hasattr(torch.Tensor, node.attr) or not isinstance(node.ctx, ast.Load) else f".{node.attr}"
+    key = node.slice
+    return f"[{key.value}]" if isinstance(key, ast.Constant) and isinstance(key.value, str) else None
+
+
+def short(name: str) -> str:
+    """The name of a field without its owner."""
+    return name.split("[", 1)[1][:-1] if name.endswith("]") else name.rsplit(".", 1)[-1]
+
+
+def assembled(fields: Sequence[str], tensors: Mapping[str, Any]) -> Any:
+    """One argument made of its fields."""
+    there = {short(name): tensors[name] for name in fields if name in tensors}
+    if any(name.endswith("]") for name in fields):
+        return there
+    return namedtuple("Record", there)(**there)  # noqa: PYI024 - the fields are known at run time only
