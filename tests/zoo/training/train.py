@@ -164,6 +164,7 @@ class Job:
     note: str = ""
     healthy: bool = True
     cure: Callable[[nn.Module], None] | None = None
+    settings: tuple[str, ...] = ("Adam 0.01", "Adam 0.001", "Adam 0.0001", "SGD 0.1", "SGD 0.01", "SGD 0.001")
 
 
 # -- cures of bad starts, in place ------------------------------------------------------------------------------------------
@@ -293,7 +294,8 @@ def moons(batch: int = 128, dim: int = 16) -> Iterator[Batch]:
     """Points on a curved sheet."""
     while True:
         z = torch.randn(batch, dim)
-        yield (z * 0.2 + torch.sin(2 * z.roll(1, -1)),), torch.zeros(())
+        z[:, 1::2] = torch.sin(2 * z[:, ::2]) + 0.1 * z[:, 1::2]
+        yield (z,), torch.zeros(())
 
 
 def vae_loss(out: object, y: Tensor) -> Tensor:
@@ -399,12 +401,13 @@ def binary(out: object, y: Tensor) -> Tensor:
     return F.binary_cross_entropy_with_logits(out.squeeze(-1), y)
 
 
-def shells(batch: int = 64) -> Iterator[Batch]:
-    """Inside or outside of a sphere in the first four directions: nothing linear tells."""
+def parity(batch: int = 128) -> Iterator[Batch]:
+    """The sign of a product of three directions: nothing linear tells."""
     while True:
         x = torch.randn(batch, 64)
-        x[:, 4:] *= 0.2
-        yield (x,), (x[:, :4].square().sum(1) > 3.36).long()
+        x[:, 3:] *= 0.05
+        x[:, :3] = x[:, :3].sign() * (0.5 + torch.rand(batch, 3))
+        yield (x,), (x[:, :3].prod(1) > 0).long()
 
 
 def patches(batch: int = 32) -> Iterator[Batch]:
@@ -450,7 +453,7 @@ JOBS: dict[str, Job] = {
     "lstm_classifier": Job(lambda m: m.LSTMClassifier(), lambda: topics(10000, 2)),
     "gru_classifier": Job(lambda m: m.TimeSeriesGRU(), lambda: series(9, 6)),
     "prenorm_transformer": Job(lambda m: m.TransformerClassifier(), lambda: topics(8000, 5, batch=16), rate=3e-4, steps=120),
-    "postnorm_transformer": Job(lambda m: m.Encoder(), lambda: topics(6000, 9, batch=8, each_token=True), rate=5e-4, steps=300),
+    "postnorm_transformer": Job(lambda m: m.Encoder(), lambda: topics(6000, 9, 16, 16, each_token=True), rate=2e-4, steps=200),
     "vit": Job(lambda m: m.VisionTransformer(img_size=16), lambda: pictures(3, 16), rate=5e-4, steps=200, note="16x16 images"),
     "mlp_mixer": Job(lambda m: m.MLPMixer(), lambda: pictures(3, 32, 16), steps=80),
     "siren": Job(lambda m: m.Siren(), image_fit, square, rate=1e-4),
@@ -500,7 +503,14 @@ JOBS: dict[str, Job] = {
     # bad starts
     "deep_mlp_default_init": Job(lambda m: m.DeepMLP(), digits, healthy=False, cure=he),
     "mlp_unit_normal_weights": Job(lambda m: m.Regressor(), digits, healthy=False, cure=he),
-    "plain_convnet_default_init": Job(lambda m: m.PlainConvNet(), lambda: pictures(1, 8, 32), steps=80, healthy=False, cure=he),
+    "plain_convnet_default_init": Job(
+        lambda m: m.PlainConvNet(),
+        lambda: pictures(1, 8, 32),
+        steps=80,
+        healthy=False,
+        settings=("Adam 0.001", "SGD 0.01"),
+        cure=he,
+    ),
     "ctr_tower_negative_bias": Job(lambda m: m.CTRTower(), digits, healthy=False, cure=named("fc1.bias", torch.Tensor.zero_)),
     "tanh_policy_unit_weights": Job(
         lambda m: m.GaussianPolicy(),
@@ -515,7 +525,11 @@ JOBS: dict[str, Job] = {
     "batchnorm_tower_no_skip": Job(lambda m: m.Tower(), digits, healthy=False),
     "constant_weight_mlp": Job(lambda m: m.ReproducibleMLP(), digits, healthy=False, cure=defaults),
     "attention_stack_no_skip": Job(
-        lambda m: m.AttentionTagger(), lambda: topics(1000, 16, each_token=True), steps=150, healthy=False
+        lambda m: m.AttentionTagger(),
+        lambda: topics(1000, 16, each_token=True),
+        steps=150,
+        healthy=False,
+        settings=("Adam 0.001", "SGD 0.01"),
     ),
     "sigmoid_stack_xavier": Job(lambda m: m.SigmoidMLP(), digits, healthy=False, cure=glorot(4.0)),
     "dit_blanket_init": Job(
@@ -524,6 +538,7 @@ JOBS: dict[str, Job] = {
         square,
         steps=120,
         healthy=False,
+        settings=("Adam 0.001", "SGD 0.01"),
         cure=named("ada.1.weight", torch.Tensor.zero_),
     ),
     "lora_alpha_scale": Job(
@@ -543,7 +558,7 @@ JOBS: dict[str, Job] = {
         cure=named("lora_A", default_a),
         note="base trained on digits, labels moved by one",
     ),
-    "zero_gate_zero_projection": Job(lambda m: m.GatedEncoder(), shells, healthy=False, cure=named("fc_out.weight", default_a)),
+    "zero_gate_zero_projection": Job(lambda m: m.GatedEncoder(), parity, healthy=False, cure=named("fc_out.weight", default_a)),
 }
 
 
@@ -571,16 +586,22 @@ def fit(
     return sum(losses[:1]), sum(last) / len(last)
 
 
+def optimizer(label: str) -> Callable[[list[nn.Parameter]], torch.optim.Optimizer]:
+    """ "Adam 0.001" → what makes it; SGD has momentum 0.9."""
+    kind, rate = label.split()
+    if kind == "Adam":
+        return lambda parameters: torch.optim.Adam(parameters, float(rate))
+    return lambda parameters: torch.optim.SGD(parameters, float(rate), momentum=0.9)
+
+
 def run(name: str) -> dict[str, Any]:
     """One row of the table."""
     job, start = JOBS[name], time.time()
     if job.healthy:
-        settings = {f"Adam {job.rate:g}": lambda p: torch.optim.Adam(p, job.rate)}
+        label = f"Adam {job.rate:g}"
+        settings = {label: optimizer(label)}
     else:
-        settings = {f"Adam {rate:g}": (lambda p, rate=rate: torch.optim.Adam(p, rate)) for rate in (1e-2, 1e-3, 1e-4)}
-        settings |= {
-            f"SGD {rate:g}": (lambda p, rate=rate: torch.optim.SGD(p, rate, momentum=0.9)) for rate in (1e-1, 1e-2, 1e-3)
-        }
+        settings = {label: optimizer(label) for label in job.settings}
     results = {label: fit(job, name, optimizer_of) for label, optimizer_of in settings.items()}
     cured = {}
     if job.cure is not None:
@@ -644,20 +665,38 @@ def page(record: dict[str, dict[str, Any]]) -> str:
     for name in JOBS:
         row = record.get(name)
         if row and not row["healthy"]:
-            after = " | ".join(shown(value) for value in row["all"].values())
+            after = " | ".join(shown(row["all"].get(label)) for label in Job.settings)
             lines.append(f"| `{name}` | as written | {shown(row['before'])} | {after} |\n")
             if row["cured"]:
-                after = " | ".join(shown(value) for value in row["cured"].values())
+                after = " | ".join(shown(row["cured"].get(label)) for label in Job.settings)
                 lines.append(f"| | cured | {shown(row['cured_before'])} | {after} |\n")
     return "".join(lines) + REMARKS
 
 
 REMARKS = """
+How to read the bad ones:
+
+- `lora_*`: the base is first trained on digits with the adapters switched off (loss 0.04 on the training set), then fine-tuned.
+  `lora_alpha_scale` reaches a good loss at the smallest rate of Adam only and diverges at every rate of SGD: the learning rates
+  used with LoRA (1e-3, 1e-4) are ten times too large for it. `lora_random_factors` starts at 48 % accuracy where the base has
+  99 %, and so spends its first steps on repair. `lora_zero_factors` has the adapters as its only trainable parameters, and labels
+  moved by one: the loss does not move at any setting.
+- `dit_blanket_init`: the loss is that of a denoiser. It trains, but behind the same network with its adaLN-zero start left alone;
+  that is why overwritten-initialization is a warning.
+- `tanh_policy_unit_weights`: it fits, at a loss several times that of the cured one on fresh data.
+- `zero_gate_zero_projection`: the task is a parity of three, chance is ln 2 = 0.69. Everything but the blocks learns (input
+  projection, norm, head), and the little that is gained comes from the norm; the gradient of the blocks is exactly zero in every step.
+- `prompt_tuning_classifier` is not in the table, because its start is whatever was in memory: three constructions in one process
+  gave prompts with a largest entry of 1.6e15, 1.9e15 and 1e6, and with `torch.utils.deterministic.fill_uninitialized_memory` every
+  prompt and every logit is NaN.
+- `batchnorm_tower_no_skip` and `attention_stack_no_skip` have no cure in their start: the architecture lacks residual connections.
 """
 
 
-def shown(value: float) -> str:
+def shown(value: float | None) -> str:
     """Three digits."""
+    if value is None:
+        return "–"
     return "∞" if not math.isfinite(value) else f"{value:.3g}"
 
 
