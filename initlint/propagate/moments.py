@@ -11,7 +11,8 @@ are not quite Gaussian) is in `pointwise` and in the operators that say so.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -22,7 +23,27 @@ if TYPE_CHECKING:
     from initlint.propagate.pointwise import Profile
 
 Dims = tuple[tuple[Axis, ...], ...]
-_CARRIED = ("dims", "mean", "pair", "zeros", "method", "flags", "valid", "fill", "positive")
+MOSTLY = 0.8  # share of indices that must agree for a border between groups to be moved rather than averaged over
+_CARRIED = ("dims", "mean", "pair", "zeros", "method", "flags", "valid", "fill", "positive", "gram")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Gram:
+    """That a tensor is a fresh random linear image of `base`: its inner products over `axes` are those of base, and fluctuate.
+
+    Two tokens' E[y_s y_s'] over the weights is u_s·u_s', a sum over `freedom` features. Its average may be zero; its square
+    is not, and another image of the same base has the same fluctuation. scale is how much of it is left after an operator.
+    """
+
+    base: object
+    axes: frozenset[int]
+    freedom: float
+    scale: float = 1.0
+
+    def moved(self, to: Callable[[int], int | None]) -> Gram | None:
+        """The same with axes renumbered; None where one of them is lost."""
+        new = [to(k) for k in self.axes]
+        return None if any(k is None for k in new) else replace(self, axes=frozenset(k for k in new if k is not None))
 
 
 class Moments:
@@ -37,12 +58,13 @@ class Moments:
     centred   the tensor minus its average, by the dimensions averaged over, once that was computed
     parts     (term, factor) of which it is the sum, where the terms are independent
     affine    (base, a, b) where the tensor is a·base + b element by element, or None
+    gram      what it is a random linear image of, or None
     averaged_of  (base, dimensions) where the tensor is the average of base over those dimensions, kept with size one
     """
 
     __slots__ = (
-        "affine", "averaged_of", "centred", "dims", "fill", "flags", "mean", "method", "pair", "parts", "positive", "profile", "valid",
-        "zeros",
+        "affine", "averaged_of", "centred", "dims", "fill", "flags", "gram", "mean", "method", "pair", "parts", "positive",
+        "profile", "valid", "zeros",
     )  # fmt: skip
 
     def __init__(
@@ -60,6 +82,7 @@ class Moments:
         positive: bool = False,
         affine: tuple[Moments, float, float] | None = None,
         averaged_of: tuple[Moments, tuple[int, ...]] | None = None,
+        gram: Gram | None = None,
     ) -> None:
         self.dims = dims
         self.mean = mean
@@ -75,6 +98,7 @@ class Moments:
         self.centred: dict[tuple[int, ...], Moments] | None = None
         self.affine = affine
         self.averaged_of = averaged_of
+        self.gram = gram
 
     # -- what it is -------------------------------------------------------------------------------------------------
 
@@ -114,6 +138,8 @@ class Moments:
     def with_(self, **changes: object) -> Moments:
         """A copy with some fields replaced; what it is a function of is forgotten unless given."""
         fields = {name: getattr(self, name) for name in _CARRIED} | changes
+        if self.gram is not None and "gram" not in changes and "mean" in changes and changes["mean"].ndim != self.mean.ndim:  # type: ignore[attr-defined]
+            fields["gram"] = None
         return Moments(**fields)  # type: ignore[arg-type]
 
     # -- regrouping axes --------------------------------------------------------------------------------------------
@@ -136,6 +162,10 @@ class Moments:
                 first, second = Axis(outer, labels[:, 0], axis.role), Axis(inner, None, axis.role)
             elif np.all(labels == labels[:1]):
                 first, second = Axis(outer, None, axis.role), Axis(inner, labels[0], axis.role)
+            elif np.mean(labels == labels[:, :1]) > MOSTLY:
+                # a few indices of the outer axis straddle a border between groups: each goes where most of it is
+                usual = np.array([np.bincount(row).argmax() for row in labels])
+                return self.with_whole(k, np.repeat(usual, inner)).split(k, outer)
             else:
                 return self.coarsened(k).split(k, outer)
         else:
@@ -151,7 +181,21 @@ class Moments:
         pair = pair.reshape(*self.pair.shape[:k], *states.shape, *self.pair.shape[k + 1 :])
         mean = self.mean.reshape(*self.mean.shape[:k], first.groups, second.groups, *self.mean.shape[k + 1 :])
         valid = None if self.valid is None else self.valid.reshape(mean.shape)
-        return self.with_(dims=replaced(self.dims, k, (first, second)), mean=mean, pair=pair, valid=valid)
+        gram = None if self.gram is None else self.gram.moved(lambda n: None if n == k else n + (n > k))
+        return self.with_(dims=replaced(self.dims, k, (first, second)), mean=mean, pair=pair, valid=valid, gram=gram)
+
+    def with_whole(self, k: int, labels: Labels) -> Moments:
+        """Axis k with other labels for some of its indices, every group keeping its moments."""
+        axis = self.axes[k]
+        kept = np.unique(labels)
+        rows, columns = np.repeat(kept, len(kept)), np.tile(kept, len(kept))
+        states = np.concatenate([kept, state_of(axis.groups, rows, columns)])
+        return self.with_(
+            dims=replaced(self.dims, k, (Axis(axis.size, canonical(labels), axis.role),)),
+            mean=np.take(self.mean, kept, axis=k),
+            pair=np.take(self.pair, states, axis=k),
+            valid=None if self.valid is None else np.take(self.valid, kept, axis=k),
+        )
 
     def coarsened(self, k: int, to: Axis | None = None) -> Moments:
         """Axis k with all groups averaged into one, or into the groups of `to`."""
@@ -196,7 +240,8 @@ class Moments:
             inside = [axis for n, axis in enumerate(axes, seen) if n != k + 1]
             seen += len(axes)
             dims.append(tuple(inside))
-        merged = work.with_(dims=tuple(dims), mean=mean, pair=np.moveaxis(pair, -1, k), valid=None)
+        gram = None if self.gram is None else self.gram.moved(lambda n: None if n in (k, k + 1) else n - (n > k))
+        merged = work.with_(dims=tuple(dims), mean=mean, pair=np.moveaxis(pair, -1, k), valid=None, gram=gram)
         return merged.with_(dims=replaced(merged.dims, k, (Axis(a.size * b.size, None, b.role),)))
 
     def refactored(self, sizes: Sequence[int]) -> Moments:
@@ -253,6 +298,7 @@ class Moments:
             mean=self.mean.transpose(axes),
             pair=self.pair.transpose(axes),
             valid=None if self.valid is None else self.valid.transpose(axes),
+            gram=None if self.gram is None else self.gram.moved(axes.index),
         )
 
     def expanded(self, shape: Sequence[int]) -> Moments:
@@ -263,6 +309,7 @@ class Moments:
                 continue
             k = work.position(d)
             work = work.with_(
+                gram=None if work.gram is None else work.gram.moved(lambda n, k=k: n + (n >= k)),
                 dims=(*work.dims[:d], (Axis(size),), *work.dims[d + 1 :]),
                 mean=np.expand_dims(work.mean, k),
                 pair=np.repeat(np.expand_dims(work.pair, k), 2, axis=k),

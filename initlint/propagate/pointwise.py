@@ -256,4 +256,5 @@ def plus(x: Moments, y: Moments) -> Moments:
 def times(x: Moments, y: Moments) -> Moments:
     """The product of two independent tensors, as pair moments (means multiply too)."""
     x, y = align(x, y)
-    return Moments(x.dims, x.mean * y.mean, x.pair * y.pair)
+    gram = x.gram if y.gram is None else y.gram if x.gram is None else None
+    return Moments(x.dims, x.mean * y.mean, x.pair * y.pair, gram=gram)

@@ -11,6 +11,7 @@ tokens and needs their correlation. Backward, z̄ = p (ȳ − Σ p ȳ), so that 
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -98,6 +99,10 @@ def softmax(tape: Tape, x: Any, dim: int, *args: Any, **kwargs: Any) -> Moments:
     axis = x.axes[k]
     y, cross = _weights(x, k, axis)
     y.flags = x.flags
+    if x.gram is not None and k in x.gram.axes:
+        # of the weights' own part, P₂/N, only s²/N² follows the inner products
+        own = x.q - x.average(np.moveaxis(np.moveaxis(x.pair, k, 0)[axis.groups :: axis.groups + 1], 0, k)[x_cells(x, k)])
+        y.gram = replace(x.gram, scale=x.gram.scale * min(max(own, 0.0) / max(axis.size**2 * y.q, 1e-300), 1.0))
 
     def pull(g: Moments) -> list[Moments]:
         g, factor = align(single(g, d), cross)
@@ -105,6 +110,11 @@ def softmax(tape: Tape, x: Any, dim: int, *args: Any, **kwargs: Any) -> Moments:
         return [_pull_softmax(g, factor, kk)]
 
     return tape.record([before], y, pull)
+
+
+def x_cells(x: Moments, k: int) -> tuple[slice, ...]:
+    """Index of the same entries along all axes but k, which has its groups in place."""
+    return tuple(slice(0, a.groups) for a in x.axes)
 
 
 def _front(array: Array, k: int) -> Array:
@@ -178,7 +188,7 @@ def _pull_softmax(g: Moments, factor: Moments, k: int) -> Moments:
     equal = weight[:groups] * (pair[:groups] - common)
     total = (equal * counts_like(axis, equal)).sum(0)
     new = np.concatenate([equal, np.broadcast_to(-total / max(float(states.sum()), 1.0), (groups * groups, *total.shape))])
-    return Moments(g.dims, np.zeros_like(g.mean), np.moveaxis(new, 0, k))
+    return Moments(g.dims, np.zeros_like(g.mean), np.moveaxis(new, 0, k), gram=g.gram)
 
 
 @transfer("log_softmax", "_log_softmax", "special_log_softmax")

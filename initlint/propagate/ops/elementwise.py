@@ -197,6 +197,8 @@ def added(tape: Tape, x: Moments, y: Moments, alpha: float = 1.0) -> Moments:
     zeros = x.zeros * y.zeros if x.zeros and y.zeros else 0.0
     z = Moments(a.dims, mean, pair, zeros=zeros, method=worst([x, y]), flags=flags_of([x, y]))
     z.valid = a.valid if a.valid is not None else b.valid
+    if a.gram is not None and b.gram is not None and a.gram.base is b.gram.base and a.gram.axes == b.gram.axes:
+        z.gram = a.gram
     z.positive = x.positive and y.positive and alpha > 0
     if x.shape == y.shape and alpha == 1.0:
         z.parts = ((x, 1.0), (y, 1.0))
@@ -381,8 +383,12 @@ def neg(tape: Tape, x: Any) -> Moments:
     return affine(tape, as_moments(x), -1.0, 0.0)
 
 
-def multiplied(tape: Tape, x: Moments, y: Moments) -> Moments:
-    """x·y: coherent on one source, else independent factors."""
+def multiplied(tape: Tape, x: Moments, y: Moments, table: Known | None = None) -> Moments:
+    """x·y: coherent on one source, else independent factors; `table` when y is a known one.
+
+    The way back meets a table by the groups of the cotangent, which may be finer than those of x: a causal mask sends
+    early positions other gradients, and a rotary table is different there.
+    """
     together = binary_on_source(tape, x, y, lambda a, b: a * b)
     if together is not None:
         return together
@@ -394,6 +400,8 @@ def multiplied(tape: Tape, x: Moments, y: Moments) -> Moments:
     z.zeros = 1.0 - (1.0 - x.zeros) * (1.0 - y.zeros)
     z.positive = x.positive and y.positive
     z.method, z.flags = worst([x, y]), flags_of([x, y])
+    if table is not None:
+        return tape.record([x], z, lambda g: [unbroadcast(times(g, spread(as_moments(table, g))), x)])
     return tape.record(
         [x, y], z, lambda g: [unbroadcast(times(g, spread(y)), x), unbroadcast(times(g, spread(x)), y)]
     )
@@ -415,8 +423,11 @@ def mul(tape: Tape, x: Any, y: Any) -> Any:
         for tensor, parameter, value in ((x, y, right), (y, x, left)):
             if value is not None and fits(tensor, parameter):
                 return with_parameter(tape, tensor, parameter, value, 0.0)
+    if isinstance(x, Known):
+        x, y = y, x
+    table = y if isinstance(y, Known) else None
     x, y = pair_up(x, y)
-    return multiplied(tape, x, y)
+    return multiplied(tape, x, y, table)
 
 
 @transfer("div", "true_divide", "divide")

@@ -48,12 +48,14 @@ def take_axis(x: Moments, k: int, indices: Labels) -> Moments:
     if len(indices) == 1:
         pair = np.take(x.pair, kept[0], axis=k)
         valid = None if valid is None else valid.squeeze(k)
-        return x.with_(dims=replaced(x.dims, k, ()), mean=mean.squeeze(k), pair=pair, valid=valid)
+        gram = None if x.gram is None else x.gram.moved(lambda n: None if n == k else n - (n > k))
+        return x.with_(dims=replaced(x.dims, k, ()), mean=mean.squeeze(k), pair=pair, valid=valid, gram=gram)
     rows, columns = np.repeat(kept, len(kept)), np.tile(kept, len(kept))
     states = np.concatenate([kept, state_of(axis.groups, rows, columns)])
     new = Axis(len(indices), canonical(chosen), axis.role)
     return x.with_(
-        dims=replaced(x.dims, k, (new,)), mean=mean, pair=np.take(x.pair, states, axis=k), valid=valid, profile=None
+        dims=replaced(x.dims, k, (new,)), mean=mean, pair=np.take(x.pair, states, axis=k), valid=valid, profile=None,
+        gram=None if x.gram is None or k in x.gram.axes else x.gram,
     )
 
 

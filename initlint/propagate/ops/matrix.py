@@ -7,12 +7,13 @@ weighted by their number. With fresh zero-mean weights it is the familiar q_out 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from initlint.propagate.axes import Axis, common
-from initlint.propagate.moments import Moments, common_factors, factored, size_of
+from initlint.propagate.axes import Array, Axis, common
+from initlint.propagate.moments import Gram, Moments, common_factors, factored, size_of
 from initlint.propagate.ops.elementwise import added, affine, mul
 from initlint.propagate.ops.gather import flags_of, worst
 from initlint.propagate.ops.registry import CannotPredict, as_moments, transfer
@@ -59,12 +60,74 @@ def contract(x: Moments, y: Moments, a: str, b: str, out: str) -> Moments:
                 k = index_y.index(name)
                 pair_y = pair_y * axis.pairs.reshape([-1 if m == k else 1 for m in range(pair_y.ndim)])
                 mean_y = mean_y * axis.counts.reshape([-1 if m == k else 1 for m in range(mean_y.ndim)])
+    extra = _together(x, y, index_x, index_y, index_out)
     pair = np.asarray(np.einsum(pair, index_x, pair_y, index_y, index_out))
+    if extra is not None:
+        pair = pair + extra
     if np.any(mean) and np.any(mean_y):
         mean = np.asarray(np.einsum(mean, index_x, mean_y, index_y, index_out))
     else:
         mean = np.zeros([axis.groups for letter in out for axis in axis_of.get(letter, ())])
-    return Moments(tuple(axis_of.get(letter, ()) for letter in out), mean, pair, method=worst([x, y]), flags=flags_of([x, y]))
+    z = Moments(tuple(axis_of.get(letter, ()) for letter in out), mean, pair, method=worst([x, y]), flags=flags_of([x, y]))
+    z.gram = _inherited(x, y, index_x, index_y, index_out)
+    return z
+
+
+def _together(x: Moments, y: Moments, index_x: list[int], index_y: list[int], index_out: list[int]) -> Array | None:
+    """What the product has beyond independence when both factors are random images of one tensor u, contracted over its axes.
+
+    E[Σ_ss' a_s a_s' b_s b_s'] needs E[K_a K_b] with K = u_s·u_s' for both: the fluctuation of u_s·u_s' adds
+    (K_a(s,s) − K_a(s,s'))(K_b(s,s) − K_b(s,s'))/freedom to every pair of different s (so that XᵀX of n samples of d features
+    has size n²q²(1/n + 1/d)).
+    """
+    first, second = x.gram, y.gram
+    if first is None or second is None or first.base is not second.base:
+        return None
+    shared = {index_x[k] for k in first.axes} & {index_y[k] for k in second.axes} - set(index_out)
+    if not shared:
+        return None
+    gone = set(index_x + index_y) - set(index_out)
+    left = _own_part(x, first, index_x, shared, gone)
+    right = _own_part(y, second, index_y, shared, gone - set(index_x))
+    apart = np.zeros((1,) * left.ndim, dtype=bool)
+    for k in first.axes:  # the entries that are the same along all axes are in the plain product already
+        inside = np.arange(x.axes[k].states) >= x.axes[k].groups
+        apart = apart | inside.reshape([-1 if n == k else 1 for n in range(left.ndim)])
+    left = np.where(apart, left, 0.0)
+    scale = first.scale * second.scale / first.freedom
+    return np.asarray(np.einsum(left, index_x, right, index_y, index_out)) * scale
+
+
+def _own_part(x: Moments, gram: Gram, index: list[int], shared: set[int], counted: set[int]) -> Array:
+    """The part of a token's second moment that it shares with no other, at every state of the axes of `gram`.
+
+    Axes named in `counted` are weighted by their numbers of pairs.
+    """
+    result = x.pair
+    for k in sorted(gram.axes):
+        axis = x.axes[k]
+        same = result.take(range(axis.groups), axis=k)
+        if index[k] in shared:
+            diagonal = axis.groups + np.arange(axis.groups) * (axis.groups + 1)
+            same = same - result.take(diagonal, axis=k)
+        by_cell = np.moveaxis(np.sqrt(np.maximum(same, 0.0)), k, 0)
+        row, column = axis.rows
+        result = np.moveaxis(by_cell[row] * by_cell[column], 0, k)
+    for k, axis in enumerate(x.axes):
+        if index[k] in counted:
+            result = result * axis.pairs.reshape([-1 if n == k else 1 for n in range(result.ndim)])
+    return result
+
+
+def _inherited(x: Moments, y: Moments, index_x: list[int], index_y: list[int], index_out: list[int]) -> Gram | None:
+    """A product with an independent factor is an image of the same tensor, along the axes that the factor does not have."""
+    found: list[Gram] = []
+    for gram, index, other in ((x.gram, index_x, index_y), (y.gram, index_y, index_x)):
+        if gram is not None:
+            kept = frozenset(k for k in gram.axes if index[k] not in other and index[k] in index_out)
+            moved = replace(gram, axes=kept).moved(lambda k, index=index: index_out.index(index[k])) if kept else None  # type: ignore[misc]
+            found += [] if moved is None else [moved]
+    return found[0] if len(found) == 1 else None
 
 
 def product(tape: Tape, x: Moments, y: Moments, a: str, b: str, out: str) -> Moments:
@@ -75,7 +138,8 @@ def product(tape: Tape, x: Moments, y: Moments, a: str, b: str, out: str) -> Mom
 
     def back(g: Moments, other: Moments, letters: str, own: str, target: Moments) -> Moments:
         present = "".join(letter for letter in own if letter in out or letter in letters)
-        result = contract(g, Moments(other.dims, np.zeros_like(other.mean), other.pair), out, letters, present)
+        factor = Moments(other.dims, np.zeros_like(other.mean), other.pair, gram=other.gram or image_of(other))
+        result = contract(g, factor, out, letters, present)
         # a letter that was summed away alone gets the same cotangent at every index
         dims: list[tuple[Axis, ...]] = []
         inside = iter(result.dims)
@@ -100,7 +164,21 @@ def linear(tape: Tape, x: Any, weight: Any, bias: Any = None) -> Moments:
         y = product(tape, x, weight, lead + "Y", "Y", lead)
     else:
         y = product(tape, x, weight, lead + "Y", "ZY", lead + "Z")
-    return y if bias is None else added(tape, y, as_moments(bias))
+        if not np.any(weight.mean):
+            y.gram = image_of(x)
+    if bias is None:
+        return y
+    z = added(tape, y, as_moments(bias))
+    z.gram = y.gram
+    return z
+
+
+def image_of(x: Moments) -> Gram | None:
+    """The inner products of x over its last dimension, which a random linear image of x inherits."""
+    lead = x.position(len(x.dims) - 1)
+    if lead == 0 or not x.dims[-1]:
+        return None
+    return Gram(x, frozenset(range(lead)), float(size_of(x.dims[-1])))
 
 
 def matmul_letters(x: int, y: int) -> tuple[str, str, str]:
