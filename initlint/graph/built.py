@@ -92,7 +92,7 @@ def _module_sites(model: nn.Module, record: Record) -> dict[str, Site]:
     sites: dict[str, Site] = {}
     for path, module in model.named_modules(remove_duplicate=False):
         for name, child in module._modules.items():
-            site = record.made.get((id(module), name))
+            site = record.constructed.get(id(child)) or record.made.get((id(module), name))
             if child is not None and site is not None:
                 sites[f"{path}.{name}" if path else name] = site
     return sites

@@ -98,5 +98,15 @@ class Stack:
                 return frame
         return self.frames[0] if self.frames else None
 
+    def outside(self, owner: object, roots: tuple[str, ...]) -> FrameType | None:
+        """The innermost frame under `roots` (else of the user's) that is no method of `owner`."""
+        callers = [frame for frame in self.frames if not _is_method_of(frame, owner)]
+        return next((frame for frame in callers if is_below(frame.f_code.co_filename, roots)), callers[0] if callers else None)
+
+
+def _is_method_of(frame: FrameType, owner: object) -> bool:
+    names = frame.f_code.co_varnames
+    return bool(frame.f_code.co_argcount) and frame.f_locals.get(names[0]) is owner
+
 
 CONSTRUCTING = {"__init__", "reset_parameters", "_reset_parameters", "init_weights", "_init_weights"}

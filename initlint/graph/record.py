@@ -68,6 +68,7 @@ class Record:
     held: dict[int, Held] = field(default_factory=dict)
     history: list[Step] = field(default_factory=list)  # what was done to meta tensors, so that tables can be recomputed
     made: dict[tuple[int, str], Site] = field(default_factory=dict)  # (id of module, name) → line that registered it
+    constructed: dict[int, Site] = field(default_factory=dict)  # id of module → line that called its class
     kept: list[Any] = field(default_factory=list)
     random: set[int] = field(default_factory=set)  # storages whose values were drawn, directly or not
     restored: set[int] = field(default_factory=set)  # ids of tensors whose values were computed again afterwards
@@ -462,10 +463,14 @@ def recording(record: Record, large: int = LARGE) -> Iterator[Recorder]:
     recorder = Recorder(record, large)
 
     def remember(owner: nn.Module, name: str, _value: Any) -> None:
-        site, _, _ = record.site(3)
+        site, _, stack = record.site(3)
         if site is not None:
             record.made[id(owner), name] = site
-            record.kept.append(owner)
+        if id(owner) not in record.constructed:
+            record.kept.append(owner)  # its id stays its own
+            caller = stack.outside(owner, record.roots)
+            if caller is not None:
+                record.constructed[id(owner)] = site_of(caller)
 
     hooks = [
         registry.register_module_parameter_registration_hook(remember),

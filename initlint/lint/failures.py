@@ -82,9 +82,7 @@ def _help(rule: str) -> str:
     }[rule]
 
 
-def of_outcome(
-    stage: str, outcome: Outcome, *, target: str, path: str, line: int, root: str, seconds: float | None
-) -> Finding:
+def of_outcome(stage: str, outcome: Outcome, *, target: str, path: str, line: int, root: str, seconds: float | None) -> Finding:
     """The finding for a child that was stopped, crashed or left while it was at `stage`."""
     doing = STAGES.get(stage, "analysing the model")
     place = _place(outcome, path, line, root)
@@ -99,7 +97,9 @@ def of_outcome(
         )
     if outcome.end == "crashed" and outcome.signal == "SIGKILL":
         message = f"{doing} was killed by the system, most likely for want of memory"
-        return failed("resource-limit", path=place[0], line=place[1], target=target, message=message, help=_help("resource-limit"))
+        return failed(
+            "resource-limit", path=place[0], line=place[1], target=target, message=message, help=_help("resource-limit")
+        )
     rule = RULE_OF_STAGE.get(stage, "trace-failed")
     if "Traceback (most recent call last)" in outcome.tail:
         return of_internal(outcome.tail.strip().splitlines()[-1], target=target, path=path, line=line)

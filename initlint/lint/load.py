@@ -48,9 +48,7 @@ def load_rules() -> tuple[LoadedRule, ...]:
             found = _load(module.name)
             for other in loaded.values():
                 if {found.rule.code, found.rule.name} & {other.rule.code, other.rule.name}:
-                    raise BrokenRule(
-                        f"{found.package} and {other.package} share the code or the name {found.rule.code}"
-                    )
+                    raise BrokenRule(f"{found.package} and {other.package} share the code or the name {found.rule.code}")
             loaded[found.rule.code] = found
     return tuple(loaded[code] for code in sorted(loaded))
 
@@ -58,9 +56,7 @@ def load_rules() -> tuple[LoadedRule, ...]:
 def find_rule(code_or_name: str) -> LoadedRule | None:
     """The rule of this code (any case) or name."""
     wanted = code_or_name.casefold()
-    return next(
-        (item for item in load_rules() if wanted in (item.rule.code.casefold(), item.rule.name.casefold())), None
-    )
+    return next((item for item in load_rules() if wanted in (item.rule.code.casefold(), item.rule.name.casefold())), None)
 
 
 def _packages() -> tuple[ModuleType, ...]:

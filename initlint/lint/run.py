@@ -76,7 +76,9 @@ def check(
     return Report(
         targets=tuple(sorted(gathered.targets, key=lambda item: (item.path, item.line, item.target))),
         findings=tuple(
-            sorted(gathered.findings, key=lambda item: (item.span.path, item.span.line, item.span.column, item.code, item.target))
+            sorted(
+                gathered.findings, key=lambda item: (item.span.path, item.span.line, item.span.column, item.code, item.target)
+            )
         ),
         files=len({request.path or request.module for request in requests}),
     )

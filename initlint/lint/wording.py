@@ -136,9 +136,7 @@ def site_of_scale(facts: Facts, layer: WeightLayer) -> Site | None:
     return site_made(parameters[0], facts)
 
 
-def places_of_layers(
-    facts: Facts, changes: Sequence[tuple[WeightLayer, float]]
-) -> tuple[Site | None, tuple[Related, ...]]:
+def places_of_layers(facts: Facts, changes: Sequence[tuple[WeightLayer, float]]) -> tuple[Site | None, tuple[Related, ...]]:
     """The line answerable for most of the change, and the other lines that take part."""
     shares: dict[tuple[str, int], float] = {}
     sites: dict[tuple[str, int], Site] = {}

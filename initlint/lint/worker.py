@@ -292,7 +292,13 @@ def _model(job: Job, candidate: Any, target: str, path: str, root: str, record: 
         severity = Severity.ERROR if job.name is not None else Severity.INFO
         message = f"`{candidate.name}` not analysed: {problem}"
         finding = failed(
-            "inputs-unknown", path=path, line=candidate.line, target=target, message=message, help=problem.help, severity=severity
+            "inputs-unknown",
+            path=path,
+            line=candidate.line,
+            target=target,
+            message=message,
+            help=problem.help,
+            severity=severity,
         )
         fail(finding, parameters=parameters)
         return

@@ -32,15 +32,11 @@ def check(facts: Facts) -> Iterator[Finding]:
             continue
         if adapter.scale == 0:
             yield _finding(facts, adapter, "its scale is zero")
-        elif all(
-            name in dead for name, item in zip((adapter.down, adapter.up), factors, strict=True) if item.trainable
-        ):
+        elif all(name in dead for name, item in zip((adapter.down, adapter.up), factors, strict=True) if item.trainable):
             zero = [name for name in (adapter.down, adapter.up, *adapter.gates) if facts.parameter(name).law.is_zero]
             names = " and ".join(f"`{facts.parameter(name).name}`" for name in zero)
             frozen = [name for name in zero if not facts.parameter(name).trainable]
-            yield _finding(
-                facts, adapter, f"{names} {'are' if len(zero) > 1 else 'is'} zero{' and frozen' if frozen else ''}"
-            )
+            yield _finding(facts, adapter, f"{names} {'are' if len(zero) > 1 else 'is'} zero{' and frozen' if frozen else ''}")
 
 
 def _finding(facts: Facts, adapter: Adapter, why: str) -> Finding:

@@ -105,9 +105,9 @@ def _differ(one: Law, other: Law) -> bool:
         low, high = sorted((one.second_moment, other.second_moment))
         return low <= 0 or high / low >= DIFFERENT
     if one.family == other.family:
-        return not math.isclose(
-            one.second_moment, other.second_moment, rel_tol=0.02, abs_tol=1e-12
-        ) or not math.isclose(one.mean, other.mean, rel_tol=0.02, abs_tol=1e-6)
+        return not math.isclose(one.second_moment, other.second_moment, rel_tol=0.02, abs_tol=1e-12) or not math.isclose(
+            one.mean, other.mean, rel_tol=0.02, abs_tol=1e-6
+        )
     return True
 
 

@@ -27,9 +27,7 @@ RULE = Rule(
 def check(facts: Facts) -> Iterator[Finding]:
     """Constant weight matrices, and layers that are copies of a sibling."""
     constant = {
-        layer.weight: layer
-        for layer in facts.structure.layers.values()
-        if is_symmetric(layer, facts.parameter(layer.weight))
+        layer.weight: layer for layer in facts.structure.layers.values() if is_symmetric(layer, facts.parameter(layer.weight))
     }
     for name, layer in constant.items():
         reader = _next_layer(facts, layer)
@@ -90,12 +88,7 @@ def _copies(facts: Facts) -> Iterator[Finding]:
     """Weights that are copies of another module's: the layers start identical, and soon differ."""
     groups: dict[tuple[str, int], list[Parameter]] = {}
     for parameter in facts.traced.parameters.values():
-        if (
-            parameter.copy_of is None
-            or len(parameter.shape) < 2
-            or not parameter.trainable
-            or _is_deterministic(parameter)
-        ):
+        if parameter.copy_of is None or len(parameter.shape) < 2 or not parameter.trainable or _is_deterministic(parameter):
             continue
         site = site_made(parameter, facts)
         groups.setdefault((site.path, site.line) if site else ("", 0), []).append(parameter)

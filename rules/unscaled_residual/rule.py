@@ -59,9 +59,7 @@ def _finding(facts: Facts, growing: Sequence[tuple[Residual, float]], total: flo
         site = site_of_node(residual.add, facts)
         line = f"{site.path}:{site.line}" if site else ""
         shares[line] = shares.get(line, 0.0) + growth
-    by_line = {
-        f"{site.path}:{site.line}": site for residual, _ in growing if (site := site_of_node(residual.add, facts))
-    }
+    by_line = {f"{site.path}:{site.line}": site for residual, _ in growing if (site := site_of_node(residual.add, facts))}
     worst = max(by_line, key=lambda line: (shares[line], line), default="")
     at = by_line.get(worst)
     others = [
@@ -87,9 +85,7 @@ def _finding(facts: Facts, growing: Sequence[tuple[Residual, float]], total: flo
             f"{pattern_of(modules)}, {number(10 ** min(total, 300))}x in all: nothing normalizes or scales the branches. "
             f"{consequence}"
         ),
-        help=(
-            "scale each branch by 1/sqrt(number of blocks), start its last weight at zero, or normalize the branch's input"
-        ),
+        help=("scale each branch by 1/sqrt(number of blocks), start its last weight at zero, or normalize the branch's input"),
         modules=modules,
         evidence={"decades": total, "per_block": rate, "blocks": float(len(growing))},
         related=others,

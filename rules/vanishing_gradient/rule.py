@@ -52,7 +52,7 @@ def check(facts: Facts) -> Iterator[Finding]:
                     else "The first layers learn far slower than the last; SGD does not start at any usual rate."
                 )
             ),
-            help="start the weights larger (gain 1 for the activation used), or add residual connections",
+            help="look for what stops the gradient but not the signal (detach, clamping, rounding); otherwise start the weights larger, or add residual connections",
             modules=modules,
             evidence={"decades": trend.decades, "per_layer": trend.per_layer, "layers": float(len(modules))},
             related=others,

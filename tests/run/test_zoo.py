@@ -2,34 +2,21 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import pytest
 
-from initlint.config import Settings
-from initlint.lint.filter import filtered
-from initlint.lint.finding import Severity
 from initlint.lint.result import Report
-from initlint.lint.run import check
-from initlint.source.files import requests_of
+from tests.marked import asked_for, places, report_on, reported
 
 ZOO = Path(__file__).parent.parent / "zoo"
 FILES = sorted(ZOO.glob("*.py"))
-EXPECTED = re.compile(r"#\s*finding:\s*([\w-]+)")
 
 
 @pytest.fixture(scope="module")
 def report() -> Report:
     """All of the zoo in one run."""
-    settings = Settings()
-    return filtered(check(requests_of([str(ZOO)], lambda _: settings), lambda _: settings), lambda _: settings)
-
-
-def marked(path: Path) -> list[tuple[str, int]]:
-    """Findings that a file's comments ask for: (rule, line)."""
-    lines = path.read_text(encoding="utf-8").splitlines()
-    return [(match[1], number) for number, line in enumerate(lines, 1) for match in EXPECTED.finditer(line)]
+    return report_on([ZOO])
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
@@ -45,5 +32,5 @@ def test_the_file_is_analysed(path: Path, report: Report) -> None:
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_exactly_the_marked_lines_are_reported(path: Path, report: Report) -> None:
     """Errors and warnings are those that the file's comments name, at their lines."""
-    found = [item for item in report.findings if item.span.path == str(path) and item.severity > Severity.INFO]
-    assert sorted((item.name, item.span.line) for item in found) == sorted(marked(path)), found
+    found = reported(report, path)
+    assert places(found) == asked_for(path), found

@@ -1,0 +1,39 @@
+"""Findings that a file's own comments ask for: `# finding: rule-name` on the line that must be reported."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from initlint.config import Settings
+from initlint.lint.filter import filtered
+from initlint.lint.finding import Finding, Severity
+from initlint.lint.result import Report
+from initlint.lint.run import check
+from initlint.source.files import requests_of
+
+EXPECTED = re.compile(r"#\s*finding:\s*([\w-]+)")
+
+
+def report_on(paths: Sequence[Path], settings: Settings | None = None) -> Report:
+    """Check files or folders with no settings file."""
+    chosen = Settings() if settings is None else settings
+    requests = requests_of([str(path) for path in paths], lambda _: chosen)
+    return filtered(check(requests, lambda _: chosen), lambda _: chosen)
+
+
+def asked_for(path: Path) -> list[tuple[str, int]]:
+    """(rule, line) of the comments, in order."""
+    lines = path.read_text(encoding="utf-8").splitlines()
+    return sorted((match[1], number) for number, line in enumerate(lines, 1) for match in EXPECTED.finditer(line))
+
+
+def reported(report: Report, path: Path) -> list[Finding]:
+    """Warnings and errors of one file."""
+    return [item for item in report.findings if item.span.path == str(path) and item.severity > Severity.INFO]
+
+
+def places(findings: Sequence[Finding]) -> list[tuple[str, int]]:
+    """(rule, line) of findings, in order."""
+    return sorted((item.name, item.span.line) for item in findings)
