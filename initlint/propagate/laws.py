@@ -98,8 +98,10 @@ def _mixture(law: Law, shape: Sequence[int]) -> Moments:
     return result
 
 
-def parameter_value(parameter: Parameter) -> Moments | Known:
-    """What a parameter or buffer is to the propagation: known values, or moments of its law."""
+def parameter_value(parameter: Parameter) -> Moments | Known | Unknown:
+    """What a parameter or buffer is to the propagation: known values, moments of its law, or unknown."""
+    if parameter.law.family == "unknown":
+        return Unknown(f"the law of `{parameter.name}` is lost in {parameter.law.source}")
     if parameter.value is not None and (parameter.kind != "parameter" or not parameter.trainable):
         return Known(parameter.value.detach().clone())
     if parameter.value is not None and parameter.law.family == "exact":

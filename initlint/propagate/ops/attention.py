@@ -20,7 +20,7 @@ import numpy as np
 from initlint.propagate.axes import Array, Axis
 from initlint.propagate.linear import group_rows, octaves
 from initlint.propagate.moments import Moments, align, outer_means, size_of
-from initlint.propagate.ops.elementwise import MASKED, added, affine, dropout
+from initlint.propagate.ops.elementwise import MASKED, add, added, affine, dropout
 from initlint.propagate.ops.gather import single
 from initlint.propagate.ops.matrix import matmul
 from initlint.propagate.ops.registry import as_moments, scalar_of, transfer
@@ -274,11 +274,11 @@ def with_bias(tape: Tape, x: Moments, bias: Any) -> Moments:
             return added(tape, x, as_moments(Known(rest), x)) if bool(rest.any()) else x
         return hide(tape, x, ~bias.tensor.bool(), float("-inf"))
     number = scalar_of(bias)
-    if number is not None:
+    if number is not None and not isinstance(bias, Moments):
         return affine(tape, x, 1.0, number)
     if isinstance(bias, Moments) and bias.mean.min() <= MASKED:  # a mask whose entries were computed from a random input
         return x
-    return added(tape, x, as_moments(bias, x))
+    return add(tape, x, bias)
 
 
 @transfer("scaled_dot_product_attention", "_scaled_dot_product_flash_attention_for_cpu")

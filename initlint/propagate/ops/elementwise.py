@@ -275,8 +275,21 @@ def normalized_by_hand(tape: Tape, x: Moments, scale: Moments, squares: Moments,
     return tape.record_coherent([y, scale], shared, report)
 
 
+def is_mask(x: Any) -> bool:
+    """A known tensor with entries so far below zero that a softmax after it ignores them, and others that it does not."""
+    if not isinstance(x, Known) or not x.tensor.is_floating_point() or x.tensor.numel() < 2:
+        return False
+    return bool((x.tensor <= MASKED).any()) and bool((x.tensor > MASKED).any())
+
+
 @transfer("add")
 def add(tape: Tape, x: Any, y: Any, *, alpha: float = 1.0) -> Any:
+    if alpha == 1.0 and isinstance(x, Moments) and is_mask(y) and fits(x, y):
+        from initlint.propagate.ops.attention import with_bias
+
+        return with_bias(tape, x, y)
+    if alpha == 1.0 and isinstance(y, Moments) and is_mask(x) and fits(y, x):
+        return add(tape, y, x)
     left, right = scalar_of(x), scalar_of(y)
     if right is not None and isinstance(x, Moments) and fits(x, y) and not isinstance(y, Moments):
         return affine(tape, x, 1.0, alpha * right)

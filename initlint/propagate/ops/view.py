@@ -242,7 +242,7 @@ def unbind(tape: Tape, x: Any, dim: int = 0) -> list[Moments]:
 
 @transfer("cat", "concat", "concatenate")
 def cat(tape: Tape, tensors: Sequence[Any], dim: int = 0) -> Moments:
-    values = [as_moments(x) for x in tensors if 0 not in x.shape or len(x.shape) > 1]
+    values = [as_moments(x) for x in tensors if 0 not in x.shape] or [as_moments(tensors[0])]
     d = values[0].dim(dim)
     y = join(values, d)
     starts = np.cumsum([0, *(v.shape[d] for v in values)])
