@@ -132,7 +132,11 @@ def _value_for(
 
 
 def _constructed(wanted: type, namespace: Mapping[str, Any], depth: int) -> tuple[Maker, str] | None:
-    if wanted.__module__ in ("builtins", "typing", "collections.abc") or wanted is nn.Module or issubclass(wanted, torch.Tensor):
+    if (
+        wanted.__module__ in ("builtins", "typing", "collections.abc")
+        or wanted is nn.Module
+        or issubclass(wanted, torch.Tensor)
+    ):
         return None
     if issubclass(wanted, torch.device | torch.dtype):
         return None

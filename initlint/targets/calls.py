@@ -69,7 +69,9 @@ def _calls(tree: ast.Module, name: str) -> Iterator[tuple[ast.Call, Scope]]:
         if isinstance(statement, ast.FunctionDef):
             plain = statement.args.args[len(statement.args.args) - len(statement.args.defaults) :]
             local |= {a.arg: d for a, d in zip(plain, statement.args.defaults, strict=True)}
-            local |= {a.arg: d for a, d in zip(statement.args.kwonlyargs, statement.args.kw_defaults, strict=True) if d is not None}
+            local |= {
+                a.arg: d for a, d in zip(statement.args.kwonlyargs, statement.args.kw_defaults, strict=True) if d is not None
+            }
             for a in statement.args.args[: len(statement.args.args) - len(statement.args.defaults)]:
                 local.pop(a.arg, None)
             local |= _assignments(statement.body)

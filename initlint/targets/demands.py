@@ -153,11 +153,20 @@ def _joined(call: Call) -> Iterator[Demand]:
             if one is other:
                 continue
             if len(one.shape) != len(other.shape):
-                yield Demand(one, rank=len(other.shape))
+                lower, higher = sorted((one, other), key=lambda o: len(o.shape))
+                yield Demand(lower, rank=len(higher.shape))
+                yield Demand(higher, rank=len(lower.shape))
             else:
                 for i, (ours, theirs) in enumerate(zip(one.shape, other.shape, strict=True)):
                     if ours != theirs:
                         yield Demand(one, sizes=((i - len(one.shape), theirs),))
+
+
+def _permuted(call: Call) -> Iterator[Demand]:
+    x = _operand(call, 0, "input")
+    dims = [n for a in call.args[1:] for n in (a if isinstance(a, list | tuple) else (a,)) if isinstance(n, int)]
+    if x is not None and dims:
+        yield Demand(x, rank=len(dims) if call.function == "permute" else max(max(dims) + 1, -min(dims)))
 
 
 def _one_hot(call: Call) -> Iterator[Demand]:
@@ -209,6 +218,7 @@ TABLE: Mapping[tuple[str, ...], Callable[[Call], Iterator[Demand]]] = {
     ): _elementwise,
     ("cat", "concat", "concatenate", "stack"): _joined,
     ("one_hot",): _one_hot,
+    ("permute", "transpose", "swapaxes"): _permuted,
     ("cross_entropy", "nll_loss"): _loss,
     ("view", "reshape", "unflatten"): _view,
     ("gather", "scatter", "scatter_add", "index_select", "index_add", "index_add_", "scatter_add_", "scatter_reduce_"): _scatter,
@@ -231,7 +241,9 @@ DIMENSIONS = (
     re.compile(r"be (\d+)-?[Dd](?:imensional)?(?: or (\d+)-?[Dd])?"),
     re.compile(r"got (?:input with )?\d+[Dd].*expected (\d+)[Dd]"),
 )
-EQUAL = re.compile(r"(?:equal to|Expected) (?:\w+\.? )*?(\d+),? (?:but )?got:? (\d+)")
+WHOLE = re.compile(r"[Ee]xpected (?:hidden|hx|cx|cell)\S* size \(([\d, ]+)\)")
+EQUAL = re.compile(r"(?:equal to|Expected) (?:\w+\.? )*?(?P<want>\d+),? (?:but )?got:? (?P<have>\d+)")
+EXPANDED = re.compile(r"expanded size of the tensor \((?P<have>\d+)\) must match the existing size \((?P<want>\d+)\)")
 
 
 def _of_message(trial: Trial) -> Iterator[Demand]:
@@ -254,9 +266,13 @@ def _said_of(looked: Operand, text: str, *, refused: bool) -> Iterator[Demand]:
                 if 0 < rank <= 5:
                     yield Demand(looked, rank=rank)
             break
-    equal = EQUAL.search(text)
+    whole = WHOLE.search(text)
+    if whole is not None and len(looked.shape) == whole.group(1).count(",") + 1:
+        sizes = [int(n) for n in whole.group(1).split(",")]
+        yield Demand(looked, sizes=tuple((i - len(sizes), n) for i, n in enumerate(sizes)))
+    equal = EQUAL.search(text) or EXPANDED.search(text)
     if equal is not None and looked.shape:
-        want, have = int(equal.group(1)), int(equal.group(2))
+        want, have = int(equal["want"]), int(equal["have"])
         for i, size in enumerate(looked.shape):
             if size == have:
                 yield Demand(looked, sizes=((i - len(looked.shape), want),))
@@ -264,5 +280,7 @@ def _said_of(looked: Operand, text: str, *, refused: bool) -> Iterator[Demand]:
         yield Demand(looked, kind="float")
     if refused and "batch" in text:
         yield Demand(looked, rank=len(looked.shape) + 1)
-    if "out of range" in text or "too small" in text or "greater than actual" in text or "more than 1" in text:
+    if "imension out of range" in text and len(looked.shape) < 5:
+        yield Demand(looked, rank=len(looked.shape) + 1)
+    if "too small" in text or "greater than actual" in text or "more than 1" in text:
         yield Demand(looked, larger=True)

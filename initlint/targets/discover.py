@@ -268,7 +268,10 @@ def fill_as_told(value: Callable[..., Any], settings: TargetSettings) -> Filled:
 
 
 def suggestion_for(path: str, name: str, missing: Missing) -> str:
-    """Settings that a user can paste and correct."""
+    """Settings that a user can paste and correct; for a model made of another one, the function that makes both."""
+    if any("Module" in str(p.annotation) for p in missing.parameters):
+        given = ", ".join(f"{p.name}=..." for p in missing.parameters)
+        return f"# a function without arguments is found by itself:\ndef build_{name.lower()}():\n    return {name}({given})"
     pairs = ", ".join(f"{p.name} = {_likely(p)}" for p in missing.parameters)
     return f'[[tool.initlint.targets]]\npath = "{path}"\nname = "{name}"\nkwargs = {{ {pairs} }}'
 

@@ -49,7 +49,11 @@ class _Look:
     """Whether expressions inside one function evaluate to a module."""
 
     def __init__(
-        self, node: ast.FunctionDef, namespace: Mapping[str, Any], functions: Mapping[str, ast.FunctionDef], seen: frozenset[str]
+        self,
+        node: ast.FunctionDef,
+        namespace: Mapping[str, Any],
+        functions: Mapping[str, ast.FunctionDef],
+        seen: frozenset[str],
     ) -> None:
         self.namespace, self.functions, self.seen = namespace, functions, seen
         self.assigned: dict[str, list[ast.expr]] = {}

@@ -31,6 +31,8 @@ class Stem:
     sequence: bool
     classes: int  # rows of the smallest table in the model, for labels
     tables: bool  # there are embeddings
+    state: tuple[int, int] | None = None  # layers and width of the state of the first recurrent layer
+    pair: bool = False  # that state is a pair, as an LSTM has it
 
 
 def stem_of(model: nn.Module) -> Stem:
@@ -38,13 +40,22 @@ def stem_of(model: nn.Module) -> Stem:
     sequence = any(isinstance(m, nn.RNNBase | nn.MultiheadAttention) for m in model.modules())
     tables = [m.num_embeddings for m in model.modules() if isinstance(m, nn.Embedding)]
     classes = min(tables, default=10)
-    for module in model.modules():
-        found = _input_of(module, sequence)
-        if found is not None:
-            return Stem(kind=found[0], spec=found[1], width=found[2], sequence=sequence, classes=classes, tables=bool(tables))
+    recurrent = next((m for m in model.modules() if isinstance(m, nn.RNNBase)), None)
+    state = None if recurrent is None else (recurrent.num_layers * (2 if recurrent.bidirectional else 1), _width(recurrent))
     shapes = [p.shape for p in model.parameters() if p.dim() >= 2]
     width = int(shapes[0][-1]) if shapes else 16
-    return Stem(kind="linear", spec=features(width, sequence), width=width, sequence=sequence, classes=classes, tables=bool(tables))
+    kind, spec, width = next(
+        (found for m in model.modules() if (found := _input_of(m, sequence)) is not None),
+        ("linear", features(width, sequence), width),
+    )
+    return Stem(
+        kind=kind, spec=spec, width=width, sequence=sequence, classes=classes, tables=bool(tables),
+        state=state, pair=isinstance(recurrent, nn.LSTM),
+    )  # fmt: skip
+
+
+def _width(recurrent: nn.RNNBase) -> int:
+    return recurrent.proj_size or recurrent.hidden_size
 
 
 def _input_of(module: nn.Module, sequence: bool) -> tuple[str, Spec, int] | None:
@@ -163,6 +174,13 @@ def _dense_graph(_: Stem, __: frozenset[str]) -> list[Spec]:
     return [Spec("float", (NODES, NODES)), Spec("float", (BATCH, NODES, NODES))]
 
 
+def _recurrent_or_vector(stem: Stem, names: frozenset[str]) -> list[Spec]:
+    if stem.state is None or len(names) == 1:
+        return [stem.spec]
+    layers, width = stem.state
+    return [Spec("float", (layers, stem.spec.shape[0], width), role="hidden"), stem.spec]
+
+
 def _latent(stem: Stem, _: frozenset[str]) -> list[Spec]:
     return [stem.spec]
 
@@ -194,13 +212,14 @@ NAMES: tuple[tuple[re.Pattern[str], Guess], ...] = tuple(
         (r"^(position_ids|positions|pos_ids)$", _positions),
         (r"^(t|ts|times?|timesteps?|time_?steps?|steps?|sigmas?|noise_levels?|diffusion_steps?|timestep_cond)$", _time),
         (r"^(y|labels?|class_labels?|cls|class_idx|class_ids?|targets?|classes)$", _label),
-        (r"^(users?|items?|movies?|products?|user_ids?|item_ids?|movie_ids?|entity|entities|heads?|relations?|tails?)(_idx|_index)?$", _item),
+        (r"^(users?|items?|movies?|products?|user_ids?|item_ids?|movie_ids?|entity|entities|heads?|relations?|tails?)(_idx|_index|_indices|_indexes)?$", _item),
         (r"^(lengths?|lens|seq_lens?|x_len(gths?)?|src_len(gths?)?|input_lengths?)$", _lengths),
         (r"^(input_values|waveforms?|wav|audio|signal|raw_audio)$", _audio),
         (r"^(\w*_ids|ids|idx|tokens?|token_\w+|texts?|words?|sentences?|captions?|prompts?)$", _tokens),
         (r"^(src|tgt|trg|source|encoder_input|decoder_input|seqs?|sequences?|series|time_series|hidden_states)$", _sequence),
         (r"^(encoder_hidden_states|context|memory)$", _sequence),
         (r"^(imgs?|images?|pixel_values|pixels|rgb|pictures?|frames?)$", _image),
+        (r"^(h|hx|hc|hn|c|cx|h0|h_0|c0|c_0|hid|hidden|hiddens|hidden_state|prev_hidden|prev_state|state|states)$", _recurrent_or_vector),
         (r"^(pooled\w*|\w*_pooled|vec|vector|guidance_embeds?|style|w|cond|conditioning|condition)$", _vector),
         (r"^(z|noise|latents?|latent_codes?)$", _latent),
     )
@@ -229,7 +248,9 @@ def node(stem: Stem) -> Spec:
 
 # -- by annotation -------------------------------------------------------------------------------------------------------
 
-SHAPED = re.compile(r"(?:^|\.)(Float\w*|BFloat16|Int\w*|Long|UInt\w*|Bool|Num|Real|Shaped|Inexact)\[\s*[\w.]+\s*,\s*[\"']([^\"']*)[\"']\s*\]")
+SHAPED = re.compile(
+    r"(?:^|\.)(Float\w*|BFloat16|Int\w*|Long|UInt\w*|Bool|Num|Real|Shaped|Inexact)\[\s*[\w.]+\s*,\s*[\"']([^\"']*)[\"']\s*\]"
+)
 AXES = {
     "batch": BATCH, "b": BATCH, "bs": BATCH, "n": BATCH, "batch_size": BATCH, "seq": TIME, "t": TIME, "time": TIME, "l": TIME,
     "length": TIME, "seq_len": TIME, "s": TIME, "tokens": TIME, "h": 32, "w": 32, "height": 32, "width": 32, "nodes": NODES,

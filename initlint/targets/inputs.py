@@ -32,7 +32,9 @@ TRIALS = 400
 TRIALS_IN_TROUBLE = 12  # once a state fails only for want of values, others have this many runs to do better
 DEVICES = ("meta", "fake", "cpu")
 CACHE = "use_cache"
-NEVER = re.compile(r"past\w*|\w*cache\w*|labels?|\w*_outputs|head_mask|inputs_embeds|return\w*|output\w*")  # not asked of a user
+NEVER = re.compile(
+    r"past\w*|\w*cache\w*|labels?|\w*_outputs|head_mask|inputs_embeds|return\w*|output\w*"
+)  # not asked of a user
 SMALL_MAP = 4  # a convolution that puts out less than this on a side has hardly any map left
 
 Key = tuple[tuple[str, Spec], ...]
@@ -115,7 +117,7 @@ class _Search:
         self.deadline = time.monotonic() + budget
         self.stem: Stem = stem_of(model)
         self.parameters = signature_of(model)
-        self.records = records_of(model, [p.name for p in self.parameters])
+        self.records = records_of(model, [p.name for p in self.parameters if self.needs(p)], pair=self.stem.pair)
         self.fixed = _declared(declared, self.parameters)
         self.sizes = sizes_of(model)
         self.device = "meta"
@@ -196,7 +198,9 @@ class _Search:
         wanted: dict[str, inspect.Parameter] = {}
         for parameter in needed:
             fields = self.records.get(parameter.name, ())
-            wanted |= {field: inspect.Parameter(short(field), parameter.kind) for field in fields} or {parameter.name: parameter}
+            wanted |= {field: inspect.Parameter(short(field), parameter.kind) for field in fields} or {
+                parameter.name: parameter
+            }
         names = frozenset(p.name for p in wanted.values()) | self.fixed.keys()
         choices = {name: guesses_for(p, self.stem, names) for name, p in wanted.items()}
         first = {name: specs[0] for name, specs in choices.items()}
@@ -217,7 +221,8 @@ class _Search:
             return state
         batch = told if told is not None else next(iter(free.values())).shape[0]
         square = {n for n, s in free.items() if len(s.shape) == 2 and s.shape[0] == s.shape[1]}
-        return {n: s.sized(0, batch) if n in free and n not in square else s for n, s in state.items()}
+        place = {n: 1 if s.role == "hidden" else 0 for n, s in free.items() if n not in square}
+        return {n: s.sized(place[n], batch) if n in place else s for n, s in state.items()}
 
     def required(self, parameter: inspect.Parameter) -> bool:
         if parameter.kind is parameter.VAR_KEYWORD:
@@ -236,7 +241,9 @@ class _Search:
         if any(self.needs(p) for p in self.parameters) or self.fixed:
             return ()
         names = [p.name for p in self.parameters]
-        own = next((n for m in _chain(self.model) if isinstance(n := getattr(m, "main_input_name", None), str) and n in names), None)
+        own = next(
+            (n for m in _chain(self.model) if isinstance(n := getattr(m, "main_input_name", None), str) and n in names), None
+        )
         wanted = [own or names[0]] if names else []
         config = getattr(self.model, "config", None)
         if getattr(config, "is_encoder_decoder", False) and "decoder_input_ids" in names and wanted:
@@ -304,7 +311,9 @@ class _Search:
         if not 0 < trial.smallest < SMALL_MAP or not images:
             return state, trial
         for factor in (2, 4):
-            larger = {n: s.shaped(*s.shape[:2], *(k * factor for k in s.shape[2:])) if n in images else s for n, s in state.items()}
+            larger = {
+                n: s.shaped(*s.shape[:2], *(k * factor for k in s.shape[2:])) if n in images else s for n, s in state.items()
+            }
             if max(max(larger[n].shape[2:]) for n in images) > 256:
                 break
             other = self.attempt(larger)
@@ -338,7 +347,7 @@ def _suggested(name: str, stem: Stem) -> str:
 
 
 def _owner(name: str) -> str:
-    return name.split("[", maxsplit=1)[0].split(".", maxsplit=1)[0]
+    return re.split(r"[\[.(]", name, maxsplit=1)[0]
 
 
 def _affordable(state: State) -> bool:
@@ -376,7 +385,9 @@ def _declared(declared: Sequence[InputSpec], parameters: Sequence[inspect.Parame
     for index, spec in enumerate(declared):
         name = spec.name or (names[index] if index < len(names) else None)
         if name is None or (name not in names and not open_ended):
-            raise InputsUnknown(f"the settings give {spec.name or f'{len(declared)} inputs'}, but forward takes ({', '.join(names)})")
+            raise InputsUnknown(
+                f"the settings give {spec.name or f'{len(declared)} inputs'}, but forward takes ({', '.join(names)})"
+            )
         found[name] = _tensor(spec, index)
     return found
 

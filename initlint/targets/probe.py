@@ -129,7 +129,11 @@ class Probe(TorchFunctionMode):
             floating = value.is_floating_point() or value.is_complex()
             return Operand(tuple(value.shape), floating, self.lineage.get(id(value), NONE))
         if isinstance(value, list | tuple) and len(value) < 64:
-            return type(value)(self.operand(v) for v in value) if type(value) in (list, tuple) else [self.operand(v) for v in value]
+            return (
+                type(value)(self.operand(v) for v in value)
+                if type(value) in (list, tuple)
+                else [self.operand(v) for v in value]
+            )
         return value
 
     def __torch_function__(self, func: Callable[..., Any], types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -160,7 +164,8 @@ class Probe(TorchFunctionMode):
                         self.same[id(leaf)] = self.same[id(args[0])]
                 if name.startswith("conv") and leaf.dim() >= 4:
                     least = min(leaf.shape[2:])
-                    self.trial.smallest = min(self.trial.smallest or least, least)
+                    if least > 1 or not _covers(call):
+                        self.trial.smallest = min(self.trial.smallest or least, least)
         return result
 
     def names_in(self, value: Any) -> Names:
@@ -219,7 +224,9 @@ MOVING = frozenset(
     "to long int view reshape contiguous clone squeeze unsqueeze flatten __getitem__ transpose permute t expand detach clamp roll".split()
 )
 COUNTING = frozenset({"arange", "cumsum"})
-QUERIES = frozenset({"__get__", "size", "dim", "numel", "stride", "is_floating_point", "get_device", "is_contiguous", "__len__"})
+QUERIES = frozenset(
+    {"__get__", "size", "dim", "numel", "stride", "is_floating_point", "get_device", "is_contiguous", "__len__"}
+)
 CONVOLUTIONS = {"conv1d": 1, "conv2d": 2, "conv3d": 3, "conv_transpose1d": 1, "conv_transpose2d": 2, "conv_transpose3d": 3}
 
 
@@ -233,7 +240,13 @@ def run(
     strict: bool = True,
 ) -> Trial:
     """Run the forward once without weights; `names` maps the names of inputs to the tensors among the arguments."""
-    with _quiet(), (_lent(model) if device == "cpu" else _moved(model, device)) as (values, place), _restored(model), torch.random.fork_rng(devices=[]), torch.no_grad():
+    with (
+        _quiet(),
+        _lent(model) if device == "cpu" else _moved(model, device) as (values, place),
+        _restored(model),
+        torch.random.fork_rng(devices=[]),
+        torch.no_grad(),
+    ):
         memo: dict[int, Any] = {}
 
         def once(leaf: Any) -> Any:
@@ -246,7 +259,9 @@ def run(
 
         there = {name: placed(value) for name, value in names.items()}
         probe = Probe(there, {key for key, value in values.items() if _counts(value)}, strict=strict)
-        hooks = [m.register_forward_pre_hook(_recurrent) for m in model.modules() if isinstance(m, nn.RNNBase)] if strict else []
+        hooks = (
+            [m.register_forward_pre_hook(_recurrent) for m in model.modules() if isinstance(m, nn.RNNBase)] if strict else []
+        )
         try:
             with contextlib.ExitStack() as stack:
                 if device == "meta":
@@ -262,6 +277,12 @@ def run(
             for hook in hooks:
                 hook.remove()
         return probe.trial
+
+
+def _covers(call: Call) -> bool:
+    """A convolution whose kernel is as large as the map: a linear layer in disguise, or a generator's first."""
+    first, kernel = call.argument(0, "input"), call.argument(1, "weight")
+    return isinstance(first, Operand) and isinstance(kernel, Operand) and first.shape[2:] == kernel.shape[2:]
 
 
 def _counts(value: torch.Tensor) -> bool:
@@ -324,7 +345,9 @@ def _lent(model: nn.Module) -> Iterator[tuple[dict[int, torch.Tensor], Callable[
                     saved.append((table, name, tensor))
                     if id(tensor) not in memo:
                         number = torch.full((), 0.01).to(tensor.dtype).expand(tensor.shape)
-                        memo[id(tensor)] = nn.Parameter(number, requires_grad=False) if isinstance(tensor, nn.Parameter) else number
+                        memo[id(tensor)] = (
+                            nn.Parameter(number, requires_grad=False) if isinstance(tensor, nn.Parameter) else number
+                        )
                     table[name] = memo[id(tensor)]
                 elif isinstance(tensor, torch.Tensor):
                     real[id(tensor)] = tensor

@@ -91,7 +91,9 @@ def _constructed(node: ast.ClassDef, names: set[str]) -> set[str]:
 
 
 def _names(*roots: ast.AST) -> set[str]:
-    return {node.id for root in roots for node in ast.walk(root) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)}
+    return {
+        node.id for root in roots for node in ast.walk(root) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)
+    }
 
 
 def _closure(start: str, direct: dict[str, set[str]], bases: dict[str, set[str]]) -> frozenset[str]:

@@ -23,7 +23,24 @@ if TYPE_CHECKING:
 
 COMMON = (28, 32, 64, 96, 84, 128, 224, 256, 48, 16, 112, 160, 192, 288, 299, 320, 384, 448, 512)
 NUMBERS = re.compile(r"\d+")
-SIZE_WORDS = ("size", "len", "ctx", "context", "patch", "dim", "pos", "res", "height", "width", "num", "n_", "in_", "chan", "feat", "shape")
+SIZE_WORDS = (
+    "size",
+    "len",
+    "ctx",
+    "context",
+    "patch",
+    "dim",
+    "pos",
+    "res",
+    "height",
+    "width",
+    "num",
+    "n_",
+    "in_",
+    "chan",
+    "feat",
+    "shape",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +76,9 @@ def _mended(demand: Demand, spec: Spec) -> Iterator[tuple[float, Spec]]:
 
 def _reshaped(demand: Demand, spec: Spec, have: tuple[int, ...]) -> Iterator[tuple[float, Spec]]:
     if demand.rank is not None and demand.rank != len(have):
-        width = dict(demand.sizes)
+        width = dict(demand.sizes) if len(have) == len(spec.shape) else {}
+        if spec.role == "steps" and len(spec.shape) == 1 and demand.rank > len(have):
+            yield 0.0, Spec("float", (*spec.shape, 1), role="steps")
         for i, shape in enumerate(_of_rank(len(spec.shape) + demand.rank - len(have), spec, width)):
             yield 0.1 * i, replace(spec, shape=shape)
     elif demand.sizes:
@@ -115,6 +134,10 @@ def _resized(spec: Spec, have: tuple[int, ...], index: int, want: int) -> Iterat
         if i and n not in (0, size) and size % n == 0 and want % (size // n) == 0:
             yield (0.6 if image and i > 1 else 0.15), _at(spec, i, want // (size // n))
     if image:
+        for channels in (1, 3, 4):
+            side = math.isqrt(want // channels)
+            if side > 3 and channels * side * side == want and size == math.prod(spec.shape[1:]):
+                yield 0.02, Spec("float", (spec.shape[0], channels, side, side))
         yield from _areas(spec, size, want)
     elif len(spec.shape) == 3:
         target = spec.shape[-1] * want / size
@@ -151,7 +174,7 @@ def _shared(demand: Demand, state: State) -> Iterator[Repair]:
     """A size that several inputs make up together, as in `cat([state, action])`: divided evenly, or one takes the rest."""
     names = sorted(demand.operand.names & state.keys(), key=list(state).index)
     for index, want in demand.sizes:
-        if index != -1 or len(demand.operand.shape) < 1 or any(state[n].kind != "float" or not state[n].shape for n in names):
+        if index != -1 or len(demand.operand.shape) < 1 or any(not state[n].shape for n in names):
             continue
         if want % len(names) == 0:
             yield Repair({**state, **{n: state[n].sized(-1, want // len(names)) for n in names}}, 0.3)
@@ -163,21 +186,25 @@ def _shared(demand: Demand, state: State) -> Iterator[Repair]:
             yield Repair({**state, name: state[name].sized(-1, 1)}, 0.35)  # a second point to draw a line through
         small = max(1, want // 4)
         if len(names) == 2 and want > small:
-            yield Repair({**state, names[0]: state[names[0]].sized(-1, want - small), names[1]: state[names[1]].sized(-1, small)}, 0.32)
+            yield Repair(
+                {**state, names[0]: state[names[0]].sized(-1, want - small), names[1]: state[names[1]].sized(-1, small)}, 0.32
+            )
 
 
 def _floats(demand: Demand, spec: Spec) -> Iterator[Spec]:
     width = next((n for _, n in demand.sizes), 16)
     ranks = (demand.rank,) if demand.rank is not None else (max(len(spec.shape), 2 if demand.sizes else 0), 2, 3)
     for rank in dict.fromkeys(ranks):
-        yield from (replace(spec, kind="float", role="", shape=s) for s in _of_rank(rank, spec, {-1: width, **dict(demand.sizes)}))
+        yield from (
+            replace(spec, kind="float", role="", shape=s) for s in _of_rank(rank, spec, {-1: width, **dict(demand.sizes)})
+        )
     if len(spec.shape) == 1:
         yield Spec("float", spec.shape, role="steps")
 
 
 def _of_rank(rank: int, spec: Spec, sizes: dict[int, int]) -> Iterator[tuple[int, ...]]:
     """Usual shapes of a rank; `sizes` are wanted at dimensions counted from the end."""
-    batch = spec.shape[0] if spec.shape and spec.shape[0] <= 64 else BATCH
+    batch = spec.shape[0] if spec.shape else BATCH
     last = spec.shape[-1] if len(spec.shape) > 1 else 16
     usual: dict[int, list[tuple[int, ...]]] = {
         0: [()],
@@ -187,6 +214,8 @@ def _of_rank(rank: int, spec: Spec, sizes: dict[int, int]) -> Iterator[tuple[int
         4: [(batch, 3, 32, 32), (batch, 1, 28, 28), (batch, 3, 64, 64), (batch, 3, 224, 224)],
         5: [(batch, 3, 8, 32, 32), (batch, 8, 3, 32, 32), (batch, 3, 16, 64, 64)],
     }
+    if len(spec.shape) in (2, 3) and not sizes:
+        usual[4].insert(0, (min(batch, BATCH), 32, 32, last))
     for shape in usual.get(rank, []):
         sized = list(shape)
         for index, size in sizes.items():
@@ -200,7 +229,9 @@ def _larger(spec: Spec) -> Iterator[Spec]:
         spatial = 2 if len(spec.shape) > 3 or spec.shape[1] <= spec.shape[-1] else 1
         for factor in (2, 4, 7, 8):
             yield replace(spec, shape=(*spec.shape[:spatial], *(n * factor for n in spec.shape[spatial:])))
-        yield from (_square(spec, side) for side in (64, 96, 128, 224, 256, 299) if len(spec.shape) == 4 and side > spec.shape[-1])
+        yield from (
+            _square(spec, side) for side in (64, 96, 128, 224, 256, 299) if len(spec.shape) == 4 and side > spec.shape[-1]
+        )
     yield replace(spec, shape=(spec.shape[0] * 2, *spec.shape[1:])) if spec.shape else spec
 
 

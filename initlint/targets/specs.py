@@ -9,7 +9,7 @@ from typing import Literal
 import torch
 
 Kind = Literal["float", "int", "bool"]
-Role = Literal["", "edges", "steps", "ones", "order", "groups", "full"]
+Role = Literal["", "edges", "steps", "ones", "order", "groups", "full", "hidden"]
 
 BATCH = 4
 TIME = 64
@@ -25,7 +25,7 @@ class Spec:
     kind, shape  of the tensor
     high         exclusive bound of integers
     role         how integer values are chosen: "" random, "edges" node numbers below `high`, "steps" spread over [0, high),
-                 "ones", "order" 0 … n-1 along the last axis, "groups" sorted group numbers, "full" `high` everywhere
+                 "ones", "order" 0 … n-1 along the last axis, "groups" sorted group numbers, "full" `high` everywhere; "hidden" marks a recurrent state, layers before the batch
     """
 
     kind: Kind

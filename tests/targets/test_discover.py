@@ -156,8 +156,14 @@ def main():
         """,
         ["build()", "Net()", "Block()"],
     ),
-    "a factory that returns a graph of layers": ("def mlp(width=8):\n    return nn.Sequential(nn.Linear(width, width), nn.ReLU())\n", ["mlp()"]),
-    "a factory known by its annotation": ("import typing\ndef make() -> nn.Module:\n    return eval('nn.Linear(2, 2)')\n", ["make()"]),
+    "a factory that returns a graph of layers": (
+        "def mlp(width=8):\n    return nn.Sequential(nn.Linear(width, width), nn.ReLU())\n",
+        ["mlp()"],
+    ),
+    "a factory known by its annotation": (
+        "import typing\ndef make() -> nn.Module:\n    return eval('nn.Linear(2, 2)')\n",
+        ["make()"],
+    ),
     "no function that trains, reads, tests or is private": (
         """
         def train():

@@ -110,6 +110,22 @@ ROWS = {
         "f=nn.Linear(16, 8)",
         "data", "s, d = data.edge_index\nh = self.f(data.x)\nreturn torch.zeros_like(h).index_add(0, d, h[s])",
         ["int64[2,96]", "float32[32,16]"]),
+    "a list of inputs": (
+        "a=nn.Linear(10, 8), b=nn.Linear(12, 8)", "xs: 'list[Tensor]'", "return self.a(xs[0]) + self.b(xs[1])",
+        ["float32[8,10]", "float32[8,12]"]),
+    "a recurrent state": (
+        "r=nn.GRU(9, 16, 2, batch_first=True)", "x, h", "return self.r(x, h)[0]", ["float32[4,32,9]", "float32[2,4,16]"]),
+    "a recurrent state where time comes first": (
+        "r=nn.GRU(9, 16, 2)", "x, h", "return self.r(x, h)[0]", ["float32[32,4,9]", "float32[2,4,16]"]),
+    "a pair of recurrent states": (
+        "e=nn.Embedding(50, 8), r=nn.LSTM(8, 16, batch_first=True)", "x, hidden", "return self.r(self.e(x), hidden)[0]",
+        ["int64[2,64]", "float32[1,2,16]", "float32[1,2,16]"]),
+    "place and time of a differential equation": (
+        "f=nn.Linear(2, 8)", "x, t", "return self.f(torch.cat([x, t], dim=1))", ["float32[256,1]", "float32[256,1]"]),
+    "images with channels last": (
+        "f=nn.Linear(5, 8)", "x", "return self.f(x).permute(0, 3, 1, 2)", ["float32[4,32,32,5]"]),
+    "images that a linear layer flattens": (
+        "f=nn.Linear(784, 8)", "img", "return self.f(img.view(img.size(0), -1))", ["float32[4,1,28,28]"]),
     "a dictionary of inputs": (
         "e=nn.Embedding(50, 8), f=nn.Linear(6, 8)", "batch", "return self.e(batch['input_ids']).mean(1) + self.f(batch['dense'])",
         ["float32[2,6]", "int64[2,64]"]),
@@ -134,7 +150,9 @@ def module_of(tmp_path, attributes, signature, body):
 
 def shapes(inputs):
     leaves = torch.utils._pytree.tree_leaves((inputs.args, dict(inputs.kwargs)))
-    return [f"{str(t.dtype).removeprefix('torch.')}[{','.join(map(str, t.shape))}]" for t in leaves if isinstance(t, torch.Tensor)]
+    return [
+        f"{str(t.dtype).removeprefix('torch.')}[{','.join(map(str, t.shape))}]" for t in leaves if isinstance(t, torch.Tensor)
+    ]
 
 
 @pytest.mark.parametrize(("attributes", "signature", "body", "expected"), ROWS.values(), ids=ROWS.keys())
