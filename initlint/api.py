@@ -111,7 +111,7 @@ def _caller() -> tuple[str, int]:
     """The line outside initlint that asked for the analysis: where findings point that have no line of their own."""
     import sys
 
-    frame = sys._getframe(1)
+    frame = sys._getframe(1)  # noqa: SLF001 - the one way to know who called
     while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith("initlint."):
         frame = frame.f_back
     return os.path.realpath(frame.f_code.co_filename), frame.f_lineno
@@ -132,11 +132,7 @@ def assert_healthy(
     """
     analysis = analyze(model, args, kwargs)
     skipped = set(ignore)
-    found = [
-        item
-        for item in analysis.findings
-        if item.severity >= severity and not {item.code, item.name} & skipped
-    ]
+    found = [item for item in analysis.findings if item.severity >= severity and not {item.code, item.name} & skipped]
     if found:
         raise Unhealthy(found)
 

@@ -49,9 +49,7 @@ class Adapter:
 def find_adapters(traced: TracedModel, dependence: Dependence, layers: Mapping[str, WeightLayer]) -> Iterator[Adapter]:
     """All adapters, in the order of their sums."""
     factors = frozenset(
-        name
-        for name, parameter in traced.parameters.items()
-        if parameter.kind == "parameter" and _is_scalar(parameter.shape)
+        name for name, parameter in traced.parameters.items() if parameter.kind == "parameter" and _is_scalar(parameter.shape)
     )
     for node in dependence.order:
         if operator(node) != "add" or len(node.args) < 2:
@@ -139,9 +137,7 @@ def _last_factor(branch: Node, add: Node) -> Node:
     return node if operator(node) in ("mul", "div") else add
 
 
-def _merged(
-    add: Node, base: Node, branch: Node, step: float, factors: frozenset[str], traced: TracedModel
-) -> Adapter | None:
+def _merged(add: Node, base: Node, branch: Node, step: float, factors: frozenset[str], traced: TracedModel) -> Adapter | None:
     """The adapter that is added to the base's weight before it is used."""
     original = strip(base)
     parameter = traced.parameters.get(original.name)
@@ -150,7 +146,7 @@ def _merged(
     outer = unscaled(branch, factors)
     if operator(outer.node) not in ("mm", "matmul"):
         return None
-    sides = [operand for operand in operands(outer.node)]
+    sides = list(operands(outer.node))
     if len(sides) != 2 or any(len(shape_of(side)) != 2 for side in sides):
         return None
     (m, rank), (_, n) = shape_of(sides[0]), shape_of(sides[1])

@@ -13,7 +13,8 @@ from torch import nn
 from initlint.graph import laws
 from initlint.graph.measure import law_of_values
 from initlint.graph.model import Law, Parameter, Site
-from initlint.graph.record import LARGE, Held, Record, exact_or_measured, key_of, recording
+from initlint.graph.op_laws import exact_or_measured
+from initlint.graph.record import LARGE, Held, Record, key_of, recording
 from initlint.graph.replay import restore_tables
 
 VALUES_KEPT = 1 << 25  # elements; values of a larger deterministic buffer are not kept

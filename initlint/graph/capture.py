@@ -65,7 +65,7 @@ def capture(recorded: RecordedModel, args: Sequence[Any], kwargs: Mapping[str, A
                         incomplete = traced
                         continue
                     return traced
-            except Exception as error:  # user code runs here: anything may come out, and the next way is tried
+            except Exception as error:  # noqa: BLE001 - user code runs here: anything may come out, and the next way is tried
                 first = first or error
                 attempts.append(f"{method} on {device}: {type(error).__name__}: {_first_line(error)}")
         if incomplete is not None:
@@ -74,7 +74,7 @@ def capture(recorded: RecordedModel, args: Sequence[Any], kwargs: Mapping[str, A
             with _quiet(), _known(model, "fake"), _moved(model, "fake") as (values, place):
                 program = _recorded_run(model, place(tuple(args)), place(kwargs))
                 return _described(program, "recorded", recorded, values, args, kwargs, tuple(attempts))
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - as above
             attempts.append(f"recorded run: {type(error).__name__}: {_first_line(error)}")
     finally:
         for module, mode in was_training.items():
@@ -235,7 +235,7 @@ def _described(
             tensor = _attribute(program.graph_module, str(node.target))
             if isinstance(tensor, torch.Tensor):
                 parameters[node.name] = _as_constant(str(node.target), values.get(id(tensor), tensor))
-    leaves = [leaf for leaf in torch.utils._pytree.tree_leaves((tuple(args), dict(kwargs)))]
+    leaves = torch.utils._pytree.tree_leaves((tuple(args), dict(kwargs)))
     tensors = iter([leaf for leaf in leaves if isinstance(leaf, torch.Tensor)])
     inputs: dict[str, InputLaw] = {}
     for name in input_names:
@@ -249,7 +249,9 @@ def _described(
             sites[node.name] = site
         modules[node.name] = module_of_node(node)
     read = {
-        parameters[node.name].alias_of or parameters[node.name].name for node in graph.nodes if node.name in parameters and node.users
+        parameters[node.name].alias_of or parameters[node.name].name
+        for node in graph.nodes
+        if node.name in parameters and node.users
     }
     unreached = tuple(
         p.name for p in recorded.parameters.values() if p.kind == "parameter" and p.alias_of is None and p.name not in read

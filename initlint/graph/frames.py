@@ -17,7 +17,7 @@ _OWN = os.path.realpath(os.path.dirname(os.path.dirname(__file__)))
 
 @lru_cache(maxsize=4096)
 def kind_of(filename: str) -> str:
-    """"torch", "internal" (initlint and the standard library) or "user" for a source file."""
+    """ "torch", "internal" (initlint and the standard library) or "user" for a source file."""
     if filename.startswith("<"):
         return "internal"
     path = os.path.realpath(filename)
@@ -64,7 +64,7 @@ def site_of(frame: FrameType) -> Site:
         column=1 if column is None else column + 1,
         end_line=end_line,
         end_column=None if end_column is None else end_column + 1,
-        function=code.co_qualname if sys.version_info >= (3, 11) else code.co_name,
+        function=getattr(code, "co_qualname", code.co_name),
     )
 
 

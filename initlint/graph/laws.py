@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from initlint.graph.model import Law
+from initlint.graph.model import Family, Law
 
 
 def normal(mean: float, std: float) -> Law:
@@ -29,6 +29,14 @@ def constant(value: float) -> Law:
 def uninitialized() -> Law:
     """Memory nobody has written."""
     return Law(family="uninitialized", mean=math.nan, second_moment=math.nan)
+
+
+def unknown(source: str) -> Law:
+    """Entries that an operator of unknown effect has made."""
+    return Law(family="unknown", mean=math.nan, second_moment=math.nan, source=source)
+
+
+LOST = ("uninitialized", "unknown")
 
 
 def truncated_normal(mean: float, std: float, low: float, high: float) -> Law:
@@ -71,7 +79,7 @@ def sparse(shape: Sequence[int], sparsity: float, std: float) -> Law:
 
 def scaled(law: Law, factor: float) -> Law:
     """factor · w."""
-    if factor == 1.0 or law.family == "uninitialized":
+    if factor == 1.0 or law.family in LOST:
         return law
     if factor == 0.0:
         return constant(0.0)
@@ -92,9 +100,9 @@ def scaled(law: Law, factor: float) -> Law:
 
 def shifted(law: Law, by: float) -> Law:
     """w + by."""
-    if by == 0.0 or law.family == "uninitialized":
+    if by == 0.0 or law.family in LOST:
         return law
-    family = "measured" if law.family in ("identity", "orthogonal") else law.family
+    family: Family = "measured" if law.family in ("identity", "orthogonal") else law.family
     return Law(
         family=family,
         mean=law.mean + by,
@@ -108,19 +116,23 @@ def shifted(law: Law, by: float) -> Law:
 
 def added(a: Law, b: Law) -> Law:
     """The sum of two independent draws."""
-    if a.family == "uninitialized" or b.family == "uninitialized":
-        return uninitialized()
+    for law in (a, b):
+        if law.family in LOST:
+            return law
     if b.family == "constant":
         return shifted(a, b.mean)
     if a.family == "constant":
         return shifted(b, a.mean)
     mean = a.mean + b.mean
-    family = "normal" if a.family == b.family == "normal" else "measured"
+    family: Family = "normal" if a.family == b.family == "normal" else "measured"
     return Law(family=family, mean=mean, second_moment=a.second_moment + b.second_moment + 2 * a.mean * b.mean)
 
 
 def multiplied(a: Law, b: Law) -> Law:
     """The product of two independent draws."""
+    for law in (a, b):
+        if law.family in LOST:
+            return law
     if b.family == "constant":
         return scaled(a, b.mean)
     if a.family == "constant":
@@ -128,34 +140,60 @@ def multiplied(a: Law, b: Law) -> Law:
     return Law(family="measured", mean=a.mean * b.mean, second_moment=a.second_moment * b.second_moment)
 
 
-def clamped(law: Law, low: float, high: float) -> Law:
-    """w limited to [low, high]: nothing changes where the law reaches no further."""
+def clamped(law: Law, low: float, high: float) -> Law | None:
+    """w limited to [low, high]; None for a law that this changes and that is neither constant nor normal.
+
+    Of a normal law, with α, β the bounds in units of σ and ΔΦ = Φ(β) − Φ(α) (`docs/theory`, section 4, "clip"):
+    E = lΦ(α) + h(1 − Φ(β)) + μΔΦ + σ(φ(α) − φ(β)),
+    E[·²] = l²Φ(α) + h²(1 − Φ(β)) + (μ² + σ²)ΔΦ + σ[(μ + l)φ(α) − (μ + h)φ(β)].
+    """
+    if law.family in LOST:
+        return law
     if law.family == "constant":
         return constant(min(max(law.mean, low), high))
     reach = (law.low, law.high) if law.low is not None and law.high is not None else (-math.inf, math.inf)
     if reach[0] >= low and reach[1] <= high:
         return law
-    if law.family in ("normal", "truncated normal") and max(abs(low - law.mean), abs(high - law.mean)) > 6 * law.std:
+    if law.family == "truncated normal" and min(law.mean - low, high - law.mean) > 6 * law.std:
         return law
-    return truncated_normal(law.mean, law.std, low, high)
+    if law.family != "normal":
+        return None
+    mean, std = law.mean, law.std
+    first = second = 0.0
+    inside = 1.0
+    for bound, sign in ((low, 1.0), (high, -1.0)):
+        if math.isinf(bound):
+            continue
+        t = (bound - mean) / std
+        beyond = math.erfc(-sign * t / math.sqrt(2)) / 2  # the probability beyond this bound
+        density = math.exp(-(t**2) / 2) / math.sqrt(2 * math.pi)
+        inside -= beyond
+        first += bound * beyond + sign * std * density
+        second += bound**2 * beyond + sign * std * (mean + bound) * density
+    return Law(
+        family="measured", mean=first + mean * inside, second_moment=second + (mean**2 + std**2) * inside, low=low, high=high
+    )
 
 
 def same(a: Law, b: Law, tolerance: float = 1e-3) -> bool:
     """Whether two laws are one distribution, up to rounding."""
-    if a.family == "uninitialized" or b.family == "uninitialized":
+    if a.family in LOST or b.family in LOST:
         return a.family == b.family
     scale = max(abs(a.second_moment), abs(b.second_moment), 1e-30)
-    return a.family == b.family and abs(a.second_moment - b.second_moment) <= tolerance * scale and (
-        abs(a.mean - b.mean) <= tolerance * math.sqrt(scale)
+    return (
+        a.family == b.family
+        and abs(a.second_moment - b.second_moment) <= tolerance * scale
+        and (abs(a.mean - b.mean) <= tolerance * math.sqrt(scale))
     )
 
 
 def pooled(parts: Sequence[tuple[float, Law]]) -> Law:
-    """The law of an entry picked at random from parts with these shares; uninitialized if any part is."""
+    """The law of an entry picked at random from parts with these shares; uninitialized or unknown if any part is."""
     if len(parts) == 1:
         return parts[0][1]
-    if any(law.family == "uninitialized" for _, law in parts):
-        return uninitialized()
+    for _, law in parts:
+        if law.family in LOST:
+            return law
     total = sum(share for share, _ in parts)
     mean = sum(share * law.mean for share, law in parts) / total
     second = sum(share * law.second_moment for share, law in parts) / total

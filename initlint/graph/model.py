@@ -6,6 +6,7 @@ Nothing here does anything; `weights` records laws, `capture` traces, later stag
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
@@ -25,6 +26,7 @@ Family = Literal[
     "measured",  # moments taken from a real tensor
     "mixture",  # `parts` say which region has which law
     "uninitialized",  # memory nobody ever wrote
+    "unknown",  # written by an operator (`source`) whose law nobody knows
 ]
 
 
@@ -44,12 +46,13 @@ class Site:
 class Law:
     """The distribution that the entries of one tensor are drawn from, over constructions of the model.
 
-    mean, second_moment   of one entry, averaged over the tensor; nan when uninitialized
+    mean, second_moment   of one entry, averaged over the tensor; nan when uninitialized or unknown
     low, high             bounds of a uniform or truncated law
     gain                  of an orthogonal or identity law
     parts                 for a mixture: (region, law) with region one (start, stop, step) per dimension
     pair                  E[w_u w_v] for entries that differ exactly along the dimensions whose bits are set in the index
                           (bit d for dimension d), length 2**ndim; None means: distinct entries are independent
+    source                of an unknown law: the operator that made it so
     fan                   (mode, value) where the call named one, for messages: ("fan_in", 512)
     """
 
@@ -62,11 +65,12 @@ class Law:
     parts: tuple[tuple[tuple[tuple[int, int, int], ...], Law], ...] = ()
     pair: tuple[float, ...] | None = None
     fan: tuple[str, int] | None = None
+    source: str = ""
 
     @property
     def std(self) -> float:
         """Standard deviation of one entry."""
-        return max(self.second_moment - self.mean**2, 0.0) ** 0.5
+        return math.sqrt(max(self.second_moment - self.mean**2, 0.0))
 
     @property
     def is_zero(self) -> bool:

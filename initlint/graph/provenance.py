@@ -43,8 +43,7 @@ def module_of_node(node: fx.Node) -> str:
 
 
 def _plain(path: str) -> str:
-    """"L['self'].layers.0" or "layers.slice(0, 2).0" as "layers.0"."""
+    """ "L['self'].layers.0" or "layers.slice(0, 2).0" as "layers.0"."""
     path = re.sub(r"^L\['self'\]\.?", "", path)
     path = re.sub(r"\.slice\([^)]*\)", "", path)
-    path = re.sub(r"@\d+$", "", path)
-    return path
+    return re.sub(r"@\d+$", "", path)

@@ -22,6 +22,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from initlint.graph import laws
 from initlint.graph.frames import Stack, site_of
 from initlint.graph.model import Law, Site, Write
+from initlint.graph.op_laws import NoLaw, law_of_result, measured
 
 LARGE = 65_536  # elements; a tensor above this is never allocated
 SEED = 0x1417
@@ -101,11 +102,11 @@ def span_of(tensor: torch.Tensor) -> tuple[int, int] | None:
     return start, start + tensor.numel()
 
 
-class Recorder(TorchDispatchMode):
+class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call,unused-ignore]
     """Sends large factories to meta and keeps `record` up to date."""
 
     def __init__(self, record: Record, large: int) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call,unused-ignore]
         self.record = record
         self.large = large
         self.silent = 0
@@ -115,7 +116,7 @@ class Recorder(TorchDispatchMode):
         name = func.overloadpacket.__name__ if hasattr(func, "overloadpacket") else str(func)
         tensors = [t for t in torch.utils._pytree.tree_leaves((args, kwargs)) if isinstance(t, torch.Tensor)]
         called = args
-        if name in FACTORIES and self.elements(name, args, tensors) > self.large:
+        if name in FACTORIES and "out" not in kwargs and self.elements(name, args, tensors) > self.large:
             kwargs["device"] = torch.device("meta")
             kwargs.pop("pin_memory", None)
         elif any(t.is_meta for t in tensors) and any(not t.is_meta and t.dim() for t in tensors):
@@ -132,14 +133,15 @@ class Recorder(TorchDispatchMode):
     def spread_chance(self, func: Any, args: Any, tensors: Sequence[torch.Tensor], result: Any) -> None:
         """What is computed from random numbers is random."""
         random = self.record.random
-        chance = is_random(func) or (bool(random) and any(key_of(t) in random for t in tensors))
+        read = tensors[1:] if overwrites(func, args) else tensors
+        chance = is_random(func) or (bool(random) and any(key_of(t) in random for t in read))
         changed = [t for t in (result if isinstance(result, list | tuple) else [result]) if isinstance(t, torch.Tensor)]
         if func._schema.is_mutable and args and isinstance(args[0], torch.Tensor):
             changed.append(args[0])
         if chance:
             random.update(key_of(t) for t in changed)
         elif random:
-            known = {key_of(t) for t in tensors}
+            known = {key_of(t) for t in read}
             random.difference_update(key for t in changed if (key := key_of(t)) not in known)
 
     @staticmethod
@@ -166,7 +168,8 @@ class Recorder(TorchDispatchMode):
 
         self.silent += 1
         try:
-            return torch.utils._pytree.tree_map(move, (args, kwargs))
+            moved: tuple[Any, Any] = torch.utils._pytree.tree_map(move, (args, kwargs))
+            return moved
         finally:
             self.silent -= 1
 
@@ -178,7 +181,7 @@ class Recorder(TorchDispatchMode):
         written = bool(func._schema.is_mutable) and args and isinstance(args[0], torch.Tensor)
         if written and name.endswith("_"):
             target = args[0]
-            self.write(target, self.law_after(name[:-1], target, args, kwargs, tensors), name, self.source(name, args))
+            self.write(target, self.law_after(func, name[:-1], target, args, kwargs), name, self.source(name, args))
             return
         if not outputs or not outputs[0].dtype.is_floating_point:
             return
@@ -186,7 +189,7 @@ class Recorder(TorchDispatchMode):
         if any(key_of(output) == key_of(t) for t in tensors):
             return  # a view: its storage is known already
         base = name.removesuffix("_like").removeprefix("new_")
-        law = self.law_after(base, output, args, kwargs, tensors, fresh=True)
+        law = self.law_after(func, base, output, args, kwargs)
         copied = key_of(tensors[0]) if name in COPIES and tensors else None
         self.start(output, law, copied, name, tensors)
 
@@ -210,87 +213,20 @@ class Recorder(TorchDispatchMode):
         ]
         return laws.pooled(parts) if parts else measured(tensor)
 
-    def law_after(
-        self, name: str, target: torch.Tensor, args: Any, kwargs: Any, tensors: Sequence[torch.Tensor], fresh: bool = False
-    ) -> Law:
+    def law_after(self, func: Any, name: str, target: torch.Tensor, args: Any, kwargs: Any) -> Law:
         """The law of an operator's result; `name` without the in-place underscore."""
-        numbers = [a for a in args if isinstance(a, int | float) and not isinstance(a, bool)]
-
-        def number(position: int, key: str, default: float) -> float:
-            value = kwargs.get(key, numbers[position] if len(numbers) > position else default)
-            return float(value) if isinstance(value, int | float) else default
-
-        if name in ("zeros", "zero"):
-            return laws.constant(0.0)
-        if name == "ones":
-            return laws.constant(1.0)
-        if name in ("full", "fill", "scalar_tensor"):
-            value = kwargs.get("fill_value", args[-1] if args else 0.0)
-            if isinstance(value, torch.Tensor):
-                return self.law_of(value)
-            return laws.constant(float(value)) if isinstance(value, int | float) else measured(target)
-        if name in ("empty", "empty_strided", "empty_permuted"):
-            return laws.uninitialized()
-        if name in ("randn", "normal") and not (name == "normal" and len(tensors) > 1):
-            return laws.normal(number(0, "mean", 0.0), number(1, "std", 1.0)) if name == "normal" else laws.normal(0.0, 1.0)
-        if name in ("rand", "uniform"):
-            return laws.uniform(number(0, "from", 0.0), number(1, "to", 1.0)) if name == "uniform" else laws.uniform(0.0, 1.0)
-        if name == "eye":
-            return laws.identity(target.shape, min(target.shape))
-        if not tensors:
-            return exact_or_measured(target)
-        first = self.law_of(tensors[0])
-        other = self.law_of(tensors[1]) if len(tensors) > 1 else None
-        if name in ("mul", "div", "add", "sub", "neg", "rsub"):
-            return self.arithmetic(name, first, other, args, kwargs)
-        if name in ("copy", "_to_copy", "clone", "contiguous", "detach", "alias", "expand", "repeat", "triu", "tril", "index_put"):
-            law = other if name == "copy" and other is not None else first
-            return law
-        if name == "erfinv" and first.family == "uniform" and first.low is not None and first.high is not None:
-            bounds = [float(torch.erfinv(torch.tensor(max(min(b, 1 - 1e-12), -1 + 1e-12), dtype=torch.float64)))
-                      for b in (first.low, first.high)]  # fmt: skip
-            return laws.truncated_normal(0.0, math.sqrt(0.5), *bounds)
-        if name in ("clamp", "clamp_min", "clamp_max"):
-            limits = [a for a in args[1:] if isinstance(a, int | float) or a is None]
-            low = kwargs.get("min", limits[0] if limits and name != "clamp_max" else None)
-            high = kwargs.get("max", limits[1] if len(limits) > 1 else limits[0] if limits and name == "clamp_max" else None)
-            return laws.clamped(first, -math.inf if low is None else float(low), math.inf if high is None else float(high))
-        if name in ("cat", "stack"):
-            return laws.pooled([(float(t.numel()), self.law_of(t)) for t in tensors])
-        if target.is_meta:
-            if fresh:
-                self.record.notes.append(f"the law after {name} of a large tensor is that of its first argument")
-            return first
-        if all(self.law_of(t).family in ("constant", "exact", "identity") for t in tensors):
-            return exact_or_measured(target)
-        return measured(target)
-
-    def arithmetic(self, name: str, first: Law, other: Law | None, args: Any, kwargs: Any) -> Law:
-        if name == "neg":
-            return laws.scaled(first, -1.0)
-        if other is None:
-            value = next((a for a in args[1:] if isinstance(a, int | float)), args[0] if isinstance(args[0], int | float) else 0.0)
-            other = laws.constant(float(value))
-        alpha = float(kwargs.get("alpha", 1.0))
-        if name == "mul":
-            return laws.multiplied(first, other)
-        if name == "div":
-            if other.family == "constant" and other.mean:
-                return laws.scaled(first, 1.0 / other.mean)
-            return Law(family="measured", mean=0.0, second_moment=first.second_moment / max(other.second_moment, 1e-30))
-        if name == "rsub":
-            first, other = other, first
-        return laws.added(first, laws.scaled(other, alpha if name == "add" else -alpha))
+        try:
+            return law_of_result(func, name, target, args, kwargs, self.law_of)
+        except NoLaw:
+            return laws.unknown(name)
 
     # -- writes -----------------------------------------------------------------------------------------------------
 
-    def start(
-        self, output: torch.Tensor, law: Law, copied: int | None, op: str, tensors: Sequence[torch.Tensor]
-    ) -> None:
+    def start(self, output: torch.Tensor, law: Law, copied: int | None, op: str, tensors: Sequence[torch.Tensor]) -> None:
         """A new storage."""
         size = max(output.untyped_storage().nbytes() // max(output.element_size(), 1), output.numel())
         stretches = [Stretch(0, size, law, copied)]
-        held = Held(size, stretches, output.detach() if False else output)
+        held = Held(size, stretches, output)
         if op in ("cat", "stack") and (op == "stack" or not _inner_cat(tensors, output)):
             position, stretches = 0, []
             for t in tensors:
@@ -347,6 +283,15 @@ class Recorder(TorchDispatchMode):
         held.writes.append(Write(op=label, law=law, coverage=share, site=site, stack=stack, default=frames.default))
 
 
+def overwrites(func: Any, args: Any) -> bool:
+    """Whether an operator replaces all of its first argument's storage, whatever was there before."""
+    name = func.overloadpacket.__name__ if hasattr(func, "overloadpacket") else ""
+    if name not in ("copy_", "fill_", "zero_") or not isinstance(args[0], torch.Tensor):
+        return False
+    target = args[0]
+    return bool(target.numel() * target.element_size() == target.untyped_storage().nbytes())
+
+
 def is_random(func: Any) -> bool:
     """Whether an operator draws random numbers."""
     return torch.Tag.nondeterministic_seeded in getattr(func, "tags", ())
@@ -363,25 +308,6 @@ COPIES = {"clone", "_to_copy", "contiguous"}
 def _inner_cat(tensors: Sequence[torch.Tensor], output: torch.Tensor) -> bool:
     """Whether pieces were joined along another dimension than the first, so that they interleave in memory."""
     return bool(tensors) and output.dim() > 1 and tensors[0].shape[0] == output.shape[0]
-
-
-def measured(tensor: torch.Tensor) -> Law:
-    """First and second moments of real values."""
-    from initlint.graph.measure import law_of_values
-
-    if tensor.is_meta or not tensor.dtype.is_floating_point:
-        return laws.constant(0.0)
-    return law_of_values(tensor)
-
-
-def exact_or_measured(tensor: torch.Tensor) -> Law:
-    """Deterministic values: a constant if all are equal, else exact."""
-    if tensor.is_meta or not tensor.dtype.is_floating_point or tensor.numel() == 0:
-        return laws.constant(0.0)
-    values = tensor.detach().double()
-    if bool((values == values.reshape(-1)[0]).all()):
-        return laws.constant(float(values.reshape(-1)[0]))
-    return Law(family="exact", mean=float(values.mean()), second_moment=float((values * values).mean()))
 
 
 # -- functions of torch.nn.init that skip meta tensors, or whose law their operators do not show -------------------------

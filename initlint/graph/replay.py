@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from initlint.graph.record import Record, Step, key_of
+from initlint.graph.record import Record, Step, key_of, overwrites
 
 LARGEST = 1 << 25  # bytes of one table; a larger one is described by its law
 TOGETHER = 1 << 28  # bytes of all
@@ -44,8 +44,8 @@ def restore_tables(model: nn.Module, record: Record) -> None:
 
 def replayed(tensor: torch.Tensor, history: Iterable[Step]) -> torch.Tensor | None:
     """The values of a meta tensor, or None if they are random, were never written, or cannot be computed."""
-    chain = _needed(tensor, list(history))
-    if not chain or any(step.random for step in chain):
+    chain, stale = _needed(tensor, list(history))
+    if not chain or any(step.random and id(step) not in stale for step in chain):
         return None
     real: dict[int, torch.Tensor] = {}
 
@@ -57,6 +57,9 @@ def replayed(tensor: torch.Tensor, history: Iterable[Step]) -> torch.Tensor | No
     try:
         with torch.no_grad():
             for step in chain:
+                if id(step) in stale:  # overwritten before anyone read it
+                    real[id(step.result)] = torch.empty_like(step.result, device="cpu")
+                    continue
                 args, kwargs = torch.utils._pytree.tree_map(filled, (step.args, step.kwargs))
                 result = step.func(*args, **kwargs)
                 if "empty" in str(step.func):
@@ -70,7 +73,9 @@ def replayed(tensor: torch.Tensor, history: Iterable[Step]) -> torch.Tensor | No
         return None
     values = real.get(id(tensor))
     if values is None:  # a view made outside of the recorder, such as a detached alias of the same storage
-        same = next((real[id(t)] for t in _tensors([s.result for s in chain]) if id(t) in real and key_of(t) == key_of(tensor)), None)
+        same = next(
+            (real[id(t)] for t in _tensors([s.result for s in chain]) if id(t) in real and key_of(t) == key_of(tensor)), None
+        )
         values = None if same is None else torch.as_strided(same, tensor.shape, tensor.stride(), tensor.storage_offset())
     return None if values is None else values.detach().clone()
 
@@ -83,13 +88,24 @@ def _tensors(value: Any) -> list[torch.Tensor]:
     return [t for t in torch.utils._pytree.tree_leaves(value) if isinstance(t, torch.Tensor)]
 
 
-def _needed(tensor: torch.Tensor, history: list[Step]) -> list[Step]:
-    """The steps that decide a tensor's values, in order."""
+def _needed(tensor: torch.Tensor, history: list[Step]) -> tuple[list[Step], set[int]]:
+    """The steps that decide a tensor's values, in order, and the ids of those that only made what was later overwritten."""
     wanted = {key_of(tensor)}
+    replaced: set[int] = set()
     chain: list[Step] = []
+    stale: set[int] = set()
     for step in reversed(history):
-        touched = {key_of(t) for t in _tensors(step.result)} | ({key_of(t) for t in _tensors(step.args[:1])} if _writes(step) else set())
-        if touched & wanted:
-            chain.append(step)
-            wanted |= {key_of(t) for t in _tensors((step.args, step.kwargs)) if t.is_meta}
-    return chain[::-1]
+        target = {key_of(t) for t in _tensors(step.args[:1])} if step.func is None or _writes(step) else set()
+        touched = {key_of(t) for t in _tensors(step.result)} | target
+        if not touched & wanted:
+            continue
+        if target & replaced:
+            continue
+        chain.append(step)
+        if target and step.func is not None and overwrites(step.func, step.args):
+            replaced |= target
+        elif not target and touched & replaced and step.random:
+            stale.add(id(step))
+            continue
+        wanted |= {key_of(t) for t in _tensors((step.args, step.kwargs)) if t.is_meta}
+    return chain[::-1], stale

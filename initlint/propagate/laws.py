@@ -11,7 +11,7 @@ from initlint.graph.model import InputLaw, Law, Parameter
 from initlint.propagate.axes import Axis, canonical, state_of
 from initlint.propagate.known import known_moments
 from initlint.propagate.moments import Moments, iid
-from initlint.propagate.tape import Known
+from initlint.propagate.tape import Known, Unknown
 
 INTEGER_SEED = 1811
 

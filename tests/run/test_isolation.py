@@ -12,7 +12,7 @@ from initlint.lint.result import Report
 from initlint.lint.run import check
 from initlint.source.files import requests_of
 
-GOOD = '''
+GOOD = """
 from torch import nn
 
 
@@ -23,9 +23,9 @@ class Small(nn.Module):
 
     def forward(self, x):
         return self.fc(x)
-'''
+"""
 
-HEAD = '''import os
+HEAD = """import os
 import sys
 
 import torch
@@ -44,7 +44,7 @@ class Net(nn.Module):
 
 
 {top}
-'''
+"""
 
 
 def source(*, constructor: str = "pass", forward: str = "pass", top: str = "") -> str:

@@ -1,0 +1,131 @@
+"""The record of a constructor's writes: its law of a large tensor is that of the real one, drawn many times."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import nn
+
+from initlint.graph.built import build_recorded
+
+Init = Callable[[], torch.Tensor]
+N = 320  # a side of a tensor above the size that is kept real
+
+
+def init(function: Callable[..., object], **options: object) -> Init:
+    def make() -> torch.Tensor:
+        weight = torch.empty(N, N)
+        function(weight, **options)
+        return weight
+
+    return make
+
+
+def scaled_in_place() -> torch.Tensor:
+    weight = torch.empty(N, N).normal_()
+    weight.mul_(0.1).add_(0.5)
+    return weight
+
+
+def half_zero() -> torch.Tensor:
+    weight = torch.randn(N, N)
+    weight[: N // 2].zero_()
+    return weight
+
+
+def through_data() -> torch.Tensor:
+    weight = nn.Linear(N, N).weight
+    weight.data = torch.randn(N, N) * 0.3
+    return weight.detach()
+
+
+LAWS: dict[str, Init] = {
+    "normal": init(nn.init.normal_, mean=0.1, std=0.2),
+    "uniform": init(nn.init.uniform_, a=-0.3, b=0.1),
+    "kaiming uniform": init(nn.init.kaiming_uniform_, a=math.sqrt(5)),
+    "xavier normal with a gain": init(nn.init.xavier_normal_, gain=5 / 3),
+    "truncated at two standard deviations": init(nn.init.trunc_normal_, std=0.02, a=-0.04, b=0.04),
+    "truncated far outside": init(nn.init.trunc_normal_, std=0.02),
+    "orthogonal": init(nn.init.orthogonal_, gain=2.0),
+    "sparse": init(nn.init.sparse_, sparsity=0.9, std=0.5),
+    "identity": init(nn.init.eye_),
+    "a constant": init(nn.init.constant_, val=0.3),
+    "scaled and shifted in place": scaled_in_place,
+    "half of it zeroed": half_zero,
+    "assigned through .data": through_data,
+    "a random number scaled": lambda: torch.randn(N, N) / math.sqrt(N),
+    "a sum of two draws": lambda: torch.randn(N, N) + torch.rand(N, N),
+    "a product of two draws": lambda: torch.randn(N, N) * torch.rand(N, N),
+    "an element-wise function of a draw": lambda: torch.rand(N, N).log().neg(),
+    "a square": lambda: torch.randn(N, N) ** 2,
+    "a difference from itself": lambda: (lambda w: w - w)(torch.randn(N, N)),
+    "clamped": lambda: torch.randn(N, N).clamp(-1.0, 1.0),
+    "a lower triangle": lambda: torch.randn(N, N).tril(),
+    "an upper triangle off the diagonal": lambda: torch.randn(N, N).triu(5),
+    "a product of matrices": lambda: torch.randn(N, N) @ torch.rand(N, N),
+    "the orthonormal factor of a draw": lambda: torch.linalg.qr(torch.randn(N, N))[0],
+    "joined from two laws": lambda: torch.cat([torch.randn(N, N), torch.zeros(N, N)]),
+    "drawn with torch.normal": lambda: torch.normal(0.0, 0.05, (N, N)),
+    "a copy": lambda: torch.empty(N, N).copy_(torch.randn(N, N) * 3),
+}
+
+
+class Holder(nn.Module):
+    def __init__(self, make: Init) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(make())
+
+
+@pytest.mark.parametrize("make", LAWS.values(), ids=LAWS)
+def test_the_recorded_law_has_the_moments_of_real_draws(make: Init) -> None:
+    """Nothing is allocated, and mean and second moment lie within five standard errors of four real draws."""
+    parameter = build_recorded(lambda: Holder(make)).parameters["weight"]
+    torch.manual_seed(0)
+    draws = torch.stack([make().detach().double().reshape(-1) for _ in range(4)])
+    count = draws.numel()
+    error = 5 * float(draws.std()) / math.sqrt(count) + 0.02 * float(draws.std())  # the second term: sampled functions
+    assert parameter.law.mean == pytest.approx(float(draws.mean()), abs=error + 1e-6)
+    squares = draws**2
+    spread = 5 * float(squares.std()) / math.sqrt(count)
+    assert parameter.law.second_moment == pytest.approx(float(squares.mean()), rel=0.03, abs=spread + 1e-12)
+
+
+def test_a_law_that_is_lost_is_said_to_be_unknown() -> None:
+    """A number is true or absent."""
+    parameter = build_recorded(lambda: Holder(lambda: torch.randn(N, N).cumsum(0))).parameters["weight"]
+    assert parameter.law.family == "unknown"
+    assert parameter.law.source == "cumsum"
+
+
+def test_memory_nobody_wrote_is_uninitialized() -> None:
+    """torch.empty has no law."""
+    parameter = build_recorded(lambda: Holder(lambda: torch.empty(N, N))).parameters["weight"]
+    assert parameter.law.family == "uninitialized"
+
+
+def test_the_last_write_points_at_its_line() -> None:
+    """Who wrote a parameter last, and what it held before."""
+
+    def build() -> nn.Module:
+        model = nn.Linear(N, N)
+        nn.init.zeros_(model.weight)
+        return model
+
+    parameter = build_recorded(build).parameters["weight"]
+    site = parameter.writes[-1].site
+    assert site is not None
+    assert (site.path, site.line) == (__file__, build.__code__.co_firstlineno + 2)
+    assert [write.law.family for write in parameter.writes] == ["uniform", "constant"]
+
+
+def test_the_caller_is_left_as_found() -> None:
+    """Random state, default dtype and grad mode."""
+    torch.manual_seed(7)
+    before = torch.random.get_rng_state()
+    build_recorded(lambda: nn.Linear(4, 4))
+    assert torch.equal(before, torch.random.get_rng_state())
+    assert torch.get_default_dtype() == torch.float32
+    assert torch.is_grad_enabled()
