@@ -562,7 +562,7 @@ def where(tape: Tape, condition: Any, x: Any, y: Any) -> Any:
     return mixture(tape, share, a, b)
 
 
-MASKED = -1e4  # an additive or filled value at or below this takes an entry out of a softmax
+MASKED = -64.0  # an additive or filled value at or below this takes an entry out of a softmax: e^{-64} is 1e-28
 
 
 def _where_on_source(tape: Tape, condition: Moments, x: Any, y: Any) -> Moments:
