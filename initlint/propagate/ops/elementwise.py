@@ -196,7 +196,8 @@ def added(tape: Tape, x: Moments, y: Moments, alpha: float = 1.0) -> Moments:
         pair = pair + alpha * (a.mean_products(b) + b.mean_products(a))
     zeros = x.zeros * y.zeros if x.zeros and y.zeros else 0.0
     z = Moments(a.dims, mean, pair, zeros=zeros, method=worst([x, y]), flags=flags_of([x, y]))
-    z.valid = a.valid if a.valid is not None else b.valid
+    if a.valid is not None or b.valid is not None:
+        z.valid, z.fill = (a.valid, x.fill) if a.valid is not None else (b.valid, y.fill)
     if a.gram is not None and b.gram is not None and a.gram.base is b.gram.base and a.gram.axes == b.gram.axes:
         z.gram = a.gram
     z.positive = x.positive and y.positive and alpha > 0
@@ -284,12 +285,16 @@ def is_mask(x: Any) -> bool:
 
 @transfer("add")
 def add(tape: Tape, x: Any, y: Any, *, alpha: float = 1.0) -> Any:
-    if alpha == 1.0 and isinstance(x, Moments) and is_mask(y) and fits(x, y):
+    if alpha == 1.0 and isinstance(x, Moments) and is_mask(y):
         from initlint.propagate.ops.attention import with_bias
+        from initlint.propagate.ops.view import expanded
 
-        return with_bias(tape, x, y)
-    if alpha == 1.0 and isinstance(y, Moments) and is_mask(x) and fits(y, x):
+        return with_bias(tape, expanded(tape, x, np.broadcast_shapes(x.shape, y.shape)), y)
+    if alpha == 1.0 and isinstance(y, Moments) and is_mask(x):
         return add(tape, y, x)
+    if any(isinstance(v, Moments) and v.valid is not None for v in (x, y)) and scalar_of(y) is not None:
+        x, y = pair_up(x, y)
+        return added(tape, x, y, alpha)
     left, right = scalar_of(x), scalar_of(y)
     if right is not None and isinstance(x, Moments) and fits(x, y) and not isinstance(y, Moments):
         return affine(tape, x, 1.0, alpha * right)
