@@ -118,7 +118,7 @@ class _Evaluator:
     def __init__(self, namespace: Mapping[str, Any], scope: Scope, arguments: Mapping[str, ast.expr]) -> None:
         self.namespace, self.scope, self.arguments = namespace, scope, arguments
 
-    def value(self, node: ast.expr, *, construct: bool = True, depth: int = DEPTH) -> Any:  # noqa: C901 - a table of node kinds
+    def value(self, node: ast.expr, *, construct: bool = True, depth: int = DEPTH) -> Any:
         """The value of an expression; without `construct`, only whether it has one is found out."""
         if depth <= 0:
             raise Unknown("too deep")
