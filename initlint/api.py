@@ -148,9 +148,10 @@ def check(paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]], sett
     from initlint.config import settings_finder
     from initlint.lint.filter import filtered
     from initlint.lint.run import check as run
+    from initlint.lint.selection import validated
     from initlint.source.files import requests_of
 
     given = [paths] if isinstance(paths, (str, os.PathLike)) else list(paths)
-    settings_for = settings_finder() if settings is None else (lambda path: settings)
+    settings_for = validated(settings_finder() if settings is None else lambda path: settings)
     requests = requests_of([os.fspath(path) for path in given], settings_for)
-    return filtered(run(requests, settings_for), settings_for)
+    return filtered(run(requests, settings_for), settings_for, requests)

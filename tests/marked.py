@@ -20,7 +20,7 @@ def report_on(paths: Sequence[Path], settings: Settings | None = None) -> Report
     """Check files or folders with no settings file."""
     chosen = Settings() if settings is None else settings
     requests = requests_of([str(path) for path in paths], lambda _: chosen)
-    return filtered(check(requests, lambda _: chosen), lambda _: chosen)
+    return filtered(check(requests, lambda _: chosen), lambda _: chosen, requests)
 
 
 def asked_for(path: Path) -> list[tuple[str, int]]:
