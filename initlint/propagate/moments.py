@@ -63,7 +63,7 @@ class Moments:
     """
 
     __slots__ = (
-        "affine", "averaged_of", "centred", "dims", "fill", "flags", "gram", "mean", "method", "pair", "parts", "positive",
+        "affine", "averaged_of", "axes", "centred", "dims", "fill", "flags", "gram", "mean", "method", "pair", "parts", "positive",
         "profile", "valid", "zeros",
     )  # fmt: skip
 
@@ -85,6 +85,7 @@ class Moments:
         gram: Gram | None = None,
     ) -> None:
         self.dims = dims
+        self.axes: tuple[Axis, ...] = tuple([axis for dim in dims for axis in dim])
         self.mean = mean
         self.pair = pair
         self.zeros = zeros
@@ -101,10 +102,6 @@ class Moments:
         self.gram = gram
 
     # -- what it is -------------------------------------------------------------------------------------------------
-
-    @property
-    def axes(self) -> tuple[Axis, ...]:
-        return tuple(axis for dim in self.dims for axis in dim)
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -30,59 +30,62 @@ from initlint.propagate.tape import Known, Tape
 if TYPE_CHECKING:
     import torch
 
-SPREADS = np.concatenate([[0.0], np.geomspace(1e-3, 1e4, 36)])  # s² at which P₂ is tabulated
+SPREADS = np.concatenate([[0.0], np.geomspace(1e-3, 1e4, 36)])  # s² at which these integrals are evaluated
+NODES = np.log(SPREADS + 1e-4)
 
 
-@lru_cache(maxsize=512)
-def _table(entries: float) -> tuple[Array, Array]:
-    """Over SPREADS, for this (possibly fractional) number of entries: P₂ = E Σp², and E Σ p²(1 − 2p + Σp²) / (P₂ − P₂²).
+@lru_cache(maxsize=8192)
+def _integrals(entries: float, node: int) -> tuple[float, float]:
+    """For a (possibly fractional) number of entries, at SPREADS[node]: P₂ = E Σp², and E Σ p²(1 − 2p + Σp²) / (P₂ − P₂²).
 
     E[Σ p^k] = N ∫ t^{k−1}/(k−1)! E[e^{kz} e^{−te^z}] E[e^{−te^z}]^{N−1} dt; (Σp²)² has in addition the pairs of entries.
     """
+    if node == 0:
+        return 1.0 / entries, 1.0
     z = np.linspace(-7.0, 7.0, 141)
     weight = np.exp(-(z**2) / 2)
     weight /= weight.sum()
-    result, back = np.empty(len(SPREADS)), np.ones(len(SPREADS))
-    result[0] = 1.0 / entries
-    for n, s2 in enumerate(SPREADS[1:], 1):
-        s = np.sqrt(s2)
-        # t = e^u: the integrand lives where t·e^z is of order one for the largest of the entries
-        u = np.linspace(-7 * s - np.log(entries) - 9.0, 7 * s + 4.0, 240)
-        step = u[1] - u[0]
-        argument = u[:, None] + s * z[None, :]
-        exponent = np.exp(np.minimum(argument, 700.0))
-        base = np.exp(-exponent) @ weight
-        tilted = [np.exp(np.minimum(k * argument - exponent, 700.0)) @ weight for k in (2, 3, 4)]
-        with np.errstate(divide="ignore"):
-            logarithm = np.log(np.maximum(base, 1e-300))
-        rest, pairs = np.exp((entries - 1.0) * logarithm), np.exp(max(entries - 2.0, 0.0) * logarithm)
-        second, third, fourth = (entries * np.sum(t * rest) * step / f for t, f in zip(tilted, (1.0, 2.0, 6.0), strict=True))
-        squares = fourth + entries * (entries - 1.0) * np.sum(tilted[0] ** 2 * pairs) * step / 6.0
-        result[n] = second
-        if second < 1.0 - 1e-9:
-            back[n] = (second - 2.0 * third + squares) / (second - second**2)
-    return np.clip(result, 1.0 / entries, 1.0), np.clip(back, 0.0, 1.0)
+    s = np.sqrt(SPREADS[node])
+    # t = e^u: the integrand lives where t·e^z is of order one for the largest of the entries
+    u = np.linspace(-7 * s - np.log(entries) - 9.0, 7 * s + 4.0, 240)
+    step = u[1] - u[0]
+    power = np.exp(np.minimum(u[:, None] + s * z[None, :], 350.0))
+    decay = np.exp(-power)
+    base = decay @ weight
+    tilted, term = [], decay * power
+    for _ in range(3):
+        term = term * power
+        tilted.append(np.nan_to_num(term, posinf=0.0) @ weight)
+    with np.errstate(divide="ignore"):
+        logarithm = np.log(np.maximum(base, 1e-300))
+    rest, pairs = np.exp((entries - 1.0) * logarithm), np.exp(max(entries - 2.0, 0.0) * logarithm)
+    second, third, fourth = (entries * np.sum(t * rest) * step / f for t, f in zip(tilted, (1.0, 2.0, 6.0), strict=True))
+    squares = fourth + entries * (entries - 1.0) * np.sum(tilted[0] ** 2 * pairs) * step / 6.0
+    back = (second - 2.0 * third + squares) / (second - second**2) if second < 1.0 - 1e-9 else 1.0
+    return float(np.clip(second, 1.0 / entries, 1.0)), float(np.clip(back, 0.0, 1.0))
 
 
 def participation(entries: Array, spread: Array) -> tuple[Array, Array]:
     """P₂, and the factor of the pullback, for arrays of row lengths and of logit variances within the row (broadcast)."""
     entries, spread = np.broadcast_arrays(np.maximum(entries, 1.0), np.maximum(spread, 0.0))
-    result, back = np.empty(entries.shape), np.ones(entries.shape)
-    grid = np.log(SPREADS + 1e-4)
-    for count in np.unique(np.round(entries, 1)):
-        where = np.round(entries, 1) == count
+    result, back = np.ones(entries.shape), np.ones(entries.shape)
+    points = np.clip(np.log(spread + 1e-4), NODES[0], NODES[-1])
+    rounded = np.round(entries, 1)
+    for count in np.unique(rounded):
         if count <= 1.0:
-            result[where] = 1.0
             continue
-        table, slope = _table(float(count))
-        excess = table * count - 1.0  # P₂ N − 1, which is s² for small s²
-        # interpolate its ratio to expm1(s²)-like growth, smooth over the whole range
-        points = np.log(spread[where] + 1e-4)
-        shape = excess[1:] / -np.expm1(-SPREADS[1:])
-        shape = np.concatenate([shape[:1], shape])
-        value = np.exp(np.interp(points, grid, np.log(np.maximum(shape, 1e-12)))) * -np.expm1(-spread[where])
+        where = rounded == count
+        here = points[where]
+        nodes = np.unique(np.clip(np.searchsorted(NODES, here), 1, len(NODES) - 1))
+        used = np.unique(np.concatenate([nodes - 1, nodes, [1]]))
+        found = np.array([_integrals(float(count), int(n)) for n in used])
+        # P₂ N − 1 is s² for small s²: interpolate its ratio to a function that starts alike and levels off
+        ratio = (found[:, 0] * count - 1.0) / np.maximum(-np.expm1(-SPREADS[used]), 1e-300)
+        if used[0] == 0:
+            ratio[0] = ratio[1]
+        value = np.exp(np.interp(here, NODES[used], np.log(np.maximum(ratio, 1e-12)))) * -np.expm1(-spread[where])
         result[where] = np.minimum((1.0 + value) / count, 1.0)
-        back[where] = np.interp(points, grid, slope)
+        back[where] = np.interp(here, NODES[used], found[:, 1])
     return result, back
 
 
