@@ -10,6 +10,7 @@ import click
 from initlint.cli.check import check
 from initlint.cli.faults import Faults
 from initlint.cli.rule import rule
+from initlint.cli.verify import verify
 
 
 @click.group(
@@ -23,8 +24,10 @@ def main() -> None:
     \b
       initlint check model.py          what will happen to signal and gradient before training
       initlint rule vanishing-signal   what a rule means
+      initlint verify model.py::Net    what it predicts, against real draws
     """
 
 
 main.add_command(check)
 main.add_command(rule)
+main.add_command(verify)

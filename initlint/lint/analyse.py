@@ -15,7 +15,7 @@ from initlint.propagate import propagate
 if TYPE_CHECKING:
     from initlint.config import InputSpec
     from initlint.graph.built import RecordedModel
-    from initlint.graph.model import InputLaw
+    from initlint.graph.model import InputLaw, TracedModel
     from initlint.lint.finding import Finding
     from initlint.propagate.backward import Propagation
 
@@ -45,13 +45,23 @@ def analyse(
     Raises:
         CannotTrace: no way of tracing worked.
     """
-    traced = capture(recorded, args, kwargs)
-    if declared:
-        traced = replace(traced, inputs=_with_settings(traced.inputs, declared))
+    traced = traced_as(recorded, args, kwargs, declared)
     propagation = propagate(traced)
     facts = gather(target=target, path=path, line=line, root=root, traced=traced, signals=propagation.signals)
     findings = (*judge(facts), *unknown_operators(facts, propagation.coverage))
     return Analysed(facts=facts, propagation=propagation, findings=findings)
+
+
+def traced_as(
+    recorded: RecordedModel, args: Sequence[Any], kwargs: Mapping[str, Any] | None, declared: Sequence[InputSpec]
+) -> TracedModel:
+    """The graph, its inputs drawn as the settings say.
+
+    Raises:
+        CannotTrace: no way of tracing worked.
+    """
+    traced = capture(recorded, args, kwargs)
+    return replace(traced, inputs=_with_settings(traced.inputs, declared)) if declared else traced
 
 
 def _with_settings(inputs: Mapping[str, InputLaw], declared: Sequence[InputSpec]) -> dict[str, InputLaw]:

@@ -37,9 +37,12 @@ class _Gathered:
     targets: list[TargetResult] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
     lock: threading.Lock = field(default_factory=threading.Lock)
+    receive: Callable[[Mapping[str, Any]], None] | None = None  # told of every message, for those that only it knows
 
     def add(self, message: Mapping[str, Any]) -> None:
         with self.lock:
+            if self.receive is not None:
+                self.receive(message)
             if "target" in message:
                 self.targets.append(target_from(message["target"]))
             self.findings += map(finding_from, message.get("findings", ()))
@@ -57,13 +60,26 @@ def check(
     settings_for gives the settings that hold for a path; `progress` is told the name of each file as it begins. Findings of
     all rules are returned, unfiltered (see `filter`). Nothing of the user's code runs in this process.
     """
-    gathered = _Gathered()
+    return gather(requests, settings_for, jobs=jobs, progress=progress)
+
+
+def gather(
+    requests: Sequence[Request],
+    settings_for: Callable[[str], Settings],
+    *,
+    verify: Mapping[str, Any] | None = None,
+    jobs: int | None = None,
+    progress: Callable[[str], None] | None = None,
+    receive: Callable[[Mapping[str, Any]], None] | None = None,
+) -> Report:
+    """Lend every file to a worker; `verify` asks it to hold models against real draws instead of judging them."""
+    gathered = _Gathered(receive=receive)
     work: Queue[dict[str, Any]] = Queue()
     count = 0
     for request in requests:
         job = _job(request, settings_for, gathered)
         if job is not None:
-            work.put(job)
+            work.put({**job, "verify": verify})
             count += 1
     workers = min(jobs or os.cpu_count() or 1, max(1, count // FILES_PER_WORKER))
     threads = [

@@ -35,6 +35,7 @@ class Job:
     label     how targets are called: "model.py" or "package.module"
     name      the one model asked for, or None for all
     declared  targets of the settings that concern this file, as data
+    verify    hold the predictions against real draws (`verify.Trial` as data) instead of judging the model
     """
 
     label: str
@@ -44,6 +45,7 @@ class Job:
     declared: tuple[Mapping[str, Any], ...] = ()
     seconds: float | None = 120.0
     memory: int | None = None
+    verify: Mapping[str, Any] | None = None
 
     @property
     def separator(self) -> str:
@@ -181,6 +183,8 @@ def _file(job: Job, scratch: str, mixed: bool, send: Send) -> None:
         def receive(message: dict[str, Any], messages: list[dict[str, Any]] = messages, stage: list[str] = stage) -> None:
             if "stage" in message:
                 stage[0] = message["stage"]
+            elif "progress" in message:
+                send(message)
             else:
                 messages.append(message)
 
@@ -265,7 +269,7 @@ def _model(job: Job, candidate: Any, target: str, path: str, root: str, record: 
     """Build, find inputs, trace, propagate, judge one model; whatever fails is sent as a finding."""
     from initlint.graph.built import build_recorded, parameter_count, recorded_instance
     from initlint.graph.capture import CannotTrace
-    from initlint.lint.analyse import analyse
+    from initlint.lint.monte_carlo import CannotVerify
     from initlint.targets.inputs import InputsUnknown, infer
 
     started = time.perf_counter()
@@ -303,12 +307,15 @@ def _model(job: Job, candidate: Any, target: str, path: str, root: str, record: 
         fail(finding, parameters=parameters)
         return
     send({"stage": "trace"})
+    work = _judged if job.verify is None else _verified
     try:
-        result = analyse(
-            recorded, inputs.args, inputs.kwargs, target=target, path=path, line=candidate.line, root=root, declared=declared
-        )
+        answer = work(job, candidate, recorded, inputs, target, path, root, send)
     except CannotTrace as problem:
         fail(of_failure("trace", failure_of(problem.cause, path, (root,)).data(), target), parameters=parameters)
+        return
+    except CannotVerify as problem:
+        subject = f"`{candidate.name}` cannot be verified: {problem}"
+        fail(failed("resource-limit", path=path, line=candidate.line, target=target, message=subject), parameters=parameters)
         return
     except Exception as error:  # noqa: BLE001 - a fault of our own must not look like health
         import traceback
@@ -317,6 +324,20 @@ def _model(job: Job, candidate: Any, target: str, path: str, root: str, record: 
         words = f"{type(error).__name__}: {error} ({os.path.basename(last.filename)}:{last.lineno})"
         fail(of_internal(words, target=target, path=path, line=candidate.line), parameters=parameters)
         return
+    answer["target"].update(parameters=parameters, seconds=time.perf_counter() - started)
+    send(answer)
+
+
+def _judged(
+    job: Job, candidate: Any, recorded: Any, inputs: Any, target: str, path: str, root: str, send: Send
+) -> dict[str, Any]:
+    """The target's result and what the rules find."""
+    from initlint.lint.analyse import analyse
+
+    declared = tuple(candidate.inputs)
+    result = analyse(
+        recorded, inputs.args, inputs.kwargs, target=target, path=path, line=candidate.line, root=root, declared=declared
+    )
     coverage = result.propagation.coverage
     summary = TargetResult(
         target=target,
@@ -328,8 +349,36 @@ def _model(job: Job, candidate: Any, target: str, path: str, root: str, record: 
         known=coverage.nodes - (coverage.floating - coverage.known),
         sampled=len(coverage.sampled),
         unknown=tuple(coverage.unknown),
-        parameters=parameters,
-        seconds=time.perf_counter() - started,
         notes=(f"built as {candidate.how}", f"inputs: {inputs.how}", *result.facts.traced.notes),
     )
-    send({"target": target_data(summary), "findings": [finding_data(finding) for finding in result.findings]})
+    return {"target": target_data(summary), "findings": [finding_data(finding) for finding in result.findings]}
+
+
+def _verified(
+    job: Job, candidate: Any, recorded: Any, inputs: Any, target: str, path: str, root: str, send: Send
+) -> dict[str, Any]:
+    """The target's predictions, held against real draws."""
+    from initlint.lint.analyse import traced_as
+    from initlint.lint.monte_carlo import imported_again, verified
+    from initlint.lint.verify import Trial, verified_data
+    from initlint.targets.inputs import infer
+
+    declared = tuple(candidate.inputs)
+
+    def traced(built: Any) -> Any:
+        given = inputs if built is recorded else infer(built.model, declared=declared)
+        return traced_as(built, given.args, given.kwargs, declared)
+
+    result = verified(
+        recorded,
+        candidate.build or imported_again(path, candidate.name),
+        traced,
+        target=target,
+        path=path,
+        line=candidate.line,
+        trial=Trial(**(job.verify or {})),
+        memory=job.memory,
+        progress=lambda done, of: send({"progress": [target, done, of]}),
+    )
+    summary = TargetResult(target=target, path=path, line=candidate.line, status="ok", nodes=len(result.rows))
+    return {"target": target_data(summary), "verified": verified_data(result)}
