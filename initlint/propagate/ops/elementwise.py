@@ -203,8 +203,21 @@ def added(tape: Tape, x: Moments, y: Moments, alpha: float = 1.0) -> Moments:
     z.positive = x.positive and y.positive and alpha > 0
     if x.shape == y.shape and alpha == 1.0:
         z.parts = ((x, 1.0), (y, 1.0))
-        return tape.record_coherent([x, y], z, lambda g: [g, g])
+        return tape.record_coherent([x, y], z, lambda g: [settled(g, z)] * 2)
     return tape.record([x, y], z, lambda g: [unbroadcast(g, x), unbroadcast(g, y).scaled(alpha)])
+
+
+def settled(g: Cotangent, z: Moments) -> Cotangent:
+    """g with only those terms kept coherent that are functions of z itself; terms of later tensors meet nothing of theirs here."""
+    own = None if z.profile is None else z.profile.source
+    others = {key: term for key, term in g.coherent.items() if term[1] is not own}
+    if not others:
+        return g
+    rest = Cotangent(g.plain)
+    rest.coherent = others
+    result = Cotangent(rest.total(), g.spent)
+    result.coherent = {key: term for key, term in g.coherent.items() if term[1] is own}
+    return result
 
 
 def shifted_by_average(tape: Tape, x: Moments, average: Moments, factor: float, scale: float) -> Moments:
