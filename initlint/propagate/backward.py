@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from initlint.propagate.axes import Array, Axis
+from initlint.propagate.formula import expression_of
 from initlint.propagate.forward import Forward, propagate_graph
 from initlint.propagate.laws import input_value, parameter_value
 from initlint.propagate.moments import Moments
+from initlint.propagate.rank import ranks
 from initlint.propagate.signals import Method, Signal
 from initlint.propagate.tape import Unknown, pull_back
 
@@ -70,7 +73,12 @@ def run(traced: TracedModel) -> Propagation:
         for node, value in forward.produced.items()
         if isinstance(value, Moments)
     }
-    return Propagation(signals=_signals(graph, forward, cotangents), coverage=_coverage(graph, forward), layouts=layouts)
+    signals: dict[str, Signal] = {}
+    plain = _signals(graph, forward, cotangents)
+    bounds = ranks(traced, plain)
+    for name, signal in plain.items():
+        signals[name] = replace(signal, rank=bounds.get(name), _formula=partial(expression_of, name, traced, signals))
+    return Propagation(signals=signals, coverage=_coverage(graph, forward), layouts=layouts)
 
 
 def white(like: Moments) -> Moments:

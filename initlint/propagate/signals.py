@@ -37,7 +37,7 @@ class Signal:
     flags: tuple[str, ...] = ()
     shape: tuple[int, ...] = ()
     spread: float = 0.0
-    _formula: Callable[[], sympy.Expr] | None = field(default=None, repr=False, compare=False)
+    _formula: Callable[[], sympy.Expr | None] | None = field(default=None, repr=False, compare=False)
 
     @property
     def correlation(self) -> float | None:
