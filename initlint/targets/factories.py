@@ -7,6 +7,7 @@ factory, through a variable assigned from either, or by a call that is handed a 
 from __future__ import annotations
 
 import ast
+import importlib
 import inspect
 import re
 from collections.abc import Callable, Mapping
@@ -41,8 +42,10 @@ def returns_module(
     if isinstance(annotated, type):
         return issubclass(annotated, nn.Module)
     returned = [r.value for r in _own_nodes(node) if isinstance(r, ast.Return) and r.value is not None]
+    if not any(isinstance(value, ast.Call | ast.Name | ast.IfExp) for value in returned):
+        return False
     look = _Look(node, namespace, functions, seen | {name})
-    return bool(returned) and all(look.yields(value) for value in returned)
+    return all(look.yields(value) for value in returned)
 
 
 class _Look:
@@ -55,7 +58,8 @@ class _Look:
         functions: Mapping[str, ast.FunctionDef],
         seen: frozenset[str],
     ) -> None:
-        self.namespace, self.functions, self.seen = namespace, functions, seen
+        self.namespace = {**namespace, **_imported(node)}
+        self.functions, self.seen = functions, seen
         self.assigned: dict[str, list[ast.expr]] = {}
         for inner in _own_nodes(node):
             if isinstance(inner, ast.Assign):
@@ -93,6 +97,25 @@ class _Look:
         if callable(target) and _annotated_module(target):
             return True
         return any(self.yields(argument, looking) for argument in [*call.args, *(k.value for k in call.keywords)])
+
+
+def _imported(node: ast.FunctionDef) -> dict[str, Any]:
+    """What the function imports for itself: heavy libraries are often imported where they are used."""
+    found: dict[str, Any] = {}
+    for inner in _own_nodes(node):
+        if not isinstance(inner, ast.Import | ast.ImportFrom) or (isinstance(inner, ast.ImportFrom) and inner.level):
+            continue
+        for alias in inner.names:
+            try:
+                if isinstance(inner, ast.ImportFrom):
+                    found[alias.asname or alias.name] = getattr(importlib.import_module(inner.module or ""), alias.name)
+                else:
+                    module = importlib.import_module(alias.name)
+                    root = alias.name.partition(".")[0]
+                    found[alias.asname or root] = module if alias.asname else importlib.import_module(root)
+            except Exception:  # noqa: BLE001, S112 - a package that cannot be imported tells nothing about the function
+                continue
+    return found
 
 
 def _annotated_module(target: Callable[..., Any]) -> bool:
