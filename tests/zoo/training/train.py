@@ -76,9 +76,9 @@ def topics(vocabulary: int, classes: int, length: int = 32, batch: int = 32, eac
         yield (tokens,), (tokens % classes if each_token else y)
 
 
-def chain(vocabulary: int, length: int = 32, batch: int = 16) -> Iterator[Batch]:
+def chain(vocabulary: int, length: int = 32, batch: int = 16, used: int = 61) -> Iterator[Batch]:
     """Next-token prediction: each token determines the next, one time in ten it does not."""
-    size = min(vocabulary, 61)
+    size = min(vocabulary, used)
     while True:
         steps = [torch.randint(size, (batch,))]
         for _ in range(length):
@@ -468,7 +468,7 @@ JOBS: dict[str, Job] = {
     "moe_lm": Job(lambda m: m.build(), lambda: chain(512, batch=8), steps=100),
     "masked_attention": Job(lambda m: m.Encoder(), lambda: topics(5000, 3, batch=16), rate=3e-4, steps=150),
     "lora_gpt": Job(lambda m: m.LoRAGPT(), lambda: topics(1024, 4), rate=3e-3, steps=150, note="adapters and head only"),
-    "tied_lstm_lm": Job(lambda m: m.RNNModel(), lambda: chain(4000), rate=3e-3),
+    "tied_lstm_lm": Job(lambda m: m.RNNModel(), lambda: chain(4000, used=17), rate=5e-3),
     "dcgan": Job(lambda m: m.netD, real_or_noise, lambda out, y: F.binary_cross_entropy(out, y), 2e-4, 30, "discriminator"),
     "dcgan:generator": Job(lambda m: m.netG, codes, square, 1e-3, 40, "generator, regression on 8 codes"),
     "diffusion_unet": Job(lambda m: m.Unet(), lambda: noisy(3, 16, 8), square, steps=100),
@@ -506,9 +506,9 @@ JOBS: dict[str, Job] = {
     "plain_convnet_default_init": Job(
         lambda m: m.PlainConvNet(),
         lambda: pictures(1, 8, 32),
-        steps=80,
+        steps=150,
         healthy=False,
-        settings=("Adam 0.001", "SGD 0.01"),
+        settings=("Adam 0.001", "Adam 0.0001"),
         cure=he,
     ),
     "ctr_tower_negative_bias": Job(lambda m: m.CTRTower(), digits, healthy=False, cure=named("fc1.bias", torch.Tensor.zero_)),
@@ -676,6 +676,7 @@ def page(record: dict[str, dict[str, Any]]) -> str:
 REMARKS = """
 How to read the bad ones:
 
+- –: not run (the larger models got two settings).
 - `lora_*`: the base is first trained on digits with the adapters switched off (loss 0.04 on the training set), then fine-tuned.
   `lora_alpha_scale` reaches a good loss at the smallest rate of Adam only and diverges at every rate of SGD: the learning rates
   used with LoRA (1e-3, 1e-4) are ten times too large for it. `lora_random_factors` starts at 48 % accuracy where the base has
@@ -683,6 +684,8 @@ How to read the bad ones:
   moved by one: the loss does not move at any setting.
 - `dit_blanket_init`: the loss is that of a denoiser. It trains, but behind the same network with its adaLN-zero start left alone;
   that is why overwritten-initialization is a warning.
+- `attention_stack_no_skip` tags tokens by their class, and half of a text's tokens are of the text's class. It learns which class
+  that is (a loss of 1.95 for a net that knows the text and not the token) and not one bit about the token; 2.77 is chance.
 - `tanh_policy_unit_weights`: it fits, at a loss several times that of the cured one on fresh data.
 - `zero_gate_zero_projection`: the task is a parity of three, chance is ln 2 = 0.69. Everything but the blocks learns (input
   projection, norm, head), and the little that is gained comes from the norm; the gradient of the blocks is exactly zero in every step.
