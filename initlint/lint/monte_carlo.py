@@ -11,9 +11,9 @@ import importlib.util
 import math
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
@@ -128,7 +128,7 @@ def verified(
         parameters=parameter_count(recorded.parameters),
         reduced=reduced,
         seconds=time.perf_counter() - started,
-        rows=tuple(sorted(rows, key=lambda row: (-judge.share(row), row.node))),
+        rows=tuple(sorted(_with_beginnings(rows, nodes), key=lambda row: (-judge.share(row), row.node))),
     )
 
 
@@ -252,6 +252,20 @@ class _Judge:
             if value.bits > 0.0 and math.isfinite(allowed):
                 worst = max(worst, value.bits / allowed if allowed else math.inf)
         return worst
+
+
+def _with_beginnings(rows: list[NodeRow], nodes: Mapping[str, fx.Node]) -> list[NodeRow]:
+    """Rows that say what goes wrong at them: values come from a node's inputs, gradients from its users and from values."""
+    off = {row.node: row.off for row in rows}
+
+    def begins(row: NodeRow) -> tuple[str, ...]:
+        node = nodes[row.node]
+        values = [name for name in row.off if name != "gradient"]
+        if values:
+            return () if any(set(off.get(i.name, ())) - {"gradient"} for i in node.all_input_nodes) else tuple(values)
+        return () if any(off.get(user.name) for user in node.users) else row.off
+
+    return [replace(row, begins=begins(row)) for row in rows]
 
 
 # -- models made while a file is imported ---------------------------------------------------------------------------------

@@ -55,7 +55,10 @@ class Quantity:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodeRow:
-    """One node of the traced graph; a quantity is None where it is not defined."""
+    """One node of the traced graph; a quantity is None where it is not defined.
+
+    begins  quantities that go wrong here: they are off while all that they were computed from is right
+    """
 
     node: str
     operator: str
@@ -70,6 +73,7 @@ class NodeRow:
     k_pos: Quantity | None
     k_batch: Quantity | None
     gradient: Quantity | None
+    begins: tuple[str, ...] = ()
 
     @property
     def quantities(self) -> dict[str, Quantity]:
@@ -180,6 +184,7 @@ def _row(data: Mapping[str, Any]) -> NodeRow:
             "second_moment": Quantity(**data["second_moment"]),
             "shape": tuple(data["shape"]),
             "flags": tuple(data["flags"]),
+            "begins": tuple(data["begins"]),
         }
     )
 

@@ -19,6 +19,7 @@ from initlint.report.summary import NAMES
 SCHEMA = 1  # of the JSON output; changes when a field changes its meaning
 COLUMNS = {"second_moment": "second moment", "gradient": "gradient", "mean": "mean", "k_pos": "k_pos", "k_batch": "k_batch"}
 OFF = "!"  # behind a prediction that is off
+BEGINNINGS = 5  # of errors that are named
 LONGEST = 34  # characters of a node's or a module's name
 
 
@@ -86,6 +87,7 @@ def _node(row: NodeRow) -> dict[str, Any]:
         "method": row.method,
         "flags": list(row.flags),
         "off": list(row.off),
+        "begins": list(row.begins),
         **{name: _quantity(row.quantities.get(name)) for name in ("mean", "second_moment", "k_pos", "k_batch", "gradient")},
     }
 
@@ -132,8 +134,21 @@ def _lines(item: Verified, tolerance: float, top: int | None) -> Iterator[str]:
     off = len(item.off)
     if off:
         yield f"{off} of {counted(len(item.rows), 'node')} off by more than {allowed}, marked {OFF}"
+        yield from _beginnings(item)
     else:
         yield f"All {counted(len(item.rows), 'node')} within {allowed}."
+
+
+def _beginnings(item: Verified) -> Iterator[str]:
+    """Where errors come from: nodes that are wrong though all they were computed from is right."""
+    rows = [row for row in item.rows if row.begins]
+    for row in rows[:BEGINNINGS]:
+        place = f", {_near(row.path)}:{row.line}" if row.path else ""
+        *others, last = (COLUMNS[name] for name in COLUMNS if name in row.begins)
+        names = f"{', '.join(others)} and {last}" if others else last
+        yield f"  {names} of {row.node} ({row.operator}{place}): wrong here first"
+    if len(rows) > BEGINNINGS:
+        yield f"  … and {counted(len(rows) - BEGINNINGS, 'node')} more"
 
 
 def _doubtful(item: Verified, quantity: str) -> str:
