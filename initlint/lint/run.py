@@ -36,6 +36,8 @@ class _Gathered:
 
     targets: list[TargetResult] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
+    used: set[str] = field(default_factory=set)  # classes that are part of an analysed model
+    pending: list[Mapping[str, Any]] = field(default_factory=list)  # of no interest when their class turns out to be used
     lock: threading.Lock = field(default_factory=threading.Lock)
     receive: Callable[[Mapping[str, Any]], None] | None = None  # told of every message, for those that only it knows
 
@@ -43,9 +45,23 @@ class _Gathered:
         with self.lock:
             if self.receive is not None:
                 self.receive(message)
-            if "target" in message:
-                self.targets.append(target_from(message["target"]))
-            self.findings += map(finding_from, message.get("findings", ()))
+            self.used |= set(message.get("uses", ()))
+            if "unless" in message:
+                self.pending.append(message)
+            else:
+                self.keep(message)
+
+    def keep(self, message: Mapping[str, Any]) -> None:
+        """Take a message into the report."""
+        if "target" in message:
+            self.targets.append(target_from(message["target"]))
+        self.findings += map(finding_from, message.get("findings", ()))
+
+    def settle(self) -> None:
+        """All files are done: a class that could not be judged alone is of no interest where a whole that uses it was."""
+        for message in self.pending:
+            if not set(message["unless"]) <= self.used:
+                self.keep(message)
 
 
 def check(
@@ -89,6 +105,7 @@ def gather(
         thread.start()
     for thread in threads:
         thread.join()
+    gathered.settle()
     return Report(
         targets=tuple(sorted(gathered.targets, key=lambda item: (item.path, item.line, item.target))),
         findings=tuple(

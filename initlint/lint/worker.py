@@ -134,9 +134,19 @@ class _FileState:
         _send_failure(self.answer, self.job.label, path, 1, finding, 0.0)
 
 
-def _send_failure(send: Send, target: str, path: str, line: int, finding: Finding, seconds: float, **known: Any) -> None:
+def _send_failure(
+    send: Send,
+    target: str,
+    path: str,
+    line: int,
+    finding: Finding,
+    seconds: float,
+    *,
+    extra: Mapping[str, Any] | None = None,
+    **known: Any,
+) -> None:
     result = TargetResult(target=target, path=path, line=line, status="failed", seconds=seconds, **known)
-    send({"target": target_data(result), "findings": [finding_data(finding)]})
+    send({"target": target_data(result), "findings": [finding_data(finding)], **(extra or {})})
 
 
 # -- in the file's child -------------------------------------------------------------------------------------------------
@@ -259,7 +269,7 @@ def _send_unbuildable(send: Send, job: Job, path: str, items: list[Any]) -> None
     if job.name is not None:
         _send_failure(send, finding.target, path, first.line, finding, 0.0)
     else:
-        send({"findings": [finding_data(finding)]})
+        send({"findings": [finding_data(finding)], "unless": [f"{path}::{item.name}" for item in items]})
 
 
 # -- in the model's child ------------------------------------------------------------------------------------------------
@@ -304,7 +314,8 @@ def _model(job: Job, candidate: Any, target: str, path: str, root: str, record: 
             help=problem.help,
             severity=severity,
         )
-        fail(finding, parameters=parameters)
+        unless = {} if job.name is not None else {"unless": [f"{path}::{candidate.defines or candidate.name}"]}
+        fail(finding, extra=unless, parameters=parameters)
         return
     send({"stage": "trace"})
     work = _judged if job.verify is None else _verified
@@ -351,7 +362,28 @@ def _judged(
         unknown=tuple(coverage.unknown),
         notes=(f"built as {candidate.how}", f"inputs: {inputs.how}", *result.facts.traced.notes),
     )
-    return {"target": target_data(summary), "findings": [finding_data(finding) for finding in result.findings]}
+    return {
+        "target": target_data(summary),
+        "findings": [finding_data(finding) for finding in result.findings],
+        "uses": sorted(_classes_of(recorded.model, root)),
+    }
+
+
+def _classes_of(model: Any, root: str) -> set[str]:
+    """Classes of the project that a model is made of, as "path::Name"."""
+    import inspect
+
+    from initlint.graph.frames import is_below
+
+    found = set()
+    for kind in {kind for module in model.modules() for kind in type(module).__mro__}:
+        try:
+            file = os.path.realpath(inspect.getfile(kind))
+        except (TypeError, OSError):
+            continue
+        if is_below(file, (root,)):
+            found.add(f"{file}::{kind.__name__}")
+    return found
 
 
 def _verified(
