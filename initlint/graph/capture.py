@@ -7,10 +7,8 @@ that mix devices), then as a recorded run; what was used and what failed is said
 from __future__ import annotations
 
 import contextlib
-import logging
 import math
-import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import torch
@@ -22,6 +20,7 @@ from initlint.graph.constants import constant_shadows
 from initlint.graph.measure import law_of_values
 from initlint.graph.model import InputLaw, Parameter, Site, TracedModel
 from initlint.graph.provenance import module_of_node, site_of_node
+from initlint.graph.stand_ins import moved, quiet
 
 Method = Literal["export", "export-strict", "fx", "recorded"]
 
@@ -57,7 +56,7 @@ def capture(recorded: RecordedModel, args: Sequence[Any], kwargs: Mapping[str, A
         model.train()
         for method, device, strict in (("export", "meta", False), ("export", "fake", False), ("export-strict", "meta", True)):
             try:
-                with _quiet(), _known(model, device), _moved(model, device) as (values, place):
+                with quiet(), _known(model, device), moved(model, device) as (values, place):
                     program = torch.export.export(model, place(tuple(args)), place(kwargs), strict=strict)
                     traced = _described(program, method, recorded, values, args, kwargs, tuple(attempts))  # type: ignore[arg-type]
                     if incomplete is None and _valueless(traced):
@@ -71,7 +70,7 @@ def capture(recorded: RecordedModel, args: Sequence[Any], kwargs: Mapping[str, A
         if incomplete is not None:
             return incomplete
         try:
-            with _quiet(), _known(model, "fake"), _moved(model, "fake") as (values, place):
+            with quiet(), _known(model, "fake"), moved(model, "fake") as (values, place):
                 program = _recorded_run(model, place(tuple(args)), place(kwargs))
                 return _described(program, "recorded", recorded, values, args, kwargs, tuple(attempts))
         except Exception as error:  # noqa: BLE001 - as above
@@ -93,82 +92,9 @@ def _first_line(error: BaseException) -> str:
     return lines[0] if lines else type(error).__name__
 
 
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Without torch's warnings and logs: what matters of a failure is in its exception."""
-    previous = logging.root.manager.disable
-    logging.disable(logging.CRITICAL)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.disable(previous)
-
-
 def _known(model: nn.Module, device: str) -> contextlib.AbstractContextManager[None]:
     """On fake tensors, values that are constants can be asked for; the first try, on meta, does without what that costs."""
     return constant_shadows(model) if device == "fake" else contextlib.nullcontext()
-
-
-@contextlib.contextmanager
-def _moved(model: nn.Module, device: str) -> Iterator[tuple[dict[int, torch.Tensor], Any]]:
-    """The model with all tensors on meta (or fake ones on the CPU); restored afterwards.
-
-    Yields real values by id of the stand-in, and a function that moves inputs the same way.
-    """
-    from torch._subclasses.fake_tensor import FakeTensorMode
-
-    memo: dict[int, torch.Tensor] = {}
-    values: dict[int, torch.Tensor] = {}
-    fake = FakeTensorMode(allow_non_fake_inputs=True) if device == "fake" else None
-
-    def stand_in(tensor: torch.Tensor) -> torch.Tensor:
-        if id(tensor) in memo:
-            return memo[id(tensor)]
-        if fake is not None:
-            with fake:
-                plain = torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype, device="cpu")
-        else:
-            plain = tensor.detach() if tensor.is_meta else torch.empty_like(tensor, device="meta")
-        moved: torch.Tensor = nn.Parameter(plain, tensor.requires_grad) if isinstance(tensor, nn.Parameter) else plain
-        memo[id(tensor)] = moved
-        if not tensor.is_meta:
-            values[id(moved)] = tensor.detach()
-        return moved
-
-    saved: list[tuple[dict[str, Any], str, Any]] = []
-
-    def swap(table: dict[str, Any], name: str, tensor: Any) -> None:
-        saved.append((table, name, tensor))
-        table[name] = stand_in(tensor)
-
-    for module in list(model.modules()):
-        for table in (module._parameters, module._buffers, module.__dict__):
-            for name, tensor in list(table.items()):
-                if isinstance(tensor, torch.Tensor):
-                    swap(table, name, tensor)
-        flat = module.__dict__.get("_flat_weights")
-        if isinstance(flat, list):
-            saved.append((module.__dict__, "_flat_weights", flat))
-            module.__dict__["_flat_weights"] = [stand_in(t) if isinstance(t, torch.Tensor) else t for t in flat]
-
-    def place(value: Any) -> Any:
-        def move(leaf: Any) -> Any:
-            if not isinstance(leaf, torch.Tensor):
-                return leaf
-            if fake is not None:
-                with fake:
-                    return torch.empty(leaf.shape, dtype=leaf.dtype, device="cpu")
-            return leaf.to("meta")
-
-        return torch.utils._pytree.tree_map(move, value)
-
-    try:
-        yield values, place
-    finally:
-        for table, name, tensor in reversed(saved):
-            table[name] = tensor
 
 
 def _recorded_run(model: nn.Module, args: Any, kwargs: Any) -> Any:

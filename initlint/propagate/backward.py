@@ -68,6 +68,7 @@ def run(traced: TracedModel) -> Propagation:
         if isinstance(value, Moments):
             seeds[id(value)] = (value, white(value))
     cotangents = pull_back(forward.tape, list(seeds.values()))
+    forward.unknown.update({f"gradient {n + 1}": reason for n, reason in enumerate(dict.fromkeys(forward.tape.broken))})
     layouts = {
         node.name: tuple((axis.size, axis.role) for axis in value.axes)
         for node, value in forward.produced.items()

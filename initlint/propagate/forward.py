@@ -212,15 +212,15 @@ class _Run:
         return self.transfer(node, target, name, args, kwargs)
 
     def transfer(self, node: fx.Node, target: Any, name: str, args: Any, kwargs: Any) -> Any:
-        function = TRANSFERS.get(name) or (TRANSFERS.get(name[:-1]) if name.endswith("_") else None)
+        function = formula_of(target)
         mark = len(self.state.tape.entries)
         reason = f"no formula for {target}"
-        if function is not None and is_aten(target):
+        if function is not None:
             try:
                 return function(self.state.tape, *args, **kwargs)
             except CannotPredict as problem:
                 reason = str(problem)
-            except (TypeError, ValueError, IndexError, AssertionError, KeyError) as problem:
+            except Exception as problem:  # noqa: BLE001 - a formula that breaks is as good as none; the reason is kept
                 reason = f"{type(problem).__name__} in the formula of {name}: {problem}"
             del self.state.tape.entries[mark:]
         try:
@@ -250,7 +250,11 @@ class _Run:
         try:
             with torch.no_grad():
                 result = target(*values, **options)
-        except (RuntimeError, TypeError, IndexError, ValueError, NotImplementedError):
+        except NotImplementedError:  # an integer kernel that this device lacks
+            result = in_floats(target, values, options)
+        except (RuntimeError, TypeError, IndexError, ValueError):
+            return None
+        if result is None:
             return None
         if name in EMPTY:
             result.zero_()
@@ -285,8 +289,12 @@ def name_of(target: Any) -> str:
     return packet.__name__ if packet is not None else getattr(target, "__name__", str(target))
 
 
-def is_aten(target: Any) -> bool:
-    return getattr(target, "namespace", "") == "aten"
+def formula_of(target: Any) -> Callable[..., Any] | None:
+    """The transfer function of an operator; one of another library than ATen is registered as "library::name"."""
+    library, name = getattr(target, "namespace", ""), name_of(target)
+    if library != "aten":
+        return TRANSFERS.get(f"{library}::{name}")
+    return TRANSFERS.get(name) or (TRANSFERS.get(name[:-1]) if name.endswith("_") else None)
 
 
 def writes(target: Any) -> bool:
@@ -307,6 +315,19 @@ def functional(target: Any) -> Callable[..., Any]:
         return target(first.clone(), *args, **kwargs)
 
     return run
+
+
+def in_floats(target: Any, args: Any, kwargs: Any) -> Any:
+    """An operator on integers carried out on floats; None where that fails too."""
+    import torch
+
+    integral = [a.dtype for a in args if isinstance(a, torch.Tensor) and not a.dtype.is_floating_point]
+    try:
+        with torch.no_grad():
+            result = target(*[a.double() if isinstance(a, torch.Tensor) else a for a in args], **kwargs)
+    except (RuntimeError, TypeError, IndexError, ValueError, NotImplementedError):
+        return None
+    return result.to(integral[0]) if integral and isinstance(result, torch.Tensor) else None
 
 
 def first_of(kind: type, value: Any) -> Any:

@@ -64,6 +64,7 @@ class Tape:
     blocked: int = 0
     severed: set[int] = field(default_factory=set)  # values whose cotangent is reported but already accounted for
     kept: list[Moments] = field(default_factory=list)  # keeps the ids in `severed` valid
+    broken: list[str] = field(default_factory=list)  # why a pullback failed; nothing is predicted of what lies before it
 
     def record(self, inputs: Sequence[Moments], output: Moments, pull: Pull) -> Moments:
         """Remember how the cotangent of `output` goes back to `inputs`; returns `output`."""
@@ -82,32 +83,47 @@ def pull_back(tape: Tape, seeds: Sequence[tuple[Moments, Moments]]) -> dict[int,
     """Cotangents by id of the value, from (output, its cotangent) seeds; values no gradient reaches are absent."""
     cotangents: dict[int, Cotangent] = {}
     result: dict[int, Moments] = {}
+    lost: set[int] = set()
     for output, seed in seeds:
         cotangents.setdefault(id(output), Cotangent()).add_plain(seed)
     for entry in reversed(tape.entries):
+        if id(entry.output) in lost:
+            lost.update(map(id, entry.inputs))
+            continue
         cotangent = cotangents.get(id(entry.output))
         if cotangent is None or id(entry.output) in tape.severed:
             continue
-        if entry.coherent is not None:
-            for target, term in zip(entry.inputs, entry.coherent(cotangent), strict=True):
-                if term is not None:
-                    _join(cotangents.setdefault(id(target), Cotangent()), term)
-            continue
-        total = cotangent.total()
-        if total is None or entry.pull is None:
-            continue
-        for target, moments in zip(entry.inputs, entry.pull(total), strict=True):
-            if isinstance(moments, Cotangent):
-                _join(cotangents.setdefault(id(target), Cotangent()), moments)
-            elif moments is not None:
-                cotangents.setdefault(id(target), Cotangent()).add_plain(moments)
+        try:
+            _pull(entry, cotangent, cotangents)
+        except Exception as problem:  # noqa: BLE001 - what lies before is not predicted, and that is said
+            tape.broken.append(f"{type(problem).__name__} in a pullback: {problem}")
+            lost.update(map(id, entry.inputs))
     for key, cotangent in cotangents.items():
+        if key in lost:
+            continue
         total = cotangent.total()
         if cotangent.spent is not None:
             total = cotangent.spent if total is None else plus(total, cotangent.spent)
         if total is not None:
             result[key] = total
     return result
+
+
+def _pull(entry: Entry, cotangent: Cotangent, cotangents: dict[int, Cotangent]) -> None:
+    """Send the cotangent of one operator's output to its inputs."""
+    if entry.coherent is not None:
+        for target, term in zip(entry.inputs, entry.coherent(cotangent), strict=True):
+            if term is not None:
+                _join(cotangents.setdefault(id(target), Cotangent()), term)
+        return
+    total = cotangent.total()
+    if total is None or entry.pull is None:
+        return
+    for target, moments in zip(entry.inputs, entry.pull(total), strict=True):
+        if isinstance(moments, Cotangent):
+            _join(cotangents.setdefault(id(target), Cotangent()), moments)
+        elif moments is not None:
+            cotangents.setdefault(id(target), Cotangent()).add_plain(moments)
 
 
 def _join(into: Cotangent, term: Cotangent) -> None:

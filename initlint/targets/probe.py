@@ -11,8 +11,7 @@ import itertools
 import linecache
 import re
 import sys
-from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import CodeType
 from typing import Any
@@ -22,7 +21,7 @@ from torch import nn
 from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_leaves, tree_map
 
-from initlint.graph.capture import _moved, _quiet
+from initlint.graph.stand_ins import exporting, lent, moved, quiet, restored
 
 Names = frozenset[str]
 NONE: Names = frozenset()
@@ -241,9 +240,10 @@ def run(
 ) -> Trial:
     """Run the forward once without weights; `names` maps the names of inputs to the tensors among the arguments."""
     with (
-        _quiet(),
-        _lent(model) if device == "cpu" else _moved(model, device) as (values, place),
-        _restored(model),
+        quiet(),
+        exporting(),
+        lent(model) if device == "cpu" else moved(model, device) as (values, place),
+        restored(model),
         torch.random.fork_rng(devices=[]),
         torch.no_grad(),
     ):
@@ -287,7 +287,8 @@ def _covers(call: Call) -> bool:
 
 def _counts(value: torch.Tensor) -> bool:
     """A table of positions: 0, 1, 2 … along its last axis."""
-    if value.is_floating_point() or value.is_complex() or value.dim() == 0 or value.shape[-1] < 2 or value.numel() > 1 << 20:
+    integral = not (value.is_floating_point() or value.is_complex() or value.dtype == torch.bool)
+    if not integral or value.dim() == 0 or value.shape[-1] < 2 or value.numel() > 1 << 20:
         return False
     return torch.equal(value.reshape(-1, value.shape[-1])[0], torch.arange(value.shape[-1], dtype=value.dtype))
 
@@ -329,52 +330,3 @@ def _same_failure(error: BaseException, inner: BaseException) -> bool:
             return True
         seen = None if seen is None else seen.__cause__ or seen.__context__
     return False
-
-
-@contextlib.contextmanager
-def _lent(model: nn.Module) -> Iterator[tuple[dict[int, torch.Tensor], Callable[[Any], Any]]]:
-    """The model with weights on the CPU that take no memory: one number, seen as a tensor of the full shape."""
-    memo: dict[int, torch.Tensor] = {}
-    saved: list[tuple[dict[str, Any], str, Any]] = []
-    real: dict[int, torch.Tensor] = {}
-    for module in model.modules():
-        own = module.__dict__
-        for table in (own["_parameters"], own["_buffers"], own):
-            for name, tensor in list(table.items()):
-                if isinstance(tensor, torch.Tensor) and tensor.is_meta:
-                    saved.append((table, name, tensor))
-                    if id(tensor) not in memo:
-                        number = torch.full((), 0.01).to(tensor.dtype).expand(tensor.shape)
-                        memo[id(tensor)] = (
-                            nn.Parameter(number, requires_grad=False) if isinstance(tensor, nn.Parameter) else number
-                        )
-                    table[name] = memo[id(tensor)]
-                elif isinstance(tensor, torch.Tensor):
-                    real[id(tensor)] = tensor
-        flat = module.__dict__.get("_flat_weights")
-        if isinstance(flat, list):
-            saved.append((module.__dict__, "_flat_weights", flat))
-            module.__dict__["_flat_weights"] = [memo.get(id(t), t) for t in flat]
-    try:
-        yield real, lambda value: value
-    finally:
-        for table, name, tensor in reversed(saved):
-            table[name] = tensor
-
-
-@contextlib.contextmanager
-def _restored(model: nn.Module) -> Iterator[None]:
-    """What the forward stores on its modules, hooks and caches included, is taken off again."""
-    owned = [m.__dict__ for m in model.modules()]
-    tables = [*owned, *(value for own in owned for value in own.values() if type(value) in (dict, OrderedDict))]
-    lists = [(value, list(value)) for own in owned for value in own.values() if type(value) is list]
-    saved = [(table, dict(table)) for table in tables]
-    try:
-        yield
-    finally:
-        for table, before in saved:
-            if table.keys() != before.keys() or any(table[key] is not value for key, value in before.items()):
-                table.clear()
-                table.update(before)
-        for items, earlier in lists:
-            items[:] = earlier

@@ -256,3 +256,18 @@ def test_every_model_of_the_zoo_is_found_and_fed(path):
         infer(build_recorded(first.build).model if first.build is not None else first.instance)
     finally:
         del sys.modules[name]
+
+
+def test_a_buffer_of_booleans_is_no_table_of_positions() -> None:
+    """A causal mask kept as a boolean buffer does not disturb the search."""
+
+    class Masked(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.register_buffer("bias", torch.ones(16, 16, dtype=torch.bool).tril())
+            self.fc = nn.Linear(8, 8)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.fc(x)
+
+    assert infer(build_recorded(Masked).model).how == "float32[8,8] for x"

@@ -569,10 +569,12 @@ def where(tape: Tape, condition: Any, x: Any, y: Any) -> Any:
     floor = scalar_of(y)
     if isinstance(condition, Known) and isinstance(x, Moments) and floor is not None and floor <= MASKED:
         return hide(tape, x, ~condition.tensor.bool(), floor)
-    if isinstance(condition, Moments) and condition.profile is not None:
-        sides = [v if isinstance(v, Moments) else None for v in (x, y)]
-        if all(s is None or lineage(s) == lineage(condition) for s in sides):
-            return _where_on_source(tape, condition, x, y)
+    if isinstance(condition, Moments) and condition.profile is not None and all(
+        lineage(v) == lineage(condition) if isinstance(v, Moments) else scalar_of(v) is not None for v in (x, y)
+    ):
+        return _where_on_source(tape, condition, x, y)
+    if isinstance(condition, Moments) and integral(x) and integral(y) and any(isinstance(v, Known) for v in (x, y)):
+        return drawn(condition, x, y)
     shape = np.broadcast_shapes(*(tuple(getattr(v, "shape", ())) for v in (condition, x, y)))
     likely = next((v for v in (x, y, condition) if isinstance(v, Moments) and v.shape == shape), None)
     a, b = as_moments(x, likely), as_moments(y, likely)

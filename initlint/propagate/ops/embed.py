@@ -14,6 +14,7 @@ import numpy as np
 from initlint.propagate.axes import Array, Axis
 from initlint.propagate.moments import Dims, Moments
 from initlint.propagate.ops.gather import single
+from initlint.propagate.ops.matrix import product
 from initlint.propagate.ops.registry import CannotPredict, as_moments, transfer
 from initlint.propagate.ops.view import permuted, reshaped, taken
 from initlint.propagate.tape import Known, Tape
@@ -99,6 +100,26 @@ def embedding(tape: Tape, table: Any, indices: Any, padding: int = -1, *args: An
     if not isinstance(indices, Known):
         raise CannotPredict("indices that are not known")
     return looked_up(tape, as_moments(table), indices)
+
+
+@transfer("_grouped_mm", "transformers::grouped_mm_fallback")
+def grouped_matmul(tape: Tape, x: Any, weight: Any, ends: Any = None, bias: Any = None, *args: Any, offs: Any = None) -> Moments:
+    """Rows sorted by expert, each times the weight of its own: weights looked up by row, then a product.
+
+    `ends` has the row at which each expert's share stops; where it is not known, the shares are taken as equal.
+    """
+    import torch
+
+    ends = offs if ends is None else ends
+    x, weight = as_moments(x), as_moments(weight)
+    if len(x.shape) != 2 or len(weight.shape) != 3 or bias is not None:
+        raise CannotPredict("a grouped product other than rows by experts")
+    experts, rows = weight.shape[0], torch.arange(x.shape[0])
+    if isinstance(ends, Known):
+        expert = torch.searchsorted(ends.tensor.to(rows.dtype).contiguous(), rows, right=True).clamp(max=experts - 1)
+    else:
+        expert = rows * experts // len(rows)
+    return product(tape, x, looked_up(tape, weight, Known(expert)), "XY", "XYZ", "XZ")
 
 
 @transfer("embedding_bag", "_embedding_bag")

@@ -2,7 +2,7 @@
 
 A transfer function is called as `f(tape, *args, **kwargs)` with the operator's own arguments, tensors replaced by
 `Moments` or `Known`, and returns the outputs. It is keyed on the overload packet ("add" serves add.Tensor, add.Scalar and
-add_); operators that obey one law are registered together.
+add_), or on "library::name" for an operator outside of ATen; operators that obey one law are registered together.
 """
 
 from __future__ import annotations

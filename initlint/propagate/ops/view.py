@@ -432,10 +432,13 @@ def stretched(tape: Tape, x: Moments, d: int, size: int) -> Moments:
     if not work.dims[d]:
         return expanded(tape, x, [size if n == d else -1 for n in range(len(x.shape))])
     work = work.coarsened(k)
+    if size == 1:
+        return taken(tape, x, d, np.arange(1))
     y = work.with_(dims=(*work.dims[:d], (Axis(size, None, work.axes[k].role),), *work.dims[d + 1 :]))
 
     def pull(g: Moments) -> list[Moments]:
-        g = single(g, d).coarsened(k)
+        g = single(g, d)
+        g = g.coarsened(g.position(d))
         g = g.with_(dims=(*g.dims[:d], (Axis(before, None),), *g.dims[d + 1 :]))
         return [g.scaled((size / before) ** 0.5)]
 
