@@ -582,6 +582,26 @@ def where(tape: Tape, condition: Any, x: Any, y: Any) -> Any:
     return mixture(tape, share, a, b)
 
 
+def integral(value: Any) -> bool:
+    """An integer, or a known tensor of them."""
+    import torch
+
+    if isinstance(value, Known):
+        return not value.tensor.dtype.is_floating_point and not value.tensor.is_complex() and value.tensor.dtype != torch.bool
+    return isinstance(value, int)
+
+
+def drawn(condition: Moments, x: Any, y: Any) -> Known:
+    """Integers chosen by a random condition: one draw of them, as every integer path is."""
+    import torch
+
+    from initlint.propagate.sampling import SEED, draw
+
+    chosen = torch.from_numpy(np.asarray(draw(condition, np.random.default_rng(SEED)) > 0.5))
+    left, right = (v.tensor if isinstance(v, Known) else v for v in (x, y))
+    return Known(torch.where(chosen, left, right))
+
+
 MASKED = -64.0  # an additive or filled value at or below this takes an entry out of a softmax: e^{-64} is 1e-28
 
 
