@@ -258,14 +258,14 @@ def measured(tensor: torch.Tensor) -> Law:
     """First and second moments of real values."""
     from initlint.graph.measure import law_of_values
 
-    if tensor.is_meta or not tensor.dtype.is_floating_point:
+    if tensor.is_meta:
         return laws.constant(0.0)
     return law_of_values(tensor)
 
 
 def exact_or_measured(tensor: torch.Tensor) -> Law:
     """Deterministic values: a constant if all are equal, else exact."""
-    if tensor.is_meta or not tensor.dtype.is_floating_point or tensor.numel() == 0:
+    if tensor.is_meta or tensor.is_complex() or tensor.numel() == 0:
         return laws.constant(0.0)
     values = tensor.detach().double()
     if bool((values == values.reshape(-1)[0]).all()):

@@ -34,6 +34,15 @@ def known_moments(known: Known, like: Moments | None = None) -> Moments:
     """
     if known.tensor.numel() == 0:
         return constant(known.shape, 0.0)
+    if known.tensor.is_complex():
+        import torch
+
+        parts = torch.view_as_real(known.tensor.resolve_conj())
+        real, imaginary = (known_moments(Known(p.contiguous()), like) for p in parts.unbind(-1))
+        from initlint.propagate.moments import align
+
+        a, b = align(real, imaginary)
+        return Moments(a.dims, a.mean, a.pair + b.pair, complex=True)
     values = numbers(known.tensor)
     if values.size == 1:
         return point(float(values.reshape(-1)[0])).with_(dims=((),) * values.ndim)

@@ -106,7 +106,8 @@ def parameter_value(parameter: Parameter) -> Moments | Known | Unknown:
         return Known(parameter.value.detach().clone())
     if parameter.value is not None and parameter.law.family == "exact":
         return _weights(known_moments(Known(parameter.value.detach())))
-    return law_moments(parameter.law, parameter.shape)
+    moments = law_moments(parameter.law, parameter.shape)
+    return moments.with_(complex=True) if "complex" in parameter.dtype else moments
 
 
 def input_value(law: InputLaw, index: int) -> Moments | Known:

@@ -17,14 +17,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from initlint.propagate.axes import Array, Axis, canonical, coarsen_matrix, common, refine_map, refinement, state_of
+from initlint.propagate.axes import Array, Axis, Labels, canonical, coarsen_matrix, common, refine_map, refinement, state_of
 
 if TYPE_CHECKING:
     from initlint.propagate.pointwise import Profile
 
 Dims = tuple[tuple[Axis, ...], ...]
 MOSTLY = 0.8  # share of indices that must agree for a border between groups to be moved rather than averaged over
-_CARRIED = ("dims", "mean", "pair", "zeros", "method", "flags", "valid", "fill", "positive", "gram")
+_CARRIED = ("dims", "mean", "pair", "zeros", "method", "flags", "valid", "fill", "positive", "gram", "complex")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -58,13 +58,15 @@ class Moments:
     centred   the tensor minus its average, by the dimensions averaged over, once that was computed
     parts     (term, factor) of which it is the sum, where the terms are independent
     affine    (base, a, b) where the tensor is a·base + b element by element, or None
+    complex   the pair moments are Hermitian ones, of real and imaginary parts that are alike (see `ops.spectral`)
+    spectrum  axes that are frequencies of a real tensor's transform, zero in a group of its own
     gram      what it is a random linear image of, or None
     averaged_of  (base, dimensions) where the tensor is the average of base over those dimensions, kept with size one
     """
 
     __slots__ = (
-        "affine", "averaged_of", "axes", "centred", "dims", "fill", "flags", "gram", "mean", "method", "pair", "parts", "positive",
-        "profile", "valid", "zeros",
+        "affine", "averaged_of", "axes", "centred", "complex", "dims", "fill", "flags", "gram", "mean", "method", "pair", "parts", "positive",
+        "profile", "spectrum", "valid", "zeros",
     )  # fmt: skip
 
     def __init__(
@@ -83,6 +85,7 @@ class Moments:
         affine: tuple[Moments, float, float] | None = None,
         averaged_of: tuple[Moments, tuple[int, ...]] | None = None,
         gram: Gram | None = None,
+        complex: bool = False,
     ) -> None:
         self.dims = dims
         self.axes: tuple[Axis, ...] = tuple([axis for dim in dims for axis in dim])
@@ -100,6 +103,8 @@ class Moments:
         self.affine = affine
         self.averaged_of = averaged_of
         self.gram = gram
+        self.complex = complex
+        self.spectrum: frozenset[int] = frozenset()
 
     # -- what it is -------------------------------------------------------------------------------------------------
 

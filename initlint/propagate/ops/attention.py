@@ -238,7 +238,7 @@ def hide(tape: Tape, x: Moments, mask: torch.Tensor, fill: float) -> Moments:
     if len(square) == 2 and values.shape[-1] == values.shape[-2]:
         rows = labels[values.ndim - 2]
         shared = octaves(rows * values.shape[-1])
-        classes = {d: shared for d in square}
+        classes = dict.fromkeys(square, shared)
         classes |= {d: group_rows(share[:, None], 3) for d, share in labels.items() if d not in square}
     else:
         classes = {d: octaves(share * values.size / values.shape[d]) for d, share in labels.items()}

@@ -195,7 +195,7 @@ def added(tape: Tape, x: Moments, y: Moments, alpha: float = 1.0) -> Moments:
     if np.any(a.mean) and np.any(b.mean):
         pair = pair + alpha * (a.mean_products(b) + b.mean_products(a))
     zeros = x.zeros * y.zeros if x.zeros and y.zeros else 0.0
-    z = Moments(a.dims, mean, pair, zeros=zeros, method=worst([x, y]), flags=flags_of([x, y]))
+    z = Moments(a.dims, mean, pair, zeros=zeros, method=worst([x, y]), flags=flags_of([x, y]), complex=x.complex or y.complex)
     if a.valid is not None or b.valid is not None:
         z.valid, z.fill = (a.valid, x.fill) if a.valid is not None else (b.valid, y.fill)
     if a.gram is not None and b.gram is not None and a.gram.base is b.gram.base and a.gram.axes == b.gram.axes:
@@ -660,11 +660,6 @@ def masked(tape: Tape, x: Moments, p: float, whole: int) -> Moments:
     pair[same] = 1.0 / (1.0 - p)
     mask = Moments((*keep, *((),) * whole), np.ones([axis.groups for axis in mask_axes]), pair, zeros=p)
     return multiplied(tape, x, mask)
-
-
-@transfer("complex", "view_as_complex", "view_as_real", "real", "imag", "polar")
-def complex_numbers(tape: Tape, *args: Any, **kwargs: Any) -> Any:
-    raise CannotPredict("complex numbers")
 
 
 _register_unary()

@@ -134,6 +134,7 @@ def product(tape: Tape, x: Moments, y: Moments, a: str, b: str, out: str) -> Mom
     """`contract` with its pullback; a letter that only one factor has and `out` lacks is summed."""
     z = contract(x, y, a, b, out)
     z.zeros = 1.0 if z.is_zero else 0.0
+    z.complex = x.complex or y.complex
     z.positive = x.positive and y.positive
 
     def back(g: Moments, other: Moments, letters: str, own: str, target: Moments) -> Moments:
@@ -147,6 +148,8 @@ def product(tape: Tape, x: Moments, y: Moments, a: str, b: str, out: str) -> Mom
             dims.append(next(inside) if letter in present else ())
         result = result.with_(dims=tuple(dims)).expanded(target.shape)
         gone = [d for d, dim in enumerate(target.dims) if not dim and result.dims[d]]
+        if z.complex and not target.complex:
+            result = result.scaled(0.5**0.5)
         return result.summed(result.dim_axes(gone)) if gone else result
 
     return tape.record([x, y], z, lambda g: [back(g, y, b, a, x), back(g, x, a, b, y)])

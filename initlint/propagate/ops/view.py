@@ -18,8 +18,8 @@ from initlint.propagate.tape import Known, Tape
 
 
 @transfer(
-    "contiguous", "to", "type_as", "_to_copy", "float", "requires_grad_", "cpu", "half", "double", "bfloat16", "resolve_conj",
-    "resolve_neg", "lift_fresh", "lift", "lift_fresh_copy",
+    "contiguous", "to", "type_as", "_to_copy", "float", "requires_grad_", "cpu", "half", "double", "bfloat16", "resolve_neg",
+     "lift_fresh", "lift", "lift_fresh_copy",
 )  # fmt: skip
 def itself(tape: Tape, x: Any, *args: Any, **kwargs: Any) -> Any:
     """The very tensor: torch returns its argument, so later uses of either are uses of both."""
