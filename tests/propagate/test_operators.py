@@ -25,6 +25,7 @@ class Case:
     grad_bits: float = FINITE_WIDTH
     why: str = ""
     draws: int = 16
+    laws: tuple[tuple[float, float, float], ...] = ((0.0, 1.0, 0.0),)  # of floating inputs: mean, std, correlation in a sample
 
 
 CASES: list[Case] = []
