@@ -6,7 +6,7 @@ deep default ReLU net at a standard deviation of 0.04 while its input-born part 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from initlint.lint.finding import Severity
@@ -15,6 +15,7 @@ from initlint.lint.rule import Rule
 from initlint.lint.wording import counted, finding, module_at, number, pattern_of, places_of_layers
 
 if TYPE_CHECKING:
+    from initlint.graph.layers import WeightLayer
     from initlint.lint.facts import Facts
     from initlint.lint.finding import Finding
 
@@ -42,17 +43,14 @@ def check(facts: Facts) -> Iterator[Finding]:
     """One finding per output whose main path decays."""
     for output in facts.traced.outputs:
         steps = steps_of(facts, main_path(facts, output))
-        candidates = (
-            ("share", [(part.layer, part.share) for part in segments_of(steps)]),
-            ("born", [(part.layer, part.born) for part in segments_of(since_restored(steps))]),
+        found = (
+            ("share", _decaying([(part.layer, part.share) for part in segments_of(steps)], WARN_AT["share"])),
+            ("born", _decaying([(part.layer, part.born) for part in segments_of(since_restored(steps))], WARN_AT["born"])),
         )
-        measure, parts = min(candidates, key=lambda item: sum(change for _, change in item[1]) / -FAIL_AT[item[0]])
-        decaying = [(layer, change) for layer, change in parts if change <= DECAYING]
-        total = sum(change for _, change in parts)
-        if total > WARN_AT[measure] or len(decaying) < LAYERS:
+        decays = [(measure, *decay) for measure, decay in found if decay is not None]
+        if not decays:
             continue
-        if total - min(change for _, change in decaying) > WITHOUT_WORST:
-            continue
+        measure, total, decaying = min(decays, key=lambda item: item[1] / -FAIL_AT[item[0]])
         fails = total <= FAIL_AT[measure]
         rate = 10 ** (sum(change for _, change in decaying) / len(decaying))
         places = places_of_layers(facts, decaying)
@@ -81,3 +79,14 @@ def check(facts: Facts) -> Iterator[Finding]:
             evidence={"decades": total, "per_layer": rate, "layers": float(len(decaying))},
             related=places[1],
         )
+
+
+def _decaying(
+    parts: Sequence[tuple[WeightLayer, float]], warn_at: float
+) -> tuple[float, Sequence[tuple[WeightLayer, float]]] | None:
+    """(decades in all, the layers that shrink), or None where no law of depth is at work."""
+    decaying = [(layer, change) for layer, change in parts if change <= DECAYING]
+    total = sum(change for _, change in parts)
+    if total > warn_at or len(decaying) < LAYERS or total - min(change for _, change in decaying) > WITHOUT_WORST:
+        return None
+    return total, decaying
