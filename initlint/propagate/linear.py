@@ -11,6 +11,7 @@ import numpy as np
 
 from initlint.propagate.axes import Array, Axis, Labels, canonical
 from initlint.propagate.moments import Moments, replaced
+from initlint.propagate.sparse import Sparse
 
 
 def members(axis: Axis) -> Array:
@@ -20,7 +21,7 @@ def members(axis: Axis) -> Array:
     return member
 
 
-def pair_map(matrix: Array, source: Axis, target: Axis) -> Array:
+def pair_map(matrix: Array | Sparse, source: Axis, target: Axis) -> Array:
     """(states of target, states of source): pair moments of A x from those of x; A is (target.size, source.size)."""
     inside, outside = members(source), members(target)
     g, h = source.groups, target.groups
@@ -37,10 +38,10 @@ def pair_map(matrix: Array, source: Axis, target: Axis) -> Array:
     # different output indices: all pairs minus the equal ones
     totals = outside.T @ sums  # (h, g)
     shared = np.empty((h, h, g))
+    reached = matrix.T @ outside  # Σ_{o in h} A_oi
     for k in range(g):
-        part = matrix * inside[:, k]
-        block = outside.T @ part
-        shared[:, :, k] = block @ block.T
+        block = reached[inside[:, k] > 0]
+        shared[:, :, k] = block.T @ block
     everything = np.einsum("ha,kb->hkab", totals, totals).reshape(h, h, g * g)
     everything[:, :, diagonal] -= shared
     number = np.outer(counts, counts) - np.diag(counts)
@@ -55,19 +56,20 @@ def pair_map(matrix: Array, source: Axis, target: Axis) -> Array:
     return result
 
 
-def mean_map(matrix: Array, source: Axis, target: Axis) -> Array:
+def mean_map(matrix: Array | Sparse, source: Axis, target: Axis) -> Array:
     """(groups of target, groups of source): means of A x from those of x."""
-    return np.asarray((members(target).T @ matrix @ members(source)) / target.counts[:, None])
+    return np.asarray((members(target).T @ (matrix @ members(source))) / target.counts[:, None])
 
 
-def mapped(x: Moments, k: int, matrix: Array, target: Axis | None = None) -> Moments:
+def mapped(x: Moments, k: int, matrix: Array | Sparse, target: Axis | None = None) -> Moments:
     """A x along axis k."""
     source = x.axes[k]
     if target is None:
         target = Axis(matrix.shape[0], like_rows(matrix, source), source.role)
     pair = np.moveaxis(np.tensordot(pair_map(matrix, source, target), x.pair, (1, k)), 0, k)
     mean = np.moveaxis(np.tensordot(mean_map(matrix, source, target), x.mean, (1, k)), 0, k)
-    changes: dict[str, object] = {"positive": x.positive and bool((matrix >= 0).all()), "zeros": 1.0 if x.is_zero else 0.0}
+    entries = matrix.values if isinstance(matrix, Sparse) else matrix
+    changes: dict[str, object] = {"positive": x.positive and bool((entries >= 0).all()), "zeros": 1.0 if x.is_zero else 0.0}
     if target.size == 1:
         return x.with_(
             dims=replaced(x.dims, k, ()), mean=mean.take(0, axis=k), pair=pair.take(0, axis=k), valid=None, **changes
@@ -75,7 +77,7 @@ def mapped(x: Moments, k: int, matrix: Array, target: Axis | None = None) -> Mom
     return x.with_(dims=replaced(x.dims, k, (target,)), mean=mean, pair=pair, valid=None, **changes)
 
 
-def like_rows(matrix: Array, source: Axis, limit: int = 3) -> Labels | None:
+def like_rows(matrix: Array | Sparse, source: Axis, limit: int = 3) -> Labels | None:
     """Groups of output indices that weigh the groups of the input alike; the most alike are joined beyond `limit`."""
     inside = members(source)
     features = np.concatenate([matrix @ inside, (matrix**2) @ inside], axis=1)

@@ -231,7 +231,7 @@ class _Run:
                 break
             values[node.name] = value
             if outer:
-                self.observe(node, value, values)
+                self.observe(node, value)
         return values
 
     def call(self, node: fx.Node, args: Any, kwargs: Any) -> Any:
@@ -254,7 +254,7 @@ class _Run:
         except (RuntimeError, NotImplementedError, TypeError) as error:
             raise CannotMeasure(f"{node.name}: {type(error).__name__}: {str(error).splitlines()[0]}") from error
 
-    def observe(self, node: fx.Node, value: Any, values: Mapping[str, Any]) -> None:
+    def observe(self, node: fx.Node, value: Any) -> None:
         """Measure a floating value now, and its gradient when it comes."""
         import torch
 
@@ -269,8 +269,8 @@ class _Run:
             if not (value._is_view() and any(writes(u.target) for u in (node, *node.users))):
                 found["g"] = 0.0
 
-            def remember(gradient: torch.Tensor) -> None:
-                found["g"] = second_moment(gradient)
+            def remember(gradient: torch.Tensor | None) -> None:
+                found["g"] = 0.0 if gradient is None else second_moment(gradient)
 
             value.register_hook(remember)
 

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from initlint.propagate.axes import Array, Axis
-from initlint.propagate.linear import group_rows, mapped, members, pair_map
+from initlint.propagate.linear import group_rows, mapped, mean_map, members, pair_map
 from initlint.propagate.moments import Moments, outer_means
 from initlint.propagate.ops.elementwise import added
 from initlint.propagate.ops.gather import flags_of, single
@@ -27,30 +27,30 @@ from initlint.propagate.ops.reduce import maximum_law, selected
 from initlint.propagate.ops.registry import CannotPredict, as_moments, transfer
 from initlint.propagate.ops.view import reshaped
 from initlint.propagate.pointwise import Cotangent, coarsened, profile_of
+from initlint.propagate.sparse import Sparse, total
 from initlint.propagate.tape import Tape
 
+DENSE = 1024  # beyond so many positions no matrix is written out
 GROUPS = {1: 5, 2: 3, 3: 2}  # kinds of positions kept along each dimension, by number of dimensions
 
 
 @lru_cache(maxsize=256)
-def tap_matrices(size: int, out: int, kernel: int, stride: int, padding: int, dilation: int) -> tuple[Array, ...]:
+def tap_matrices(size: int, out: int, kernel: int, stride: int, padding: int, dilation: int) -> tuple[Sparse, ...]:
     """A_t: (out, size), one where output o reads input o·stride − padding + t·dilation."""
     result = []
     for t in range(kernel):
-        matrix = np.zeros((out, size))
         index = np.arange(out) * stride - padding + t * dilation
         inside = (index >= 0) & (index < size)
-        matrix[np.arange(out)[inside], index[inside]] = 1.0
-        result.append(matrix)
+        result.append(Sparse((out, size), np.arange(out)[inside], index[inside]))
     return tuple(result)
 
 
 class TapMap:
     """Pair maps of one spatial dimension: summed over equal taps, and over different ones; forward and transposed."""
 
-    def __init__(self, taps: Sequence[Array], source: Axis, limit: int) -> None:
+    def __init__(self, taps: Sequence[Sparse], source: Axis, limit: int) -> None:
         inside = members(source)
-        features = np.concatenate([sum(t @ inside for t in taps)], axis=1)
+        features = np.sum([t @ inside for t in taps], axis=0)
         self.source = source
         self.target = Axis(taps[0].shape[0], group_rows(features, limit), source.role)
         self.taps = taps
@@ -64,19 +64,19 @@ class TapMap:
         return self._maps([t.T for t in self.taps], source, self.source)
 
     @staticmethod
-    def _maps(taps: Sequence[Array], source: Axis, target: Axis) -> tuple[Array, Array]:
-        key = (id(taps[0]), len(taps), taps[0].shape, _key(source), _key(target), taps[0].flags["F_CONTIGUOUS"])
+    def _maps(taps: Sequence[Sparse], source: Axis, target: Axis) -> tuple[Array, Array]:
+        key = (id(taps[0]), len(taps), taps[0].shape, _key(source), _key(target))
         if key not in _cache:
             if len(_cache) > 2000:
                 _cache.clear()
             equal = np.sum([pair_map(t, source, target) for t in taps], axis=0)
-            every = pair_map(np.sum(taps, axis=0), source, target)
+            every = pair_map(total(taps), source, target)
             _cache[key] = (equal, every - equal, taps)
         equal, other, _ = _cache[key]
         return equal, other
 
 
-_cache: dict[Any, tuple[Array, Array, Sequence[Array]]] = {}
+_cache: dict[Any, tuple[Array, Array, Sequence[Sparse]]] = {}
 
 
 def _key(axis: Axis) -> tuple[int, bytes]:
@@ -93,7 +93,7 @@ def moved(pair: Array, k: int, maps: tuple[Array, Array], taps: bool) -> Array:
 
 
 def convolved(
-    tape: Tape, x: Moments, weight: Moments, bias: Any, groups: int, taps: Sequence[Sequence[Array]], transposed: bool
+    tape: Tape, x: Moments, weight: Moments, bias: Any, groups: int, taps: Sequence[Sequence[Sparse]], transposed: bool
 ) -> Moments:
     """Any convolution with these taps; weight is (out, in/groups, …), or (in, out/groups, …) when transposed."""
     spatial = len(taps)
@@ -125,7 +125,7 @@ def single_axis(tape: Tape, x: Moments, d: int) -> Moments:
     return tape.record([x], single(x, d), lambda g: [g])
 
 
-def _convolved(tape: Tape, x: Moments, w: Moments, taps: Sequence[Sequence[Array]]) -> Moments:
+def _convolved(tape: Tape, x: Moments, w: Moments, taps: Sequence[Sequence[Sparse]]) -> Moments:
     """x (batch, group, in, positions …), w (group, out, in, taps …) → (batch, group, out, positions …)."""
     spatial = len(taps)
     for d in range(3, 3 + spatial):
@@ -233,8 +233,7 @@ def _mean(x: Moments, w: Moments, maps: dict[int, TapMap], dims: Sequence[tuple[
     mean = x.mean
     for j, tap_map in maps.items():
         k = x.position(3 + j)
-        matrix = np.sum(tap_map.taps, axis=0)
-        table = (members(tap_map.target).T @ matrix @ members(tap_map.source)) / tap_map.target.counts[:, None]
+        table = mean_map(total(tap_map.taps), tap_map.source, tap_map.target)
         if not x.dims[3 + j]:
             mean = np.expand_dims(mean, k)
         mean = np.moveaxis(np.tensordot(table, mean, (1, k)), 0, k)
@@ -309,9 +308,9 @@ def conv(
 
 
 @lru_cache(maxsize=256)
-def transposed_taps(size: int, out: int, kernel: int, stride: int, padding: int, dilation: int) -> tuple[Array, ...]:
+def transposed_taps(size: int, out: int, kernel: int, stride: int, padding: int, dilation: int) -> tuple[Sparse, ...]:
     """A_t: (out, size), one where input i reaches output i·stride − padding + t·dilation."""
-    return tuple(np.ascontiguousarray(m.T) for m in tap_matrices(out, size, kernel, stride, padding, dilation))
+    return tuple(m.T for m in tap_matrices(out, size, kernel, stride, padding, dilation))
 
 
 @transfer("conv_transpose1d", "conv_transpose2d", "conv_transpose3d")
@@ -347,15 +346,14 @@ def convolution(
 # -- pooling and interpolation ------------------------------------------------------------------------------------------
 
 
-def along(tape: Tape, x: Moments, d: int, matrix: Array) -> Moments:
+def along(tape: Tape, x: Moments, d: int, matrix: Array | Sparse) -> Moments:
     """A known linear map along dimension d."""
     x = single_axis(tape, x, d)
     if not x.dims[d]:
         from initlint.propagate.ops.elementwise import affine
         from initlint.propagate.ops.view import expanded
 
-        weights = matrix[:, 0]
-        y = affine(tape, x, float(weights.mean()), 0.0)
+        y = affine(tape, x, float((matrix @ np.ones((1, 1))).mean()), 0.0)
         return expanded(tape, y, [matrix.shape[0] if n == d else -1 for n in range(len(x.shape))])
     k = x.position(d)
     y = mapped(x, k, matrix)
@@ -382,7 +380,7 @@ def matrix_of(function: Callable[[Any], Any], size: int) -> Array:
     return np.ascontiguousarray(function(torch.eye(size, dtype=torch.float64)).numpy().T)
 
 
-def _pool_like(tape: Tape, x: Any, n: int, per_dim: Callable[[int, int], Array]) -> Moments:
+def _pool_like(tape: Tape, x: Any, n: int, per_dim: Callable[[int, int], Array | Sparse]) -> Moments:
     """Apply a separable linear operator over the last n dimensions; per_dim(j, size) is its matrix."""
     x = as_moments(x)
     first = len(x.shape) - n
@@ -403,7 +401,11 @@ def _register_pools() -> None:
             kernels, paddings = _each(kernel, n), _each(padding, n)
             strides = _each(stride, n) if stride not in ((), [], None) else kernels
 
-            def matrix(j: int, size: int) -> Array:
+            def matrix(j: int, size: int) -> Array | Sparse:
+                if size > DENSE and not ceil_mode:
+                    out = (size + 2 * paddings[j] - kernels[j]) // strides[j] + 1
+                    windows = total(tap_matrices(size, out, kernels[j], strides[j], paddings[j], 1))
+                    return windows.rescaled(1.0 / (np.full(out, kernels[j]) if include else np.maximum(windows.sum(1), 1.0)))
                 return matrix_of(
                     lambda e: torch.nn.functional.avg_pool1d(e[None], kernels[j], strides[j], paddings[j], ceil_mode, include)[0],
                     size,
@@ -449,10 +451,8 @@ def _register_pools() -> None:
                 width = int((ends - starts).max())
                 matrices = []
                 for t in range(width):
-                    matrix = np.zeros((goal, size))
                     inside = starts + t < ends
-                    matrix[np.arange(goal)[inside], (starts + t)[inside]] = 1.0
-                    matrices.append(matrix)
+                    matrices.append(Sparse((goal, size), np.arange(goal)[inside], (starts + t)[inside]))
                 taps.append(tuple(matrices))
             return [max_pooled(tape, x, taps), None]
 
@@ -467,7 +467,7 @@ def _with_indices(function: Callable[..., Moments], tape: Tape, *args: Any, **kw
     return [function(tape, *args, **kwargs), None]
 
 
-def max_pooled(tape: Tape, x: Moments, taps: Sequence[Sequence[Array]]) -> Moments:
+def max_pooled(tape: Tape, x: Moments, taps: Sequence[Sequence[Sparse]]) -> Moments:
     """The largest entry of each window. Borders count as having full windows."""
     n = len(taps)
     first = len(x.shape) - n
@@ -479,13 +479,13 @@ def max_pooled(tape: Tape, x: Moments, taps: Sequence[Sequence[Array]]) -> Momen
     window = Moments(x.dims, np.zeros_like(x.mean), profile.source.correlation)
     count = 1.0
     for j, matrices in enumerate(taps):
-        total = np.sum(matrices, axis=0)
-        reach = total.sum(1)
+        windows = total(matrices)
+        reach = windows.sum(1)
         count *= float(reach.mean())
         k = window.position(first + j)
         if window.dims[first + j]:
-            average = total / np.maximum(reach, 1.0)[:, None]
-            target = Axis(total.shape[0], None, window.dims[first + j][0].role)
+            average = windows.rescaled(1.0 / np.maximum(reach, 1.0))
+            target = Axis(windows.shape[0], None, window.dims[first + j][0].role)
             window = mapped(window, k, average, target)
     y, chance = maximum_law(profile, window, count, 1.0)
     y.flags = before.flags

@@ -5,6 +5,7 @@ Law: the moments of a pair of output elements are those of the input elements th
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,7 +14,7 @@ import numpy as np
 from initlint.propagate.axes import Axis, Labels
 from initlint.propagate.moments import Moments, constant
 from initlint.propagate.ops.gather import join, place, single, take
-from initlint.propagate.ops.registry import CannotPredict, as_moments, scalar_of, transfer
+from initlint.propagate.ops.registry import TRANSFERS, CannotPredict, as_moments, scalar_of, transfer
 from initlint.propagate.tape import Known, Tape
 
 
@@ -62,7 +63,9 @@ def view(tape: Tape, x: Any, shape: Sequence[int], *args: Any) -> Moments:
 
 
 @transfer("view_as", "reshape_as")
-def view_as(tape: Tape, x: Any, other: Any) -> Moments:
+def view_as(tape: Tape, x: Any, other: Any) -> Any:
+    if isinstance(x, Known):
+        return Known(x.tensor.reshape(tuple(other.shape)), x.distinct)
     return reshaped(tape, as_moments(x), other.shape)
 
 
@@ -166,7 +169,9 @@ def expand(tape: Tape, x: Any, shape: Sequence[int], **kwargs: Any) -> Moments:
 
 
 @transfer("expand_as")
-def expand_as(tape: Tape, x: Any, other: Any) -> Moments:
+def expand_as(tape: Tape, x: Any, other: Any) -> Any:
+    if isinstance(x, Known):
+        return Known(x.tensor.expand(tuple(other.shape)), x.distinct)
     return expanded(tape, as_moments(x), other.shape)
 
 
@@ -204,7 +209,7 @@ def select(tape: Tape, x: Any, dim: int, index: int) -> Moments:
 
 def pieces_of(tape: Tape, x: Moments, d: int, sizes: Sequence[int]) -> list[Moments]:
     starts = np.cumsum([0, *sizes])
-    return [taken(tape, x, d, np.arange(a, b)) for a, b in zip(starts, starts[1:], strict=False)]
+    return [taken(tape, x, d, np.arange(a, b)) for a, b in itertools.pairwise(starts)]
 
 
 @transfer("split", "split_with_sizes", "unsafe_split", "unsafe_split_with_sizes")
@@ -247,7 +252,7 @@ def cat(tape: Tape, tensors: Sequence[Any], dim: int = 0) -> Moments:
     y = join(values, d)
     starts = np.cumsum([0, *(v.shape[d] for v in values)])
     return tape.record(
-        values, y, lambda g: [take(g, d, np.arange(a, b)) for a, b in zip(starts, starts[1:], strict=False)]
+        values, y, lambda g: [take(g, d, np.arange(a, b)) for a, b in itertools.pairwise(starts)]
     )
 
 
@@ -344,7 +349,33 @@ def copy(tape: Tape, x: Any, source: Any, *args: Any) -> Any:
     return expanded(tape, as_moments(source), list(x.shape))
 
 
-@transfer("fill", "fill_", "full_like", "new_full")
+@transfer("new_zeros", "new_empty", "new_ones", "new_full")
+def fresh(tape: Tape, x: Any, shape: Sequence[int], value: Any = None, *args: Any, **kwargs: Any) -> Known:
+    """A new tensor that only takes its type from x."""
+    raise CannotPredict("the value is in the name")
+
+
+def _register_fresh() -> None:
+    import torch
+
+    for name, number in (("new_zeros", 0.0), ("new_empty", 0.0), ("new_ones", 1.0), ("new_full", None)):
+
+        def run(tape: Tape, x: Any, shape: Sequence[int], value: Any = None, *args: Any, _number: float | None = number,
+                **kwargs: Any) -> Any:  # fmt: skip
+            filled = _number if _number is not None else scalar_of(value if value is not None else kwargs.get("fill_value"))
+            if filled is None:
+                raise CannotPredict("a random filling")
+            if int(np.prod(list(shape))) > LARGEST_TABLE:
+                return constant(list(shape), filled)
+            return Known(torch.full(tuple(shape), filled, dtype=kwargs.get("dtype") or torch.float32))
+
+        TRANSFERS[name] = run
+
+
+LARGEST_TABLE = 1 << 22
+
+
+@transfer("fill", "fill_", "full_like")
 def fill(tape: Tape, x: Any, value: Any, *args: Any, **kwargs: Any) -> Any:
     number = scalar_of(value)
     if number is None:
@@ -513,3 +544,6 @@ def diagonal(tape: Tape, x: Any, offset: int = 0, a: int = 0, b: int = 1) -> Mom
         return [wide.scaled(share**0.5).permuted([order.index(d) for d in range(rank)])]
 
     return tape.record([x], y, pull)
+
+
+_register_fresh()
