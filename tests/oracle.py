@@ -53,12 +53,11 @@ def checked(rows: Sequence[Case]) -> Iterator[tuple[Case, Tally]]:
     tally = Tally()
     for row in rows:
         try:
-            found = examined(
-                row.build, row.inputs, draws=row.draws, bits=row.bits, grad_bits=row.grad_bits, laws=row.laws
-            )
+            found = examined(row.build, row.inputs, draws=row.draws, bits=row.bits, grad_bits=row.grad_bits, laws=row.laws)
             tally.add(row, found)
         except Exception as error:
             tally.rows += 1
+            tally.seen |= operators_of(row)
             tally.broken.append(f"{row.name}: {type(error).__name__}: {(str(error).splitlines() or [''])[0]}"[:200])
         yield row, tally
 
@@ -79,8 +78,9 @@ def operators_of(row: Case) -> set[str]:
 
 def report(tally: Tally, names: Sequence[str]) -> str:
     """The lists, each with its rows."""
-    known = {name for name in TRANSFERS if "::" not in name} | CENSUS
-    missing = sorted(name for name in known - tally.seen if not names or name in names)
+    registered = {name for name in TRANSFERS if "::" not in name}
+    known = registered | CENSUS
+    missing = {name for name in known - tally.seen if not names or name in names}
     lines = []
     for title, table in (("wrong", tally.wrong), ("sampled", tally.sampled)):
         lines.append(f"{title}: {len(table)} operators" if table else f"{title}: none")
@@ -88,7 +88,8 @@ def report(tally: Tally, names: Sequence[str]) -> str:
             lines += [f"  {name}", *(f"    {sentence}" for sentence in sentences)]
     lines.append(f"broken: {len(tally.broken)} rows" if tally.broken else "broken: none")
     lines += [f"  {sentence}" for sentence in tally.broken]
-    lines.append(f"missing: {', '.join(missing)}" if missing else "missing: none")
+    for title, some in (("missing, though models have them", missing & CENSUS), ("missing, registered only", missing - CENSUS)):
+        lines.append(f"{title}: {', '.join(sorted(some)) or 'none'}")
     formula = sum(name not in tally.sampled for name in CENSUS & tally.seen)
     lines.append(
         f"{tally.rows} rows, {len(tally.seen & known)} of {len(known)} operators; of {len(CENSUS & tally.seen)} in the census of "

@@ -77,6 +77,7 @@ def verified(
     from initlint.graph.built import build_recorded, parameter_count
     from initlint.lint.shallow import BLOCKS, shallow
     from initlint.propagate import propagate
+    from initlint.propagate.forward import EMPTY, name_of
     from initlint.propagate.oracle import CannotMeasure, compare, measure
 
     started = time.perf_counter()
@@ -110,14 +111,15 @@ def verified(
     predicted = propagate(traced)
     try:
         measured = measure(traced, counted, draws=draws, seed=SEED, layouts=predicted.layouts)
-    except CannotMeasure as error:
-        raise CannotVerify(f"cannot be run with real weights: {error}") from error
+    except (CannotMeasure, RuntimeError) as error:  # what autograd refuses is one of torch's
+        raise CannotVerify(f"the real run fails: {str(error).splitlines()[0]}") from error
     errors = student(SIGMAS, draws - 1)
     judge = _Judge(trial.tolerance, errors)
     nodes = {node.name: node for node in traced.program.graph.nodes}
     rows = [
         judge.row(row, predicted.signals.get(row.node), measured[row.node], nodes[row.node], traced)
         for row in compare(predicted.signals, measured)
+        if name_of(nodes[row.node].target) not in EMPTY  # memory that nobody has written yet holds anything
     ]
     return Verified(
         target=target,

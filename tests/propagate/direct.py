@@ -61,8 +61,8 @@ rows("with a parameter", {
     "clamp": lambda x: aten.clamp(x, -0.3, 1.2), "clamp_min": lambda x: aten.clamp_min(x, -0.2), "clamp_max": lambda x: aten.clamp_max(x, 0.4),
     "clip": lambda x: aten.clip(x, -1.0, 0.5), "threshold": lambda x: aten.threshold(x, 0.2, -1.0), "pow 3": lambda x: aten.pow(x, 3),
     "two to the power": lambda x: aten.pow(2.0, x), "rsub": lambda x: aten.rsub(x, 1.5), "fmod": lambda x: aten.fmod(x, 0.7),
-    "remainder": lambda x: aten.remainder(x, 0.7), "floor_divide": lambda x: aten.floor_divide(x, 0.3), "div by floor":
-    lambda x: torch.div(x, 0.3, rounding_mode="floor"), "heaviside": lambda x: aten.heaviside(x, torch.tensor(0.5)),
+    "remainder": lambda x: aten.remainder(x, 0.7), "floor_divide": lambda x: x * aten.floor_divide(x.detach(), 0.3), "div by floor":
+    lambda x: torch.div(x, 0.3, rounding_mode="floor"), "heaviside": lambda x: x * aten.heaviside(x.detach(), torch.tensor(0.5)),
     "true_divide": lambda x: aten.true_divide(x, 3.0), "divide": lambda x: aten.divide(x, 0.5), "hardtanh of six":
     lambda x: aten.hardtanh(x, 0.0, 6.0), "elu of 0.3": lambda x: aten.elu(x, 0.3), "softplus of 3": lambda x: aten.softplus(x, 3.0),
     "_prelu_kernel": lambda x: aten._prelu_kernel(x, torch.tensor([0.2])), "leaky_relu_": lambda x: aten.leaky_relu_(x.clone(), 0.3),
@@ -157,7 +157,7 @@ rows("over an image", {
     "pad with borders": lambda x: F.pad(x, (1, 2, 1, 0), mode="replicate"), "pad in circles": lambda x: F.pad(x, (1, 2, 1, 0), mode="circular"),
     "grid_sampler": lambda x: F.grid_sample(x, F.affine_grid(torch.eye(2, 3).expand(6, 2, 3) * 0.8, [6, 16, 9, 9], align_corners=False),
     align_corners=False), "channel_shuffle": lambda x: F.channel_shuffle(x, 4), "native_channel_shuffle": lambda x:
-    aten.native_channel_shuffle(x, 4), "pixel_shuffle": lambda x: F.pixel_shuffle(x, 2), "pixel_unshuffle": lambda x: F.pixel_unshuffle(x, 3),
+    x + aten.native_channel_shuffle(x.detach(), 4), "pixel_shuffle": lambda x: F.pixel_shuffle(x, 2), "pixel_unshuffle": lambda x: F.pixel_unshuffle(x, 3),
 }, I)  # fmt: skip
 rows("over a volume", {
     "avg_pool3d": lambda x: F.avg_pool3d(x, 2), "max_pool3d": lambda x: F.max_pool3d(x, 2), "max_pool3d_with_indices":
@@ -228,7 +228,7 @@ rows("of tokens", {
     x.diagonal(0, 1, 2) * 2, "unfold": lambda x: x.unfold(1, 4, 2) * 2, "squeeze": lambda x: x.unsqueeze(1).squeeze(1) * 2, "unflatten":
     lambda x: x.unflatten(-1, (4, 8)) * 2, "flatten": lambda x: x.flatten(1) * 2, "lift_fresh and lift": lambda x: aten.lift(aten.lift_fresh(x)) * 2,
     "resolve_conj and resolve_neg": lambda x: aten.resolve_neg(aten.resolve_conj(x)) * 2, "detach": lambda x: x + x.detach(), "detach_":
-    lambda x: x + (x * 1).detach_(), "clone, contiguous": lambda x: x.mT.contiguous().clone() * 2, "copy": lambda x: aten.copy(torch.zeros(8, 12, 32), x),
+    lambda x: x + (x * 1).detach_(), "clone, contiguous": lambda x: x.mT.contiguous().clone() * 2, "copy": lambda x: x + aten.copy(torch.zeros(8, 12, 32), x.detach()),
     "copy_ into a slice": lambda x: _copied(x), "index_put_": lambda x: _put(x), "scatter": lambda x: torch.zeros(8, 12, 32).scatter(1,
     torch.full((8, 1, 32), 2), x[:, :1]), "scatter_add": lambda x: torch.zeros(8, 3, 32).scatter_add(1, (torch.arange(12) % 3)[None, :,
     None].expand(8, 12, 32), x), "index_add": lambda x: torch.zeros(8, 3, 32).index_add(1, torch.arange(12) % 3, x), "zero": lambda x:
@@ -270,6 +270,8 @@ rows("beside the input", {
     "randn_like": lambda x: x + 0.3 * torch.randn_like(x), "bernoulli_": lambda x: x * x.new_empty(8, 1, 1).bernoulli_(0.7) / 0.7,
     "bernoulli": lambda x: x * torch.bernoulli(torch.full((8, 12, 1), 0.7)), "uniform_": lambda x: x * torch.empty(8, 12, 32).uniform_(-1, 2),
     "normal_": lambda x: x * torch.empty(8, 12, 32).normal_(0.5, 2.0), "exponential_": lambda x: x * torch.empty(8, 12, 32).exponential_(2.0),
+    "uniform": lambda x: x + aten.uniform(torch.zeros(8, 12, 32), -1.0, 2.0), "normal": lambda x: x + torch.normal(0.5, 2.0, (8, 12, 32)),
+    "exponential": lambda x: x + aten.exponential(torch.zeros(8, 12, 32), 2.0),
     "dropout": lambda x: F.dropout(x, 0.4), "native_dropout": lambda x: aten.native_dropout(x, 0.4, True)[0], "feature_dropout":
     lambda x: aten.feature_dropout(x, 0.4, True), "alpha_dropout": lambda x: F.alpha_dropout(x, 0.3, True), "feature_alpha_dropout":
     lambda x: F.feature_alpha_dropout(x, 0.3, True), "floor of a uniform number": lambda x: x * torch.floor(0.8 + torch.rand(8, 1, 1)),

@@ -17,7 +17,7 @@ from torch import fx, nn
 from initlint.graph.built import build_recorded
 from initlint.graph.capture import capture
 from initlint.propagate import propagate
-from initlint.propagate.forward import name_of
+from initlint.propagate.forward import EMPTY, name_of
 from initlint.propagate.ops import TRANSFERS
 from initlint.propagate.oracle import Measured, Row, compare, measure
 from initlint.propagate.signals import Signal
@@ -76,7 +76,9 @@ def examined(
     wrong: list[tuple[Row, str]] = []
     for mean, std, correlation in laws:
         prescribed = {
-            name: replace(law, mean=mean, std=std, correlation=correlation) if law.dtype.removeprefix("torch.") in FLOATING else law
+            name: replace(law, mean=mean, std=std, correlation=correlation)
+            if law.dtype.removeprefix("torch.") in FLOATING
+            else law
             for name, law in traced.inputs.items()
         }
         moved = replace(traced, inputs=prescribed)
@@ -86,7 +88,7 @@ def examined(
         found = [
             (row, text)
             for row in compare(predicted.signals, measured)
-            if row.node not in moved.parameters or parameters
+            if (row.node not in moved.parameters or parameters) and operators.get(row.node) not in EMPTY
             for text in faults(row, predicted.signals[row.node], measured[row.node], bits, grad_bits)
         ]
         named = f" at mean {mean:g}, std {std:g}, correlation {correlation:g}" if len(laws) > 1 else ""
@@ -98,7 +100,7 @@ def examined(
         for n in backward - forward:
             if not any(user.name in backward | forward for user in nodes[n].users):
                 blamed |= {operators[user.name] for user in nodes[n].users if user.name in operators}
-        blamed |= {operators.get(n, "input") for n in first}
+        blamed |= {operators.get(n, "(input)") for n in first}
     return Examined(
         operators=frozenset(operators.values()), sampled=frozenset(sampled), wrong=tuple(wrong), blamed=frozenset(blamed)
     )
