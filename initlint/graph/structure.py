@@ -75,6 +75,14 @@ class Structure:
     skips: tuple[Skip, ...]
     adapters: tuple[Adapter, ...]
 
+    def in_branch(self, name: str) -> bool:
+        """Whether a node lies inside the branch of a residual sum."""
+        nodes, dependence = self.nodes, self.dependence
+        return any(
+            dependence.between(nodes[residual.fork], nodes[residual.branch]) >> dependence.index[name] & 1
+            for residual in self.residuals
+        )
+
     def layers_of(self, parameter: str) -> tuple[WeightLayer, ...]:
         """The layers that use this parameter as their weight."""
         return tuple(layer for layer in self.layers.values() if layer.weight == parameter)

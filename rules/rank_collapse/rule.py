@@ -37,7 +37,7 @@ def check(facts: Facts) -> Iterator[Finding]:
     """One finding per output whose tokens collapse."""
     for output in facts.traced.outputs:
         path = main_path(facts, output)
-        attentions = [node for node in path if _mixes(node)]
+        attentions = [node for node in path if _mixes(node) and not facts.structure.in_branch(node.name)]
         shares = [(node, share) for node in path if (share := token_share(facts, node)) is not None]
         if len(attentions) < ATTENTIONS or not shares:
             continue
