@@ -183,6 +183,19 @@ def _orthonormal(target: torch.Tensor, args: Sequence[Any], kwargs: Mapping[str,
     return laws.orthogonal(target.shape[-2:], 1.0) if target.is_meta else None
 
 
+def _length(target: torch.Tensor, args: Sequence[Any], kwargs: Mapping[str, Any], of: Laws) -> Law | None:
+    """Euclidean lengths of many independent entries hardly vary: √(n E[w²]), less 1/(4n) of it."""
+    order = args[1] if len(args) > 1 else 2
+    if order is None or float(order) != 2.0 or not target.numel():
+        return None
+    law, count = of(args[0]), args[0].numel() / target.numel()
+    if math.isnan(law.second_moment):
+        return None
+    second = count * law.second_moment
+    mean = math.sqrt(second) * (1.0 - 1.0 / (4.0 * count))
+    return Law(family="measured", mean=mean, second_moment=second)
+
+
 RULES: Mapping[str, Callable[[torch.Tensor, Sequence[Any], Mapping[str, Any], Laws], Law | None]] = {
     **dict.fromkeys(("_to_copy", "clone", "contiguous", "detach", "alias", "expand", "repeat", "index_put"), _first),
     "copy": _copy,
@@ -197,6 +210,7 @@ RULES: Mapping[str, Callable[[torch.Tensor, Sequence[Any], Mapping[str, Any], La
     "clamp_min": _clamp("min"),
     "clamp_max": _clamp("max"),
     **dict.fromkeys(("cat", "stack"), _joined),
+    **dict.fromkeys(("linalg_vector_norm", "norm", "norm_except_dim"), _length),
     "tril": _triangle,
     "triu": _upper,
     **dict.fromkeys(("mm", "matmul", "bmm"), _matrix_product),

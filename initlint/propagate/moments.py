@@ -183,7 +183,10 @@ class Moments:
         pair = pair.reshape(*self.pair.shape[:k], *states.shape, *self.pair.shape[k + 1 :])
         mean = self.mean.reshape(*self.mean.shape[:k], first.groups, second.groups, *self.mean.shape[k + 1 :])
         valid = None if self.valid is None else self.valid.reshape(mean.shape)
-        gram = None if self.gram is None else self.gram.moved(lambda n: None if n == k else n + (n > k))
+        gram = self.gram
+        if gram is not None:
+            axes = {n + (n > k) for n in gram.axes} | ({k + 1} if k in gram.axes else set())
+            gram = replace(gram, axes=frozenset(axes))
         return self.with_(dims=replaced(self.dims, k, (first, second)), mean=mean, pair=pair, valid=valid, gram=gram)
 
     def with_whole(self, k: int, labels: Labels) -> Moments:
@@ -242,7 +245,10 @@ class Moments:
             inside = [axis for n, axis in enumerate(axes, seen) if n != k + 1]
             seen += len(axes)
             dims.append(tuple(inside))
-        gram = None if self.gram is None else self.gram.moved(lambda n: None if n in (k, k + 1) else n - (n > k))
+        gram = self.gram
+        if gram is not None:
+            both = len({k, k + 1} & gram.axes)
+            gram = None if both == 1 else gram.moved(lambda n: n - (n > k))
         merged = work.with_(dims=tuple(dims), mean=mean, pair=np.moveaxis(pair, -1, k), valid=None, gram=gram)
         return merged.with_(dims=replaced(merged.dims, k, (Axis(a.size * b.size, None, b.role),)))
 

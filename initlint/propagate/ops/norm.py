@@ -252,4 +252,16 @@ def batch_norm(
     return scaled_and_shifted(tape, y, channel_vector(tape, weight, rank), channel_vector(tape, bias, rank))
 
 
+@transfer("_weight_norm", "_weight_norm_interface")
+def weight_norm(tape: Tape, v: Any, g: Any, dim: int = 0) -> Moments:
+    """g v/‖v‖, each slice along `dim` of unit length before g."""
+    from initlint.propagate.ops.elementwise import affine
+
+    v = as_moments(v)
+    dims = [d for d in range(len(v.dims)) if d != v.dim(dim)]
+    count = float(np.prod([v.shape[d] for d in dims]))
+    unit = affine(tape, rms_normalized(tape, v, dims, 1e-30), count**-0.5, 0.0)
+    return mul(tape, unit, as_moments(g))
+
+
 __all__ = ["layer_norm", "marginals", "rms_normalized", "standardized"]
