@@ -56,14 +56,14 @@ def check(facts: Facts) -> Iterator[Finding]:
             continue
         layer = feeding_layer(facts, source)
         modules = [] if layer is None else [module_at(layer, facts)]
-        where = f"`{modules[0]}`" if modules else "this activation"
+        where = f"that `{modules[0]}` feeds" if modules else "behind this line"
         yield finding(
             RULE,
             facts,
             at=_site(facts, source, layer),
             severity=Severity.ERROR if dead >= FAIL_AT else Severity.WARNING,
             message=(
-                f"{number(100 * dead)} % of the units that {where} feeds are off for all of {SAMPLES} inputs: "
+                f"{number(100 * dead)} % of the rectified units {where} are off for all of {SAMPLES} inputs: "
                 f"their mean is {number(signal.mean)} with a standard deviation of {number(spread)}. "
                 "They output zero and their weights receive no gradient."
             ),

@@ -74,7 +74,7 @@ MISBEHAVING = {
 }  # fmt: skip
 
 
-def run(folder: Path, *, seconds: float = 12.0) -> Report:
+def run(folder: Path, *, seconds: float = 8.0) -> Report:
     def settings_for(path: str) -> Settings:
         return Settings(timeout=seconds, memory=2.0)
 
