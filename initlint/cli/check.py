@@ -100,7 +100,7 @@ def check(
 ) -> None:
     """Find models in files and folders, and say what will happen to signal and gradient before they are trained.
 
-    Exit status: 0 nothing found, 1 findings, 2 could not run.
+    Exit status: 0 nothing found (notes apart), 1 findings, 2 could not run.
     """
     from initlint.lint.filter import filtered
     from initlint.lint.run import check as run
@@ -132,7 +132,7 @@ def check(
     _close(report, form, to_stdout=form.for_people and output_file is None, quiet=quiet, verbose=verbose)
     if output_format == "github":
         _summarize(report, form)
-    ctx.exit(1 if report.findings and not exit_zero else 0)
+    ctx.exit(1 if report.fails and not exit_zero else 0)
 
 
 @contextmanager

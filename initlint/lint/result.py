@@ -53,6 +53,14 @@ class Report:
     findings: tuple[Finding, ...] = ()
     files: int = 0
 
+    @property
+    def fails(self) -> bool:
+        """Whether there is anything to act on: a warning, an error, or a model that could not be analysed (INI0xx).
+
+        Other information ("worth knowing") does not stop a commit: often nobody can change it.
+        """
+        return any(item.severity > Severity.INFO or item.code.startswith("INI0") for item in self.findings)
+
 
 # -- plain data, to cross from the child process and to be kept ---------------------------------------------------------
 

@@ -132,6 +132,20 @@ def test_text_survives_an_encoding_without_its_characters(here, analysed, report
 
 
 @pytest.mark.parametrize(
+    ("code", "severity", "status"),
+    [
+        pytest.param("INI101", Severity.WARNING, 1, id="a warning fails"),
+        pytest.param("INI601", Severity.INFO, 0, id="what is worth knowing does not fail"),
+        pytest.param("INI006", Severity.INFO, 1, id="a model that was not analysed fails"),
+    ],
+)
+def test_status_follows_what_can_be_acted_on(report, monkeypatch, code, severity, status):
+    found = replace(report, findings=(replace(report.findings[0], code=code, severity=severity),))
+    monkeypatch.setattr(initlint.lint.run, "check", lambda *_, **__: found)
+    assert run("model.py").exit_code == status
+
+
+@pytest.mark.parametrize(
     ("arguments", "status"),
     [
         pytest.param([], 1, id="findings"),
