@@ -1,7 +1,7 @@
 """Trace a built model into one graph of ATen operators on the meta device, weights replaced by their laws.
 
 torch.export in train mode comes first. Where it fails the same model is tried strictly, then on fake CPU tensors (for models
-that mix devices), then as a recorded run; what was used and what failed is said in the result.
+that mix devices), then as a recorded run (`recorded`); what was used and what failed is said in the result.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from initlint.graph.constants import constant_shadows
 from initlint.graph.measure import law_of_values
 from initlint.graph.model import InputLaw, Parameter, Site, TracedModel
 from initlint.graph.provenance import module_of_node, site_of_node
+from initlint.graph.recorded import DependsOnValues, RecordedProgram, recorded_run
 from initlint.graph.stand_ins import moved, quiet
 
 Method = Literal["export", "export-strict", "fx", "recorded"]
@@ -29,6 +30,10 @@ THROUGH = {
     "slice", "select", "flatten", "alias", "detach", "masked_fill", "clamp", "clamp_min", "where", "long", "type_as", "cat",
     "roll", "flip", "split", "chunk", "unbind",
 }  # fmt: skip
+
+
+class SizeUnknown(Exception):
+    """A tensor's size came out of values that tracing does not have."""
 
 
 class CannotTrace(Exception):
@@ -58,6 +63,7 @@ def capture(recorded: RecordedModel, args: Sequence[Any], kwargs: Mapping[str, A
             try:
                 with quiet(), _known(model, device), moved(model, device) as (values, place):
                     program = torch.export.export(model, place(tuple(args)), place(kwargs), strict=strict)
+                    _refuse_symbols(program.graph)
                     traced = _described(program, method, recorded, values, args, kwargs, tuple(attempts))  # type: ignore[arg-type]
                     if incomplete is None and _valueless(traced):
                         # x[:, [0, 2]] on a meta tensor makes its indices there: only their values on the CPU are known
@@ -67,12 +73,17 @@ def capture(recorded: RecordedModel, args: Sequence[Any], kwargs: Mapping[str, A
             except Exception as error:  # noqa: BLE001 - user code runs here: anything may come out, and the next way is tried
                 first = first or error
                 attempts.append(f"{method} on {device}: {type(error).__name__}: {_first_line(error)}")
+                if isinstance(error, SizeUnknown):  # to every export; only a run tells it
+                    break
         if incomplete is not None:
             return incomplete
         try:
-            with quiet(), _known(model, "fake"), moved(model, "fake") as (values, place):
-                program = _recorded_run(model, place(tuple(args)), place(kwargs))
-                return _described(program, "recorded", recorded, values, args, kwargs, tuple(attempts))
+            with quiet():
+                run = recorded_run(model, recorded.parameters, args, kwargs)
+                return _described(run, "recorded", recorded, {}, args, kwargs, tuple(attempts))
+        except DependsOnValues as error:
+            error.__traceback__ = first.__traceback__ if first is not None else error.__traceback__
+            raise CannotTrace(str(error), (*attempts, f"recorded run: {error}"), error) from first
         except Exception as error:  # noqa: BLE001 - as above
             attempts.append(f"recorded run: {type(error).__name__}: {_first_line(error)}")
     finally:
@@ -80,6 +91,18 @@ def capture(recorded: RecordedModel, args: Sequence[Any], kwargs: Mapping[str, A
             module.training = mode
     assert first is not None
     raise CannotTrace(_first_line(first), attempts, first) from first
+
+
+def _refuse_symbols(graph: fx.Graph) -> None:
+    """Sizes that only a run would tell leave nothing to predict: the model is run then.
+
+    Raises:
+        SizeUnknown: a size in the graph is a symbol.
+    """
+    for node in graph.nodes:
+        value = node.meta.get("val")
+        if isinstance(value, torch.Tensor) and not all(isinstance(n, int) for n in value.shape):
+            raise SizeUnknown(f"the size of '{node.name}' depends on values")
 
 
 def _valueless(traced: TracedModel) -> bool:
@@ -95,36 +118,6 @@ def _first_line(error: BaseException) -> str:
 def _known(model: nn.Module, device: str) -> contextlib.AbstractContextManager[None]:
     """On fake tensors, values that are constants can be asked for; the first try, on meta, does without what that costs."""
     return constant_shadows(model) if device == "fake" else contextlib.nullcontext()
-
-
-def _recorded_run(model: nn.Module, args: Any, kwargs: Any) -> Any:
-    """Run once and write down the operators; control flow is fixed to what this run took."""
-    from torch.fx.experimental.proxy_tensor import make_fx
-
-    state = {**dict(model.named_parameters(remove_duplicate=False)), **dict(model.named_buffers(remove_duplicate=False))}
-    leaves, spec = torch.utils._pytree.tree_flatten((args, kwargs))
-    tensors = [leaf for leaf in leaves if isinstance(leaf, torch.Tensor)]
-
-    def run(weights: dict[str, torch.Tensor], inputs: list[torch.Tensor]) -> Any:
-        supply = iter(inputs)
-        filled = [next(supply) if isinstance(leaf, torch.Tensor) else leaf for leaf in leaves]
-        positional, named = torch.utils._pytree.tree_unflatten(filled, spec)
-        return torch.func.functional_call(model, weights, positional, named)
-
-    graph_module = make_fx(run, pre_dispatch=True, _allow_non_fake_inputs=True)(state, tensors)
-    return RecordedProgram(graph_module, list(state), len(tensors))
-
-
-class RecordedProgram:
-    """The result of a recorded run, with the parts of an ExportedProgram that initlint reads."""
-
-    def __init__(self, graph_module: fx.GraphModule, names: Sequence[str], inputs: int) -> None:
-        self.graph_module = graph_module
-        self.graph = graph_module.graph
-        placeholders = [node for node in self.graph.nodes if node.op == "placeholder"]
-        self.weights = dict(zip((p.name for p in placeholders), names, strict=False))
-        self.user_inputs = [p.name for p in placeholders[len(names) : len(names) + inputs]]
-        self.constants: dict[str, Any] = {}
 
 
 def _described(

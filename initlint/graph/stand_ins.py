@@ -10,7 +10,7 @@ import contextlib
 import logging
 import warnings
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import torch
@@ -130,6 +130,28 @@ def lent(model: nn.Module) -> Iterator[tuple[dict[int, torch.Tensor], Callable[[
             module.__dict__["_flat_weights"] = [memo.get(id(t), t) for t in flat]
     try:
         yield real, lambda value: value
+    finally:
+        for table, name, tensor in reversed(saved):
+            table[name] = tensor
+
+
+@contextlib.contextmanager
+def replaced(model: nn.Module, by: Mapping[int, torch.Tensor]) -> Iterator[None]:
+    """The model with other tensors, by the id of those that they replace."""
+    saved: list[tuple[dict[str, Any], str, Any]] = []
+    for module in model.modules():
+        own = module.__dict__
+        for table in (own["_parameters"], own["_buffers"], own):
+            for name, tensor in list(table.items()):
+                if isinstance(tensor, torch.Tensor) and id(tensor) in by:
+                    saved.append((table, name, tensor))
+                    table[name] = by[id(tensor)]
+        flat = own.get("_flat_weights")
+        if isinstance(flat, list):
+            saved.append((own, "_flat_weights", flat))
+            own["_flat_weights"] = [by.get(id(t), t) for t in flat]
+    try:
+        yield
     finally:
         for table, name, tensor in reversed(saved):
             table[name] = tensor

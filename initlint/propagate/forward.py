@@ -67,6 +67,7 @@ class _Run:
         self.version: dict[fx.Node, int] = {}
         self.seen: dict[fx.Node, int] = {}
         self.count = 0
+        self.stopped = False
 
     def graph(self, graph: fx.Graph, leaves: Mapping[str, Any]) -> Any:
         values = self.state.values
@@ -202,6 +203,8 @@ class _Run:
             return self.region(name, args)
         if name.startswith(CHECKS):
             return None
+        if name == "_set_grad_enabled":
+            return self.switch(bool(args[0]))
         missing = first_of(Unknown, (args, kwargs))
         if missing is not None:
             return missing
@@ -262,6 +265,12 @@ class _Run:
         first = args[0] if args else None
         kept = first.distinct if isinstance(first, Known) and (name in VIEWS or name in KEEPING) else 0
         return wrap(result, kept)
+
+    def switch(self, gradient: bool) -> None:
+        """A recorded run says where gradients stop and go on again."""
+        if gradient is self.stopped:
+            self.state.tape.blocked += -1 if gradient else 1
+            self.stopped = not gradient
 
     def region(self, name: str, args: Any) -> Any:
         """A wrapped subgraph, in line; without gradient where it says so."""
