@@ -130,6 +130,9 @@ class _Run:
             elif name in VIEWS:
                 self.parent[node] = first
                 self.seen[node] = self.version.get(first, 0)
+        memory = node.kwargs.get("out")
+        if isinstance(memory, fx.Node):
+            self.write(memory, result)
         return result
 
     def write(self, node: fx.Node, value: Any) -> None:
@@ -196,6 +199,9 @@ class _Run:
         if as_view and writes(target):
             return self.state.values[self.parent[node]]
         args, kwargs = self.resolve(node.args), self.resolve(node.kwargs)
+        if "out" in kwargs:  # the same function, whose result is then written
+            kwargs = {key: value for key, value in kwargs.items() if key != "out"}
+            target = without_out(target)
         if target is operator.getitem:
             whole = args[0]
             return whole if isinstance(whole, Unknown) else whole[args[1]]
@@ -324,6 +330,17 @@ def functional(target: Any) -> Callable[..., Any]:
         return target(first.clone(), *args, **kwargs)
 
     return run
+
+
+def without_out(target: Any) -> Any:
+    """The overload that makes its result: `aten.div.Tensor` for `aten.div.out`."""
+    packet = target.overloadpacket
+    wanted = [argument.type for argument in target._schema.arguments if argument.name != "out"]
+    for name in packet.overloads():
+        overload = getattr(packet, name)
+        if [argument.type for argument in overload._schema.arguments] == wanted:
+            return overload
+    return target
 
 
 def in_floats(target: Any, args: Any, kwargs: Any) -> Any:
