@@ -69,12 +69,19 @@ def mapped(x: Moments, k: int, matrix: Array | Sparse, target: Axis | None = Non
     pair = np.moveaxis(np.tensordot(pair_map(matrix, source, target), x.pair, (1, k)), 0, k)
     mean = np.moveaxis(np.tensordot(mean_map(matrix, source, target), x.mean, (1, k)), 0, k)
     entries = matrix.values if isinstance(matrix, Sparse) else matrix
-    changes: dict[str, object] = {"positive": x.positive and bool((entries >= 0).all()), "zeros": 1.0 if x.is_zero else 0.0}
+    zeros = 1.0 if x.is_zero else x.zeros if picks(matrix) else 0.0
+    changes: dict[str, object] = {"positive": x.positive and bool((entries >= 0).all()), "zeros": zeros}
     if target.size == 1:
         return x.with_(
             dims=replaced(x.dims, k, ()), mean=mean.take(0, axis=k), pair=pair.take(0, axis=k), valid=None, **changes
         )
     return x.with_(dims=replaced(x.dims, k, (target,)), mean=mean, pair=pair, valid=None, **changes)
+
+
+def picks(matrix: Array | Sparse) -> bool:
+    """Whether every output is one of the inputs."""
+    every = np.ones((matrix.shape[1], 1))
+    return bool(np.allclose(matrix @ every, 1.0) and np.allclose((matrix**2) @ every, 1.0))
 
 
 def like_rows(matrix: Array | Sparse, source: Axis, limit: int = 3) -> Labels | None:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from initlint.propagate.pointwise import Profile
 
 Dims = tuple[tuple[Axis, ...], ...]
-MOSTLY = 0.8  # share of indices that must agree for a border between groups to be moved rather than averaged over
+MOVED = 0.25  # share of its size by which a group may change when its border is moved, rather than averaged over
 _CARRIED = ("dims", "mean", "pair", "zeros", "method", "flags", "valid", "fill", "positive", "gram", "complex")
 
 
@@ -59,14 +59,16 @@ class Moments:
     parts     (term, factor) of which it is the sum, where the terms are independent
     affine    (base, a, b) where the tensor is a·base + b element by element, or None
     complex   the pair moments are Hermitian ones, of real and imaginary parts that are alike (see `ops.spectral`)
+    slice_of  (base, dimension, indices) where the tensor is base at these indices
     spectrum  axes that are frequencies of a real tensor's transform, zero in a group of its own
     gram      what it is a random linear image of, or None
+    broadcast_of what it was expanded from, or None
     averaged_of  (base, dimensions) where the tensor is the average of base over those dimensions, kept with size one
     """
 
     __slots__ = (
-        "affine", "averaged_of", "axes", "centred", "complex", "dims", "fill", "flags", "gram", "mean", "method", "pair", "parts", "positive",
-        "profile", "spectrum", "valid", "zeros",
+        "affine", "averaged_of", "axes", "broadcast_of", "centred", "complex", "dims", "fill", "flags", "gram", "mean", "method", "pair", "parts", "positive",
+        "profile", "slice_of", "spectrum", "valid", "zeros",
     )  # fmt: skip
 
     def __init__(
@@ -104,7 +106,9 @@ class Moments:
         self.averaged_of = averaged_of
         self.gram = gram
         self.complex = complex
+        self.slice_of: tuple[Moments, int, Labels] | None = None
         self.spectrum: frozenset[int] = frozenset()
+        self.broadcast_of: Moments | None = None
 
     # -- what it is -------------------------------------------------------------------------------------------------
 
@@ -164,9 +168,8 @@ class Moments:
                 first, second = Axis(outer, labels[:, 0], axis.role), Axis(inner, None, axis.role)
             elif np.all(labels == labels[:1]):
                 first, second = Axis(outer, None, axis.role), Axis(inner, labels[0], axis.role)
-            elif np.mean(labels == labels[:, :1]) > MOSTLY:
+            elif (usual := straddled(labels, axis.groups)) is not None:
                 # a few indices of the outer axis straddle a border between groups: each goes where most of it is
-                usual = np.array([np.bincount(row).argmax() for row in labels])
                 return self.with_whole(k, np.repeat(usual, inner)).split(k, outer)
             else:
                 return self.coarsened(k).split(k, outer)
@@ -369,6 +372,14 @@ class Moments:
         if not np.any(self.mean):
             return self.pair
         return self.pair - self.mean_products()
+
+
+def straddled(labels: Labels, groups: int) -> Labels | None:
+    """For rows of labels, the commonest label of each row, if that leaves every group about its size."""
+    usual = np.array([np.bincount(row, minlength=groups).argmax() for row in labels], dtype=np.int64)
+    before = np.bincount(labels.reshape(-1), minlength=groups).astype(np.float64)
+    after = np.bincount(usual, minlength=groups) * labels.shape[1]
+    return usual if bool(np.all(np.abs(after - before) <= MOVED * before)) else None
 
 
 def size_of(dim: Iterable[Axis]) -> int:

@@ -111,6 +111,9 @@ def sampled(tape: Tape, function: Callable[..., Any], args: Sequence[Any], kwarg
         values = [run[1][position].detach().numpy().astype(np.float64) for run in runs]
         y = _measured(values, unique)
         y.method = "sampled"
+        if any(0 < x.zeros < 1 and not (x.profile is not None and x.mean.size == 1) for x in unique):
+            y.zeros = 1.0 if y.is_zero else 0.0  # drawn as Gaussian, without the zeros they have
+        y.positive = all(bool((v >= 0).all()) for v in values)
 
         def pull(g: Moments, position: int = position) -> list[Moments | None]:
             grads: list[list[Array]] = [[] for _ in unique]

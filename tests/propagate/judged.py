@@ -24,6 +24,8 @@ from initlint.propagate.signals import Signal
 
 SIGMAS = 5.0
 FINITE_WIDTH = 0.06
+ZEROS = 0.15
+ZEROS = 0.15
 FLOATING = {"float16", "bfloat16", "float32", "float64"}
 
 
@@ -121,7 +123,8 @@ def faults(row: Row, signal: Signal, truth: Measured, bits: float, grad_bits: fl
     scale = math.sqrt(truth.second_moment.value) if math.isfinite(truth.second_moment.value) else math.inf
     if signal.mean is not None and abs(signal.mean - truth.mean.value) > SIGMAS * truth.mean.error + 0.03 * scale:
         yield f"mean {signal.mean:.4g} for {truth.mean}"
-    if abs(signal.zero_fraction - truth.zero_fraction.value) > SIGMAS * truth.zero_fraction.error + 0.03:
+    # a share of zeros is claimed for what a rectifier or a mask made, not for sums; behind a maximum it is approximate
+    if signal.zero_fraction and abs(signal.zero_fraction - truth.zero_fraction.value) > SIGMAS * truth.zero_fraction.error + ZEROS:
         yield f"zeros {signal.zero_fraction:.3f} for {truth.zero_fraction}"
     for name, guess, found in (("k_pos", signal.k_pos, truth.k_pos), ("k_batch", signal.k_batch, truth.k_batch)):
         if found is not None and guess is not None and math.isfinite(scale):

@@ -169,6 +169,8 @@ def affine(tape: Tape, x: Moments, factor: float, shift: float) -> Moments:
             pair = y.pair + shift * (cross + outer_means(y.axes, np.ones_like(y.mean), y.mean)) + shift**2
             y = y.with_(mean=mean, pair=pair, zeros=0.0, positive=y.positive and shift > 0)
         y.affine = (x, factor, shift)
+        if not shift:
+            y.spectrum = x.spectrum
 
     def pull(g: Cotangent) -> list[Cotangent]:
         base = x
@@ -189,6 +191,9 @@ def added(tape: Tape, x: Moments, y: Moments, alpha: float = 1.0) -> Moments:
     for whole, part, factor, scale in ((x, y, alpha, 1.0), (y, x, 1.0 / alpha if alpha else 0.0, alpha)):
         if part.averaged_of is not None and factor and lineage(part.averaged_of[0]) == lineage(whole):
             return shifted_by_average(tape, whole, part, factor, scale)
+    if x.slice_of is not None and y.slice_of is not None and x.slice_of[0] is y.slice_of[0] and x.slice_of[1] == y.slice_of[1]:
+        if x.shape == y.shape:
+            return of_slices(tape, x, y, alpha)
     a, b = align(x, y)
     mean = a.mean + alpha * b.mean
     pair = a.pair + alpha**2 * b.pair
@@ -205,6 +210,26 @@ def added(tape: Tape, x: Moments, y: Moments, alpha: float = 1.0) -> Moments:
         z.parts = ((x, 1.0), (y, 1.0))
         return tape.record_coherent([x, y], z, lambda g: [settled(g, z)] * 2)
     return tape.record([x, y], z, lambda g: [unbroadcast(g, x), unbroadcast(g, y).scaled(alpha)])
+
+
+def of_slices(tape: Tape, x: Moments, y: Moments, alpha: float) -> Moments:
+    """x + alpha·y for two slices of one tensor along one dimension: a known linear map of that tensor."""
+    from initlint.propagate.ops.conv import along
+
+    assert x.slice_of is not None and y.slice_of is not None
+    base, d, first = x.slice_of
+    second = y.slice_of[2]
+    matrix = np.zeros((len(first), base.shape[d]))
+    matrix[np.arange(len(first)), first] += 1.0
+    matrix[np.arange(len(first)), second] += alpha
+    z = along(tape, base, d, matrix)
+    shared = z.with_(affine=(z, 1.0, 0.0))
+
+    def report(g: Cotangent) -> list[Cotangent]:
+        total = copy_of(g).total()
+        return [g, Cotangent(spent=total), Cotangent(spent=None if total is None else total.scaled(alpha))]
+
+    return tape.record_coherent([z, x, y], shared, report)
 
 
 def settled(g: Cotangent, z: Moments) -> Cotangent:
@@ -241,11 +266,19 @@ def shifted_by_average(tape: Tape, x: Moments, average: Moments, factor: float, 
         return result if scale == 1.0 else affine(tape, result, scale, 0.0)
     mean, pair = project(x, x.dim_axes(dims), factor)
     z = x.with_(mean=mean * scale, pair=pair * scale**2, zeros=0.0)
-    return tape.record([x], z, lambda g: [g.with_(pair=project(g, g.dim_axes(dims), factor)[1] * scale**2)])
+    count = float(np.prod([x.shape[d] for d in dims]))
+
+    def pull(g: Moments) -> list[Moments | Cotangent]:
+        own = g.with_(pair=project(g, g.dim_axes(dims), factor)[1] * scale**2)
+        return [own, Cotangent(spent=g.averaged(g.dim_axes(dims)).scaled(count * factor * scale))]
+
+    return tape.record([x, average], z, pull)
 
 
 def normalizing(x: Moments, scale: Moments) -> tuple[Moments, tuple[int, ...]] | None:
     """(the squares, dimensions) if `scale` is a function of the average square of x itself, over dimensions of x."""
+    if scale.profile is None and scale.broadcast_of is not None:
+        scale = scale.broadcast_of
     if scale.profile is None or len(scale.dims) != len(x.dims):
         return None
     base = scale.profile.source.origin
@@ -269,7 +302,7 @@ def normalized_by_hand(tape: Tape, x: Moments, scale: Moments, squares: Moments,
         step = np.gradient(np.log(np.maximum(profile.values, 1e-300)), axis=0)[middle]
         arguments = np.gradient(np.log(np.maximum(profile_of(profile.source.origin).values, 1e-300)), axis=0)[middle]
         share = np.clip(np.where(arguments > 1e-12, -2.0 * step / arguments, 1.0), 0.0, 1.0)
-    tape.severed.add(id(squares))
+    tape.severed[id(squares)] = id(x)
     tape.kept.append(squares)
     axes = x.dim_axes(dims)
     rest = [k for k in range(len(x.axes)) if k not in axes]
@@ -431,11 +464,20 @@ def multiplied(tape: Tape, x: Moments, y: Moments, table: Known | None = None) -
     z.zeros = 1.0 - (1.0 - x.zeros) * (1.0 - y.zeros)
     z.positive = x.positive and y.positive
     z.method, z.flags = worst([x, y]), flags_of([x, y])
+    z.complex = x.complex or y.complex
+    if tuple(map(len, x.dims)) == tuple(map(len, y.dims)) and (x.spectrum == y.spectrum or not (x.complex and y.complex)):
+        z.spectrum = x.spectrum | y.spectrum
     if table is not None:
-        return tape.record([x], z, lambda g: [unbroadcast(times(g, spread(as_moments(table, g))), x)])
+        return tape.record([x], z, lambda g: [real_part(unbroadcast(times(g, spread(as_moments(table, g))), x), z, x)])
     return tape.record(
-        [x, y], z, lambda g: [unbroadcast(times(g, spread(y)), x), unbroadcast(times(g, spread(x)), y)]
-    )
+        [x, y], z,
+        lambda g: [real_part(unbroadcast(times(g, spread(b)), a), z, a) for a, b in ((x, y), (y, x))],
+    )  # fmt: skip
+
+
+def real_part(g: Moments, product: Moments, factor: Moments) -> Moments:
+    """The cotangent of a factor; a real factor of a complex product gets its real part, half of the square."""
+    return g.with_(pair=g.pair / 2, complex=False) if product.complex and not factor.complex else g
 
 
 def spread(x: Moments) -> Moments:

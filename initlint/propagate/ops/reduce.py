@@ -153,7 +153,10 @@ def vector_norm(tape: Tape, x: Any, order: Any = 2, dim: Any = None, keepdim: bo
     order = 2.0 if order is None else float(order)
     if order == 2.0:
         square = unary(tape, x, torch_function("square", (), {}))
-        return unary(tape, reduced(tape, square, dims, keepdim, mean=False), torch_function("sqrt", (), {}))
+        # as a mean, so that a division by it is known for what it is
+        count = float(np.prod([x.shape[d] for d in dims]))
+        total = affine(tape, reduced(tape, square, dims, keepdim, mean=True), count, 0.0)
+        return unary(tape, total, torch_function("sqrt", (), {}))
     size = unary(tape, x, torch_function("abs", (), {}))
     if order == 1.0:
         return reduced(tape, size, dims, keepdim, mean=False)

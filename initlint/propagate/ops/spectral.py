@@ -85,17 +85,19 @@ def _complex(tape: Tape, x: Moments, n: int | None, dim: int, norm: str | None, 
     return along_frequencies(tape, x, d, matrix, to_complex=True, zero_apart=not inverse)
 
 
-def _real(tape: Tape, x: Moments, n: int | None, dim: int, norm: str | None) -> Moments:
-    """irfft: every frequency but zero and the last of an even number counts twice."""
+def _real(tape: Tape, x: Moments, n: int | None, dim: int, norm: str | None, hermitian: bool) -> Moments:
+    """irfft: every frequency but zero and the last of an even number counts twice; of those only the real part counts.
+
+    `hermitian` for what is still the spectrum of a real tensor: there they are real.
+    """
     d = x.dim(dim)
     size = x.shape[d]
     goal = 2 * (size - 1) if n is None else int(n)
     used = min(size, goal // 2 + 1)
     weight = np.full(used, 2.0)
     # at these the spectrum of a real signal is real: its square is all in the real part, not half of it
-    weight[0] = 2**0.5
-    if goal % 2 == 0 and used == goal // 2 + 1:
-        weight[-1] = 2**0.5
+    edges = [0, -1] if goal % 2 == 0 and used == goal // 2 + 1 else [0]
+    weight[edges] = 2**0.5 if hermitian else 1.0
     matrix = np.zeros((goal, size), dtype=np.complex128)
     matrix[:, :used] = np.exp(2j * np.pi * np.outer(np.arange(goal), np.arange(used)) / goal) * weight * _norm(goal, norm, True)
     return along_frequencies(tape, x, d, matrix, to_complex=False, zero_apart=False)
@@ -123,15 +125,17 @@ def _register() -> None:
         return run
 
     def real(tape: Tape, x: Any, n: int | None = None, dim: int = -1, norm: str | None = None) -> Moments:
-        return _real(tape, as_moments(x), n, dim, norm)
+        x = as_moments(x)
+        return _real(tape, x, n, dim, norm, bool(x.spectrum))
 
     def reals(default: Sequence[int] | None) -> Callable[..., Moments]:
         def run(tape: Tape, x: Any, s: Any = None, dim: Any = default, norm: str | None = None) -> Moments:
             x = as_moments(x)
             plan = _several(x, s, dim)
+            hermitian = bool(x.spectrum)
             for size, d in plan[:-1]:
                 x = _complex(tape, x, size, d, norm, True, False)
-            return _real(tape, x, plan[-1][0], plan[-1][1], norm)
+            return _real(tape, x, plan[-1][0], plan[-1][1], norm, hermitian)
 
         return run
 

@@ -38,7 +38,7 @@ def same(tape: Tape, x: Any, *args: Any, **kwargs: Any) -> Any:
 @transfer("detach", "detach_")
 def detach(tape: Tape, x: Any, *args: Any, **kwargs: Any) -> Any:
     """The same values, no gradient."""
-    return x.with_() if isinstance(x, Moments) else x
+    return x.with_(affine=(x, 1.0, 0.0)) if isinstance(x, Moments) else x
 
 
 def reshaped(tape: Tape, x: Moments, shape: Sequence[int]) -> Moments:
@@ -152,6 +152,7 @@ def expanded(tape: Tape, x: Moments, shape: Sequence[int]) -> Moments:
     if tuple(sizes) == x.shape:
         return same(tape, x)
     y = x.expanded(sizes)
+    y.broadcast_of = x
     return tape.record([x], y, lambda g: [unbroadcast(g, x)])
 
 
@@ -183,6 +184,8 @@ def taken(tape: Tape, x: Moments, d: int, indices: Labels) -> Moments:
     if len(indices) == 0:
         return constant([0 if n == d else s for n, s in enumerate(x.shape)], 0.0)
     y = take(x, d, indices)
+    if len(x.dims[d]) == 1:
+        y.slice_of = (x, d, np.asarray(indices))
     like = x.dims[d][0] if x.dims[d] else None
     return tape.record([x], y, lambda g: [place(g, d, size, indices, like)])
 
@@ -535,13 +538,23 @@ def diagonal(tape: Tape, x: Any, offset: int = 0, a: int = 0, b: int = 1) -> Mom
         pair = pair[..., 0]
     mean = work.mean[..., 0] if count > 1 else work.mean[..., 0, 0]
     y = Moments((*work.dims[:-2], (Axis(count),) if count > 1 else ()), mean, pair)
-    share = count / (x.shape[a] * x.shape[b])
+    order = [*rest, a, b]
+    sizes = (x.shape[a], x.shape[b])
 
     def pull(g: Moments) -> list[Moments]:
-        spread = g.summed([]) if count == 1 else g.averaged(g.dim_axes([len(g.dims) - 1]))
-        wide = spread.with_(dims=(*g.dims[:-1], (), ())).expanded([x.shape[d] for d in [*rest, a, b]])
-        order = [*rest, a, b]
-        return [wide.scaled(share**0.5).permuted([order.index(d) for d in range(rank)])]
+        # only where both indices coincide is there a cotangent; two of them differ in both indices
+        g = single(g, len(g.dims) - 1)
+        if g.dims[-1]:
+            g = g.coarsened(g.position(len(g.dims) - 1))
+        own = g.pair[..., 0] if count > 1 else g.pair
+        other = g.pair[..., 1] if count > 1 else np.zeros_like(own)
+        pair = np.zeros((*own.shape, 2, 2))
+        pair[..., 0, 0] = own * count / (sizes[0] * sizes[1])
+        pairs = sizes[0] * sizes[1] * (sizes[0] - 1) * (sizes[1] - 1)
+        pair[..., 1, 1] = other * count * (count - 1) / max(pairs, 1)
+        dims = (*g.dims[:-1], (Axis(sizes[0]),), (Axis(sizes[1]),))
+        wide = Moments(dims, np.zeros([axis.groups for dim in dims for axis in dim]), pair)
+        return [wide.permuted([order.index(d) for d in range(rank)])]
 
     return tape.record([x], y, pull)
 
