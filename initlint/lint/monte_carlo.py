@@ -243,7 +243,8 @@ class _Judge:
                 return 0.0 if math.isfinite(size) else math.inf
             return power * math.log2(1.0 + size / q ** (1 / power))
 
-        bits, doubt = in_bits(abs(predicted - measured.value)), in_bits(measured.error)
+        apart = 0.0 if predicted == measured.value else abs(predicted - measured.value)  # both may be minus infinity: a mask
+        bits, doubt = in_bits(apart), in_bits(measured.error)
         return self.ratio(predicted, measured, bits, doubt, self.tolerance)
 
     def share(self, row: NodeRow) -> float:

@@ -15,6 +15,7 @@ FOLDERS = {"plain.py": "x = 1\n", "broken.py": "import torch\nx = (\n", "empty.p
         pytest.param(["--help"], id="help"),
         pytest.param(["--version"], id="version"),
         pytest.param(["check", "--help"], id="help of check"),
+        pytest.param(["verify", "--help"], id="help of verify"),
         pytest.param(["rule", "INI101"], id="a rule"),
         pytest.param(["rule", "--all", "--output-format", "json"], id="all rules"),
         pytest.param(["check", "."], id="a folder without models"),

@@ -10,9 +10,7 @@ import initlint.lint.run
 from initlint.cli import main
 from initlint.lint.monte_carlo import student
 
-MODELS = """
-from dataclasses import dataclass
-
+NET = """
 import torch
 from torch import nn
 
@@ -26,9 +24,29 @@ class Net(nn.Module):
         for layer in self.layers:
             x = torch.relu(layer(x))
         return x
+"""
+SMALL = """
+import torch
+from torch import nn
+
+
+class Masked(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.q = nn.Linear(32, 32)
+
+    def forward(self, x):
+        scores = self.q(x) @ x.transpose(-2, -1)
+        mask = torch.full((8, 8), float("-inf")).triu(1)
+        return torch.softmax(scores * 0.1 + mask, -1)
 
 
 made = nn.Sequential(nn.Linear(64, 32), nn.Tanh(), nn.Linear(32, 8))
+"""
+LARGE = """
+from dataclasses import dataclass
+
+from torch import nn
 
 
 @dataclass(frozen=True)
@@ -73,7 +91,8 @@ main()
 
 @pytest.fixture
 def run(tmp_path, monkeypatch):
-    (tmp_path / "model.py").write_text(MODELS)
+    for name, text in {"model.py": NET, "small.py": SMALL, "large.py": LARGE}.items():
+        (tmp_path / name).write_text(text)
     monkeypatch.chdir(tmp_path)
     return lambda *arguments: CliRunner().invoke(main, ["verify", *arguments])
 
@@ -89,13 +108,13 @@ def test_a_model_whose_predictions_hold_ends_with_0(run):
 
 
 def test_json_is_one_object_with_a_row_a_node(run):
-    done = run("model.py::made", "--draws", "4", "--format", "json")
+    done = run("small.py", "--draws", "4", "--format", "json")
     assert done.exit_code == 0
     data = json.loads(done.stdout)
     assert (data["schema"], data["tolerance"]) == (1, {"second_moment": 0.5, "gradient": 1.0})
-    (target,) = data["targets"]
+    target, masked = sorted(data["targets"], key=lambda item: item["target"], reverse=True)
     assert {name: target[name] for name in ("target", "status", "draws", "reduced", "off", "parameters")} == {
-        "target": "model.py::made",
+        "target": "small.py::made",
         "status": "ok",
         "draws": 4,
         "reduced": None,
@@ -111,27 +130,24 @@ def test_json_is_one_object_with_a_row_a_node(run):
     assert tanh["k_pos"] is None
     found = tanh["second_moment"]
     assert found["bits"] == pytest.approx(abs(math.log2(found["predicted"] / found["measured"])))
+    (mask,) = [row for row in masked["nodes"] if row["operator"] == "aten.full.default"]
+    assert (mask["mean"]["bits"], mask["off"]) == (0.0, [])  # minus infinity was predicted
 
 
 def test_a_wrong_formula_is_found_where_it_goes_wrong_first(run, monkeypatch):
     monkeypatch.setattr(initlint.lint.run, "_START", WRONG)
     done = run("model.py::Net", "--draws", "8", "--top", "1")
     assert done.exit_code == 1
-    assert "  second moment, mean and k_batch of relu (aten.relu.default, model.py:15): wrong here first" in done.stdout
+    assert "  second moment, mean and k_batch of relu (aten.relu.default, model.py:13): wrong here first" in done.stdout
     assert done.stdout.count("wrong here first") == 1
     assert "! " in done.stdout.splitlines()[3]
 
 
-def test_a_model_too_large_is_drawn_with_two_blocks(run):
-    done = run("model.py::Deep", "--memory", "0.7", "--draws", "2")
+def test_models_too_large_are_drawn_with_two_blocks_or_not_at_all(run):
+    done = run("large.py", "--memory", "0.7", "--draws", "2")
     assert done.stdout.splitlines()[0].endswith(", `layers` 24 → 2 to make it small enough")
-    assert done.exit_code == 0
-
-
-def test_without_a_depth_to_reduce_it_says_so(run):
-    done = run("model.py::Stuck", "--memory", "0.7")
-    assert (done.exit_code, done.stdout) == (2, "")
     assert "`Stuck` cannot be verified: one draw needs 1.7 GiB, 0.7 are allowed (--memory), and its depth" in done.stderr
+    assert done.exit_code == 2
 
 
 @pytest.mark.parametrize(
