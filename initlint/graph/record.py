@@ -119,6 +119,8 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call,unused-ignore
         if name in FACTORIES and "out" not in kwargs and self.elements(name, args, tensors) > self.large:
             kwargs["device"] = torch.device("meta")
             kwargs.pop("pin_memory", None)
+        elif name.startswith("new_") and tensors and tensors[0].is_meta and "device" not in kwargs and self.large:
+            kwargs["device"] = torch.device("cpu")  # small, and on meta only because we put its model there
         elif any(t.is_meta for t in tensors) and any(not t.is_meta and t.dim() for t in tensors):
             args, kwargs = self.unified(func, args, kwargs)
         result = func(*args, **kwargs)

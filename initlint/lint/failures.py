@@ -137,12 +137,13 @@ def unknown_operators(facts: Facts, coverage: Coverage) -> Iterator[Finding]:
     for operator, reason in coverage.unknown.items():
         nodes = [node.name for node in facts.structure.nodes.values() if str(node.target) == operator]
         site = site_of_node(nodes[0], facts) if nodes else None
+        words = f"the operator {operator}" if "." in operator else operator
         yield failed(
             "operator-unknown",
             path=site.path if site else facts.path,
             line=site.line if site else facts.line,
             column=site.column if site else 1,
             target=facts.target,
-            message=f"the operator {operator} could not be predicted ({reason}): signals behind it are unknown",
+            message=f"{words} could not be predicted ({reason}): signals behind it are unknown",
             help="use operators that PyTorch knows, or judge what lies behind it as a target of its own",
         )

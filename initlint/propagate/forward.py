@@ -8,12 +8,13 @@ In-place writes follow torch's aliasing: a write to a view is a write to its bas
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from initlint.propagate.drawn import Draw, Drawn
 from initlint.propagate.moments import Moments
 from initlint.propagate.ops import TRANSFERS, CannotPredict
 from initlint.propagate.ops.registry import as_moments
@@ -50,23 +51,36 @@ class Forward:
     tape: Tape = field(default_factory=Tape)
 
 
-def propagate_graph(graph: fx.Graph, leaves: Mapping[str, Any], module: Any) -> Forward:
-    """Run over `graph`; `leaves` gives the values of placeholders and get_attr nodes by node name."""
+def propagate_graph(
+    graph: fx.Graph, leaves: Mapping[str, Any], module: Any, *, weights: Collection[str] = (), draw: Draw | None = None
+) -> Forward:
+    """Run over `graph`; `leaves` gives the values of placeholders and get_attr nodes by node name.
+
+    weights  names of the leaves that are parameters, buffers or constants, which `draw` can draw
+    """
     state = Forward()
-    _Run(state, module).graph(graph, leaves)
+    _Run(state, module, weights, draw).graph(graph, leaves)
     return state
+
+
+# products with weights, which two calls of one layer repeat; what is cheap and element by element has its own lineage
+REPEATED = frozenset(("linear", "addmm", "mm", "matmul", "conv1d", "conv2d", "conv3d", "embedding", "t", "transpose", "layer_norm"))
 
 
 class _Run:
     """The mutable state of one pass: environment, aliases between nodes, versions of what they alias."""
 
-    def __init__(self, state: Forward, module: Any) -> None:
+    def __init__(self, state: Forward, module: Any, weights: Collection[str], draw: Draw | None) -> None:
         self.state = state
+        self.weights = weights
+        self.drawn = Drawn(draw)
         self.module = module
         self.parent: dict[fx.Node, fx.Node] = {}
         self.version: dict[fx.Node, int] = {}
         self.seen: dict[fx.Node, int] = {}
         self.count = 0
+        self.calls: dict[Any, Moments] = {}
+        self.kept: list[Any] = []  # arguments of `calls`, whose identities must stay theirs
         self.stopped = False
 
     def graph(self, graph: fx.Graph, leaves: Mapping[str, Any]) -> Any:
@@ -74,12 +88,17 @@ class _Run:
         for node in graph.nodes:
             if node.op == "placeholder":
                 values[node] = leaves.get(node.name)
+                if isinstance(values[node], Unknown) and node.users:
+                    self.state.unknown[f"the start of {node.name}"] = values[node].reason
             elif node.op == "get_attr":
                 values[node] = leaves[node.name] if node.name in leaves else self.attribute(node)
             elif node.op == "call_function":
+                self.drawn.note(node, chance=name_of(node.target) in RANDOM)
                 values[node] = self.call(node)
             elif node.op == "output":
                 return self.resolve(node.args[0])
+            if node.name in self.weights:
+                self.drawn.leaf(node)
             self.state.produced[node] = snapshot(values[node])
         return None
 
@@ -123,6 +142,7 @@ class _Run:
         first = node.args[0] if node.args else None
         if isinstance(first, fx.Node):
             if writes(node.target):
+                self.drawn.wrote(node, first)
                 self.parent[node] = first
                 self.write(first, result)
                 self.seen[node] = self.version[first]
@@ -133,6 +153,7 @@ class _Run:
         memory = node.kwargs.get("out")
         if isinstance(memory, fx.Node):
             self.write(memory, result)
+            self.drawn.wrote(node, memory)
         return result
 
     def write(self, node: fx.Node, value: Any) -> None:
@@ -206,7 +227,7 @@ class _Run:
             whole = args[0]
             return whole if isinstance(whole, Unknown) else whole[args[1]]
         if name.startswith("wrap_with") or "autocast" in name:
-            return self.region(name, args)
+            return self.region(node, name, args)
         if name.startswith(CHECKS):
             return None
         if name == "_set_grad_enabled":
@@ -218,15 +239,23 @@ class _Run:
             known = self.compute(target, name, args, kwargs)
             if known is not None:
                 return known
+        if self.drawn.needed(node, name):
+            made = self.drawn.moments(node)
+            if made is not None:
+                self.state.sampled.add(node.name)
+                return made
         return self.transfer(node, target, name, args, kwargs)
 
     def transfer(self, node: fx.Node, target: Any, name: str, args: Any, kwargs: Any) -> Any:
+        again = self.repeated(target, name, args, kwargs)
+        if again is not None:
+            return again
         function = formula_of(target)
         mark = len(self.state.tape.entries)
         reason = f"no formula for {target}"
         if function is not None:
             try:
-                return function(self.state.tape, *args, **kwargs)
+                return self.remembered(target, name, args, kwargs, function(self.state.tape, *args, **kwargs))
             except CannotPredict as problem:
                 reason = str(problem)
             except Exception as problem:  # noqa: BLE001 - a formula that breaks is as good as none; the reason is kept
@@ -238,6 +267,21 @@ class _Run:
             self.state.unknown[str(target)] = f"{reason}; {problem}"
             return Unknown(reason)
         self.state.sampled.add(node.name)
+        return result
+
+    def repeated(self, target: Any, name: str, args: Any, kwargs: Any) -> Any:
+        """The result of the same operator on the same values, as a tensor with a cotangent of its own; None if it is new."""
+        key = call_key(target, args, kwargs)
+        before = None if key is None or name in RANDOM or writes(target) else self.calls.get(key)
+        if before is None:
+            return None
+        return self.state.tape.record_coherent([before], before.with_(affine=(before, 1.0, 0.0)), lambda g: [g])
+
+    def remembered(self, target: Any, name: str, args: Any, kwargs: Any, result: Any) -> Any:
+        key = call_key(target, args, kwargs)
+        if key is not None and isinstance(result, Moments) and not self.state.tape.blocked and "dropout" not in name:
+            self.calls.setdefault(key, result)
+            self.kept.append((args, kwargs))
         return result
 
     def compute(self, target: Any, name: str, args: Any, kwargs: Any) -> Any:
@@ -278,7 +322,7 @@ class _Run:
             self.state.tape.blocked += -1 if gradient else 1
             self.stopped = not gradient
 
-    def region(self, name: str, args: Any) -> Any:
+    def region(self, node: fx.Node, name: str, args: Any) -> Any:
         """A wrapped subgraph, in line; without gradient where it says so."""
         from torch import fx
 
@@ -288,7 +332,11 @@ class _Run:
         inner, inputs = args[position], args[position + 1 :]
         blocked = "set_grad" in name and args[0] is False
         tape = self.state.tape
-        names = [n.name for n in inner.graph.nodes if n.op == "placeholder"]
+        places = [n for n in inner.graph.nodes if n.op == "placeholder"]
+        names = [n.name for n in places]
+        for place, given in zip(places, node.args[position + 1 :], strict=False):
+            self.drawn.alias(place, given)
+        self.drawn.outputs[node] = next(n for n in inner.graph.nodes if n.op == "output").args[0]
         outer, self.module = self.module, inner
         tape.blocked += blocked
         try:
@@ -296,6 +344,21 @@ class _Run:
         finally:
             tape.blocked -= blocked
             self.module = outer
+
+
+def call_key(target: Any, args: Any, kwargs: Any) -> Any:
+    """Equal for calls of one operator on the same values; None where that cannot be told."""
+
+    def of(value: Any) -> Any:
+        if isinstance(value, Moments | Known):
+            return id(value)
+        if isinstance(value, list | tuple):
+            return tuple(of(v) for v in value)
+        return (type(value).__name__, str(value))
+
+    if name_of(target) not in REPEATED:
+        return None
+    return (str(target), of(args), tuple((k, of(v)) for k, v in sorted(kwargs.items())))
 
 
 def name_of(target: Any) -> str:
@@ -385,7 +448,7 @@ def snapshot(value: Any) -> Any:
         if tensor.numel() == 0:
             return (0.0, 0.0, 0.0)
         if tensor.is_complex():
-            return (0.0, float((tensor.abs() ** 2).mean()), float((tensor == 0).float().mean()))
+            return (float(tensor.real.mean()), float((tensor.abs() ** 2).mean()), float((tensor == 0).float().mean()))
         wide = tensor.double()
         return (float(wide.mean()), float((wide * wide).mean()), float((tensor == 0).double().mean()))
     return value
