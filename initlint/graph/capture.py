@@ -82,8 +82,8 @@ def capture(recorded: RecordedModel, args: Sequence[Any], kwargs: Mapping[str, A
                 run = recorded_run(model, recorded.parameters, args, kwargs)
                 return _described(run, "recorded", recorded, {}, args, kwargs, tuple(attempts))
         except DependsOnValues as error:
-            error.__traceback__ = first.__traceback__ if first is not None else error.__traceback__
-            raise CannotTrace(str(error), (*attempts, f"recorded run: {error}"), error) from first
+            cause = RuntimeError(str(error)).with_traceback(None if first is None else first.__traceback__)
+            raise CannotTrace(str(error), (*attempts, f"recorded run: {error}"), cause) from first
         except Exception as error:  # noqa: BLE001 - as above
             attempts.append(f"recorded run: {type(error).__name__}: {_first_line(error)}")
     finally:

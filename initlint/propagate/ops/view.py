@@ -108,6 +108,8 @@ def squeeze(tape: Tape, x: Any, dim: int | Sequence[int] | None = None) -> Momen
 def permuted(tape: Tape, x: Moments, order: Sequence[int]) -> Moments:
     rank = len(x.shape)
     order = [d % rank for d in order]
+    if order == list(range(rank)):
+        return same(tape, x)
     y = x.permuted(order)
     back = [order.index(d) for d in range(rank)]
     return tape.record([x], y, lambda g: [g.permuted(back)])
@@ -239,7 +241,7 @@ def tensor_split(tape: Tape, x: Any, sections: Any, dim: int = 0) -> list[Moment
         cuts = [total // sections * n + min(n, total % sections) for n in range(sections + 1)]
     else:
         cuts = [0, *(min(int(c), total) for c in sections), total]
-    return pieces_of(tape, x, d, [max(b - a, 0) for a, b in zip(cuts, cuts[1:], strict=False)])
+    return pieces_of(tape, x, d, [max(b - a, 0) for a, b in itertools.pairwise(cuts)])
 
 
 @transfer("unbind")
