@@ -16,6 +16,7 @@ from initlint.propagate.laws import input_value, parameter_value
 from initlint.propagate.moments import Moments
 from initlint.propagate.rank import ranks
 from initlint.propagate.signals import Method, Signal
+from initlint.propagate.spread import Spread, spreads
 from initlint.propagate.tape import Unknown, pull_back
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ class Propagation:
 
 
 def run(traced: TracedModel) -> Propagation:
-    """Forward over the whole graph, then backward from every floating output."""
+    """Forward over the whole graph, then backward from every floating output; then rank and spread."""
     graph = traced.program.graph
     leaves: dict[str, Any] = {name: parameter_value(p) for name, p in traced.parameters.items()}
     for n, (name, law) in enumerate(traced.inputs.items()):
@@ -77,8 +78,17 @@ def run(traced: TracedModel) -> Propagation:
     signals: dict[str, Signal] = {}
     plain = _signals(graph, forward, cotangents)
     bounds = ranks(traced, plain)
+    width = spreads(traced, forward.produced)
+    still = Spread(0.0, 0.0)
     for name, signal in plain.items():
-        signals[name] = replace(signal, rank=bounds.get(name), _formula=partial(expression_of, name, traced, signals))
+        own = width.get(name, still)
+        signals[name] = replace(
+            signal,
+            rank=bounds.get(name),
+            spread=own.deviation,
+            lag=own.lag,
+            _formula=partial(expression_of, name, traced, signals),
+        )
     return Propagation(signals=signals, coverage=_coverage(graph, forward), layouts=layouts)
 
 

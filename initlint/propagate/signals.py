@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
@@ -23,7 +24,9 @@ class Signal:
     zero_fraction           share of entries that are exactly zero
     rank                    upper bound of the rank of the Jacobian input → node
     method                  how second_moment was found
-    flags                   assumptions that no longer hold exactly, () while all do
+    flags                   assumptions that no longer hold exactly, () while all do (`flags` has their meaning)
+    spread                  standard deviation of ln q over initializations, from finite width (`spread`): nats of a second moment
+    lag                     mean of ln q over initializations less ln E[q]: how far the typical draw lies below, ≤ 0
     """
 
     mean: float | None
@@ -37,6 +40,7 @@ class Signal:
     flags: tuple[str, ...] = ()
     shape: tuple[int, ...] = ()
     spread: float = 0.0
+    lag: float = 0.0
     _formula: Callable[[], sympy.Expr | None] | None = field(default=None, repr=False, compare=False)
 
     @property
@@ -52,6 +56,11 @@ class Signal:
         if self.k_batch is None or self.second_moment is None:
             return None
         return max(self.second_moment - self.k_batch, 0.0)
+
+    @property
+    def typical(self) -> float | None:
+        """The second moment of the typical draw, e^(mean of ln q): the middle of a skewed law whose mean is E[q]."""
+        return None if self.second_moment is None else self.second_moment * math.exp(self.lag)
 
     @property
     def formula(self) -> sympy.Expr | None:
