@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from initlint.propagate.assumptions import flags_of
 from initlint.propagate.axes import Array, Axis
+from initlint.propagate.drawn import draws_of
 from initlint.propagate.formula import expression_of
 from initlint.propagate.forward import Forward, propagate_graph
 from initlint.propagate.laws import input_value, parameter_value
@@ -52,7 +54,7 @@ class Propagation:
 
 
 def run(traced: TracedModel) -> Propagation:
-    """Forward over the whole graph, then backward from every floating output; then rank and spread."""
+    """Forward over the whole graph, then backward from every floating output; then rank, spread and flags."""
     graph = traced.program.graph
     leaves: dict[str, Any] = {name: parameter_value(p) for name, p in traced.parameters.items()}
     for n, (name, law) in enumerate(traced.inputs.items()):
@@ -61,7 +63,9 @@ def run(traced: TracedModel) -> Propagation:
     for name, parameter in traced.parameters.items():
         key = parameter.alias_of or parameter.name
         leaves[name] = tied.setdefault(key, leaves[name])
-    forward = propagate_graph(graph, leaves, traced.program.graph_module)
+    forward = propagate_graph(
+        graph, leaves, traced.program.graph_module, weights=traced.parameters.keys(), draw=draws_of(traced.parameters)
+    )
     seeds: dict[int, tuple[Moments, Moments]] = {}
     named = {node.name: node for node in graph.nodes}
     for name in traced.outputs:
@@ -79,6 +83,7 @@ def run(traced: TracedModel) -> Propagation:
     plain = _signals(graph, forward, cotangents)
     bounds = ranks(traced, plain)
     width = spreads(traced, forward.produced)
+    bent = flags_of(traced, forward.produced, forward.sampled, width)
     still = Spread(0.0, 0.0)
     for name, signal in plain.items():
         own = width.get(name, still)
@@ -87,6 +92,7 @@ def run(traced: TracedModel) -> Propagation:
             rank=bounds.get(name),
             spread=own.deviation,
             lag=own.lag,
+            flags=bent.get(name, signal.flags),
             _formula=partial(expression_of, name, traced, signals),
         )
     return Propagation(signals=signals, coverage=_coverage(graph, forward), layouts=layouts)
@@ -114,7 +120,7 @@ def _coverage(graph: fx.Graph, forward: Forward) -> Coverage:
         nodes=sum(node.op == "call_function" for node in graph.nodes),
         floating=len(floating),
         known=len(known),
-        sampled=tuple(sorted(forward.sampled)),
+        sampled=tuple(node.name for node in graph.nodes if node.name in forward.sampled),
         unknown=dict(forward.unknown),
     )
 
@@ -149,8 +155,8 @@ def _signal(value: Moments, gradient: Moments | None, shape: tuple[int, ...], wa
         mean=mean,
         second_moment=second,
         grad_second_moment=None if gradient is None else max(gradient.q, 0.0),
-        k_pos=_apart(value, "position"),
-        k_batch=_apart(value, "batch"),
+        k_pos=None if value.valid is not None else _apart(value, "position"),
+        k_batch=None if value.valid is not None else _apart(value, "batch"),
         zero_fraction=zeros,
         method=method,
         flags=value.flags,

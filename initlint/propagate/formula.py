@@ -43,6 +43,7 @@ class _Reader:
 
         self.sp = sympy
         self.node = node
+        self.args: Any = node.args
         self.traced = traced
         self.signals = signals
         self.values: dict[sympy.Symbol, float] = {}
@@ -55,20 +56,20 @@ class _Reader:
         return symbol
 
     def signal(self, position: int) -> Signal:
-        return self.signals[self.node.args[position].name]  # type: ignore[union-attr]
+        return self.signals[self.args[position].name]
 
     def q(self, position: int = 0, name: str = "q_in") -> Any:
         return self.symbol(name, self.signal(position).second_moment)
 
     def variance_of(self, position: int, name: str) -> Any:
         """E[w²] of a weight: the variance of a centred law; zero where there is none."""
-        if len(self.node.args) <= position or self.node.args[position] is None:
+        if len(self.args) <= position or self.args[position] is None:
             return self.sp.Integer(0)
         return self.symbol(name, self.signal(position).second_moment)
 
     def shape(self, position: int | None = None) -> tuple[int, ...]:
-        node = self.node if position is None else self.node.args[position]
-        return tuple(int(n) for n in node.meta["val"].shape)  # type: ignore[union-attr]
+        node = self.node if position is None else self.args[position]
+        return tuple(int(n) for n in node.meta["val"].shape)
 
 
 def linear(r: _Reader) -> Any:
@@ -80,13 +81,13 @@ def linear(r: _Reader) -> Any:
 def convolution(r: _Reader) -> Any:
     """fan_in · inside · Var_w · q_in + Var_b; `inside` is the share of taps that do not read padding."""
     weight, size, out = r.shape(1), r.shape(0), r.shape()
-    args = r.node.args
+    args = r.args
     n = len(weight) - 2
 
     def each(position: int, default: int) -> list[int]:
         value = args[position] if len(args) > position else default
         values = list(value) if isinstance(value, list | tuple) else [value]
-        return [int(values[j % len(values)]) for j in range(n)]  # type: ignore[call-overload]
+        return [int(values[j % len(values)]) for j in range(n)]
 
     if len(args) > 4 and isinstance(args[4], str):
         raise KeyError("padding by name")
@@ -111,7 +112,7 @@ def rectified(slope: float) -> Callable[[_Reader], Any]:
         """(1 + a²)/2 · q_in for a centred input; a is the slope below zero."""
         given = slope
         if name_of(r.node.target).startswith("leaky"):
-            given = float(r.node.args[1]) if len(r.node.args) > 1 else 0.01  # type: ignore[arg-type]
+            given = float(r.args[1]) if len(r.args) > 1 else 0.01
         a = r.sp.nsimplify(given)
         return (1 + a**2) * r.q() / 2
 
@@ -138,7 +139,7 @@ def integral(function: Callable[[Any, Any], Any]) -> Callable[[_Reader], Any]:
 def normalized(centre: bool) -> Callable[[_Reader], Any]:
     def law(r: _Reader) -> Any:
         """γ² v/(v + ε) + β², with v what is left of q_in after the mean was taken out."""
-        args = r.node.args
+        args = r.args
         batch = name_of(r.node.target).startswith("batch")
         weight, bias = (1, 2) if batch else (2, 3)
         q, signal = r.q(), r.signal(0)
@@ -149,7 +150,7 @@ def normalized(centre: bool) -> Callable[[_Reader], Any]:
         v = q - r.symbol("common", common) if common else q
         scale = r.symbol("gamma2", r.signal(weight).second_moment) if len(args) > weight and args[weight] is not None else r.sp.Integer(1)
         shift = r.variance_of(bias, "beta2") if centre else r.sp.Integer(0)
-        epsilon = r.symbol("epsilon", 1.2e-7 if eps is None else float(eps))  # type: ignore[arg-type]
+        epsilon = r.symbol("epsilon", 1.2e-7 if eps is None else float(eps))
         return scale * v / (v + epsilon) + shift
 
     return law
@@ -157,11 +158,11 @@ def normalized(centre: bool) -> Callable[[_Reader], Any]:
 
 def added(r: _Reader) -> Any:
     """q_1 + q_2 + 2·cross; `cross` is what the terms share, zero when one ends in a fresh centred weight."""
-    alpha = float(r.node.kwargs.get("alpha", 1.0))  # type: ignore[arg-type]
+    alpha = float(dict[str, Any](r.node.kwargs).get("alpha", 1.0))
     sign = -1.0 if name_of(r.node.target).startswith("sub") else 1.0
     first, second = r.q(0, "q_1"), None
-    if isinstance(r.node.args[1], int | float):
-        c = r.symbol("c", sign * alpha * float(r.node.args[1]))
+    if isinstance(r.args[1], int | float):
+        c = r.symbol("c", sign * alpha * float(r.args[1]))
         return first + 2 * c * r.symbol("mean", r.signal(0).mean) + c**2
     second = r.q(1, "q_2") * (alpha**2 if alpha != 1.0 else 1)
     here = r.signals[r.node.name].second_moment
@@ -173,7 +174,7 @@ def added(r: _Reader) -> Any:
 
 def multiplied(r: _Reader) -> Any:
     """q_1 · q_2 for independent factors, a² q for a number."""
-    other = r.node.args[1]
+    other = r.args[1]
     inverse = name_of(r.node.target).startswith("div")
     if isinstance(other, int | float):
         a = r.symbol("a", float(other))
@@ -185,7 +186,7 @@ def multiplied(r: _Reader) -> Any:
 
 def dropout(r: _Reader) -> Any:
     """q_in / (1 − p)."""
-    p = float(r.node.args[1])  # type: ignore[arg-type]
+    p = float(r.args[1])
     return r.q() if p == 0 else r.q() / (1 - r.symbol("p", p))
 
 

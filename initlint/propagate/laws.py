@@ -105,7 +105,10 @@ def parameter_value(parameter: Parameter) -> Moments | Known | Unknown:
     if parameter.value is not None and (parameter.kind != "parameter" or not parameter.trainable):
         return Known(parameter.value.detach().clone())
     if parameter.value is not None and parameter.law.family == "exact":
-        return _weights(known_moments(Known(parameter.value.detach())))
+        table = _weights(known_moments(Known(parameter.value.detach())))
+        if table.mean.size == 1 and not parameter.value.is_complex():
+            table.sample = np.sort(parameter.value.detach().double().numpy().reshape(-1))[:: max(parameter.value.numel() // 4096, 1)]
+        return table
     moments = law_moments(parameter.law, parameter.shape)
     return moments.with_(complex=True) if "complex" in parameter.dtype else moments
 

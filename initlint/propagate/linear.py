@@ -71,6 +71,7 @@ def mapped(x: Moments, k: int, matrix: Array | Sparse, target: Axis | None = Non
     entries = matrix.values if isinstance(matrix, Sparse) else matrix
     zeros = 1.0 if x.is_zero else x.zeros if picks(matrix) else 0.0
     changes: dict[str, object] = {"positive": x.positive and bool((entries >= 0).all()), "zeros": zeros}
+    changes["negative"] = x.negative and bool((entries >= 0).all())
     if target.size == 1:
         return x.with_(
             dims=replaced(x.dims, k, ()), mean=mean.take(0, axis=k), pair=pair.take(0, axis=k), valid=None, **changes

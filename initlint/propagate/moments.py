@@ -11,6 +11,7 @@ are not quite Gaussian) is in `pointwise` and in the operators that say so.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 Dims = tuple[tuple[Axis, ...], ...]
 MOVED = 0.25  # share of its size by which a group may change when its border is moved, rather than averaged over
-_CARRIED = ("dims", "mean", "pair", "zeros", "method", "flags", "valid", "fill", "positive", "gram", "complex")
+_CARRIED = ("dims", "mean", "pair", "zeros", "method", "flags", "valid", "fill", "positive", "negative", "gram", "complex")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -55,10 +56,12 @@ class Moments:
     fill      the value that the masked entries have
     profile   the tensor as a function of one Gaussian source, or None (see `pointwise`)
     positive  no entry is ever negative, so that as a source it is log-normal rather than Gaussian
+    negative  no entry is ever positive: minus a log-normal one
     centred   the tensor minus its average, by the dimensions averaged over, once that was computed
     parts     (term, factor) of which it is the sum, where the terms are independent
     affine    (base, a, b) where the tensor is a·base + b element by element, or None
     complex   the pair moments are Hermitian ones, of real and imaginary parts that are alike (see `ops.spectral`)
+    sample    the sorted values, where they are known and only their places are not
     slice_of  (base, dimension, indices) where the tensor is base at these indices
     spectrum  axes that are frequencies of a real tensor's transform, zero in a group of its own
     gram      what it is a random linear image of, or None
@@ -67,8 +70,8 @@ class Moments:
     """
 
     __slots__ = (
-        "affine", "averaged_of", "axes", "broadcast_of", "centred", "complex", "dims", "fill", "flags", "gram", "mean", "method", "pair", "parts", "positive",
-        "profile", "slice_of", "spectrum", "valid", "zeros",
+        "affine", "averaged_of", "axes", "broadcast_of", "centred", "complex", "dims", "fill", "flags", "gram", "mean", "method", "negative", "pair", "parts", "positive",
+        "profile", "sample", "slice_of", "spectrum", "valid", "zeros",
     )  # fmt: skip
 
     def __init__(
@@ -84,6 +87,7 @@ class Moments:
         valid: Array | None = None,
         fill: float = 0.0,
         positive: bool = False,
+        negative: bool = False,
         affine: tuple[Moments, float, float] | None = None,
         averaged_of: tuple[Moments, tuple[int, ...]] | None = None,
         gram: Gram | None = None,
@@ -100,12 +104,14 @@ class Moments:
         self.valid = valid
         self.fill = fill
         self.positive = positive
+        self.negative = negative
         self.parts: tuple[tuple[Moments, float], ...] = ()
         self.centred: dict[tuple[int, ...], Moments] | None = None
         self.affine = affine
         self.averaged_of = averaged_of
         self.gram = gram
         self.complex = complex
+        self.sample: Array | None = None
         self.slice_of: tuple[Moments, int, Labels] | None = None
         self.spectrum: frozenset[int] = frozenset()
         self.broadcast_of: Moments | None = None
@@ -144,7 +150,7 @@ class Moments:
     def with_(self, **changes: object) -> Moments:
         """A copy with some fields replaced; what it is a function of is forgotten unless given."""
         fields = {name: getattr(self, name) for name in _CARRIED} | changes
-        if self.gram is not None and "gram" not in changes and "mean" in changes and changes["mean"].ndim != self.mean.ndim:  # type: ignore[attr-defined]
+        if self.gram is not None and "gram" not in changes and "mean" in changes and np.ndim(changes["mean"]) != self.mean.ndim:  # type: ignore[call-overload]
             fields["gram"] = None
         return Moments(**fields)  # type: ignore[arg-type]
 
@@ -359,7 +365,8 @@ class Moments:
         return self.with_(
             mean=self.mean * factor,
             pair=self.pair * factor**2,
-            positive=self.positive and factor > 0,
+            positive=(self.positive and factor > 0) or (self.negative and factor < 0),
+            negative=(self.negative and factor > 0) or (self.positive and factor < 0),
             zeros=1.0 if factor == 0 else self.zeros,
         )
 
@@ -528,9 +535,9 @@ def common_factors(lists: Sequence[Sequence[int]]) -> list[int]:
             inner *= size
             cuts.add(inner)
     ordered = sorted(cuts)
-    if any(b % a for a, b in zip(ordered, ordered[1:], strict=False)):
+    if any(b % a for a, b in itertools.pairwise(ordered)):
         return [total]
-    return [b // a for a, b in zip(ordered, ordered[1:], strict=False)][::-1]
+    return [b // a for a, b in itertools.pairwise(ordered)][::-1]
 
 
 def relabelled(axis: Axis, labels: object) -> Axis:

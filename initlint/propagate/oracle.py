@@ -272,7 +272,7 @@ class _Run:
             def remember(gradient: torch.Tensor | None) -> None:
                 found["g"] = 0.0 if gradient is None else second_moment(gradient)
 
-            value.register_hook(remember)
+            value.register_hook(remember)  # type: ignore[no-untyped-call]
 
 
     def gradient_noise(self, graph: fx.Graph) -> None:

@@ -89,10 +89,19 @@ def profile_of(x: Moments) -> Profile:
     if x.profile is None:
         source = Source(x)
         z = grid(source.points)[0].reshape(-1, *(1,) * x.mean.ndim)
-        if x.positive and np.all(x.mean > 0):
+        if x.sample is not None and x.mean.size == 1:
+            import torch
+
+            share = torch.special.ndtr(torch.from_numpy(z.reshape(-1).copy())).numpy()
+            ranks = (np.arange(len(x.sample)) + 0.5) / len(x.sample)
+            x.profile = Profile(source, np.interp(share, ranks, x.sample).reshape(z.shape))
+        elif x.positive and np.all(x.mean > 0):
             # an average of squares and its like: log-normal with the same mean and variance, so that 1/x has moments
             width = np.log1p((source.deviation / x.mean) ** 2)
             x.profile = Profile(source, x.mean * np.exp(np.sqrt(width) * z - width / 2))
+        elif x.negative and np.all(x.mean < 0):
+            width = np.log1p((source.deviation / x.mean) ** 2)
+            x.profile = Profile(source, x.mean * np.exp(width / 2 - np.sqrt(width) * z) / np.exp(width))
         else:
             x.profile = Profile(source, x.mean + source.deviation * z)
     return x.profile
@@ -147,6 +156,7 @@ def from_profile(profile: Profile, like: Moments, method: str) -> Moments:
         like.dims, mean, pair_of(like, profile), method=method, flags=like.flags, profile=profile, valid=like.valid
     )
     result.positive = bool(np.all(profile.values >= 0))
+    result.negative = bool(np.all(profile.values <= 0))
     result.zeros = result.average((w @ (flat == 0)).reshape(mean.shape)) if np.any(flat == 0) else 0.0
     return result
 

@@ -60,13 +60,13 @@ def ranks(traced: TracedModel, signals: Mapping[str, Signal]) -> dict[str, int]:
 
 def elements(node: fx.Node) -> int:
     """Number of entries of a node's tensor, or of all its tensors."""
-    value = node.meta.get("val")
+    value: Any = node.meta.get("val")
     values = value if isinstance(value, list | tuple) else [value]
-    return sum(math.prod(int(n) for n in v.shape) for v in values if hasattr(v, "shape"))
+    return sum(math.prod([int(n) for n in v.shape]) for v in values if hasattr(v, "shape"))
 
 
 def floating(node: fx.Node) -> bool:
-    value = node.meta.get("val")
+    value: Any = node.meta.get("val")
     return bool(hasattr(value, "is_floating_point") and (value.is_floating_point() or value.is_complex()))
 
 
@@ -75,14 +75,16 @@ def left_by(node: fx.Node, name: str, size: int, signals: Mapping[str, Signal], 
     if name in FLAT or _nothing(node, signals):
         return 0
     shape = tuple(getattr(node.meta.get("val"), "shape", ()))
+    args: Any = node.args
     if name in RECTIFIERS and node.name in signals:
         return math.ceil(size * (1.0 - signals[node.name].zero_fraction))
     if name in NORMALIZED and shape:
         length = _normalized_length(node, name, shape)
         return size - NORMALIZED[name] * (size // max(length, 1))
-    if name in WEIGHTED and len(node.args) > 1:
-        weight = node.args[2] if name == "addmm" else node.args[1]
-        law = traced.parameters[weight.name].law if getattr(weight, "name", None) in traced.parameters else None
+    if name in WEIGHTED and len(args) > 1:
+        weight = args[2] if name == "addmm" else args[1]
+        parameter = traced.parameters.get(getattr(weight, "name", ""))
+        law = None if parameter is None else parameter.law
         if law is not None and _rank_one(law):
             channels = int(shape[-1] if name in ("linear", "addmm") else shape[1]) if shape else 1
             return size // max(channels, 1)
@@ -100,9 +102,10 @@ def _rank_one(law: Law) -> bool:
 
 
 def _normalized_length(node: fx.Node, name: str, shape: tuple[Any, ...]) -> int:
+    args: Any = node.args
     if name == "layer_norm":
-        return math.prod(int(n) for n in node.args[1])  # type: ignore[union-attr,arg-type]
-    dim = node.args[1] if len(node.args) > 1 else -1
+        return math.prod([int(n) for n in args[1]])
+    dim = args[1] if len(args) > 1 else -1
     return int(shape[dim]) if isinstance(dim, int) else int(shape[-1])
 
 

@@ -16,8 +16,6 @@ from initlint.propagate.formula import law_of
 from tests.propagate.judged import net
 
 
-
-
 @pytest.mark.parametrize(
     ("node", "run", "text"),
     [

@@ -1,14 +1,27 @@
 """Transfer functions of ATen operators, a file per family; importing this package fills the registry.
 
 In reading order: `registry`, `gather` and `view` (moving elements), `elementwise`, `reduce`, `matrix`, `norm`, `conv`,
-`attention`, `embed`, `random`, `spectral`,
+`attention`, `embed`, `scatter`, `random`, `spectral`,
 `recurrent`.
 """
 
-from initlint.propagate.ops import attention, conv, elementwise, embed, matrix, norm, random, recurrent, reduce, spectral, view
+from initlint.propagate.ops import (
+    attention,
+    conv,
+    elementwise,
+    embed,
+    matrix,
+    norm,
+    random,
+    recurrent,
+    reduce,
+    scatter,
+    spectral,
+    view,
+)  # fmt: skip
 from initlint.propagate.ops.registry import TRANSFERS, CannotPredict
 
 __all__ = [
-    "TRANSFERS", "CannotPredict", "attention", "conv", "elementwise", "embed", "matrix", "norm", "random", "recurrent", "reduce", "spectral",
+    "TRANSFERS", "CannotPredict", "attention", "conv", "elementwise", "embed", "matrix", "norm", "random", "recurrent", "reduce", "scatter", "spectral",
     "view",
 ]  # fmt: skip

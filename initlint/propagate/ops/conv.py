@@ -525,6 +525,32 @@ def max_pooled(tape: Tape, x: Moments, taps: Sequence[Sequence[Sparse]]) -> Mome
     return tape.record([before], y, pull)
 
 
+@transfer("im2col")
+def im2col(tape: Tape, x: Any, kernel: Any, dilation: Any = 1, padding: Any = 0, stride: Any = 1) -> Moments:
+    """Patches as columns: along each dimension every tap of every window, a known map; then the taps go to the channels."""
+    from initlint.propagate.ops.view import permuted
+
+    x = as_moments(x)
+    kernels, dilations, paddings, strides = (_each(v, 2) for v in (kernel, dilation, padding, stride))
+    if len(x.shape) == 3:
+        whole = im2col(tape, reshaped(tape, x, [1, *x.shape]), kernels, dilations, paddings, strides)
+        return reshaped(tape, whole, whole.shape[1:])
+    outs: list[int] = []
+    for j in range(2):
+        size = x.shape[2 + j]
+        outs.append((size + 2 * paddings[j] - dilations[j] * (kernels[j] - 1) - 1) // strides[j] + 1)
+        taps = np.zeros((kernels[j] * outs[j], size))
+        for t in range(kernels[j]):
+            index = np.arange(outs[j]) * strides[j] - paddings[j] + t * dilations[j]
+            inside = (index >= 0) & (index < size)
+            taps[t * outs[j] + np.flatnonzero(inside), index[inside]] = 1.0
+        x = along(tape, x, 2 + j, taps)
+    batch, channels = x.shape[:2]
+    y = reshaped(tape, x, [batch, channels, kernels[0], outs[0], kernels[1], outs[1]])
+    y = permuted(tape, y, [0, 1, 2, 4, 3, 5])
+    return reshaped(tape, y, [batch, channels * kernels[0] * kernels[1], outs[0] * outs[1]])
+
+
 @transfer("upsample_nearest1d", "upsample_nearest2d", "upsample_nearest3d", "upsample_linear1d", "upsample_bilinear2d",
           "upsample_trilinear3d", "upsample_bicubic2d", "_upsample_bicubic2d_aa", "_upsample_bilinear2d_aa",
           "_upsample_nearest_exact1d", "_upsample_nearest_exact2d")  # fmt: skip

@@ -7,7 +7,7 @@ E[xx'] E[yy'], for independent terms second moments add. Derivatives are the rea
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -18,6 +18,9 @@ from initlint.propagate.ops.registry import TRANSFERS, CannotPredict, as_moments
 from initlint.propagate.ops.view import unbroadcast
 from initlint.propagate.pointwise import Cotangent, Profile, apply, combine, from_profile, lineage, profile_of, times
 from initlint.propagate.tape import Known, Tape
+
+if TYPE_CHECKING:
+    import torch
 
 # f(x) and further arguments that are numbers; every one is evaluated by torch itself, so there is nothing to get wrong
 UNARY = (
@@ -167,7 +170,7 @@ def affine(tape: Tape, x: Moments, factor: float, shift: float) -> Moments:
             mean = y.mean + shift
             cross = outer_means(y.axes, y.mean, np.ones_like(y.mean))
             pair = y.pair + shift * (cross + outer_means(y.axes, np.ones_like(y.mean), y.mean)) + shift**2
-            y = y.with_(mean=mean, pair=pair, zeros=0.0, positive=y.positive and shift > 0)
+            y = y.with_(mean=mean, pair=pair, zeros=0.0, positive=y.positive and shift > 0, negative=y.negative and shift < 0)
         y.affine = (x, factor, shift)
         if not shift:
             y.spectrum = x.spectrum
@@ -191,8 +194,8 @@ def added(tape: Tape, x: Moments, y: Moments, alpha: float = 1.0) -> Moments:
     for whole, part, factor, scale in ((x, y, alpha, 1.0), (y, x, 1.0 / alpha if alpha else 0.0, alpha)):
         if part.averaged_of is not None and factor and lineage(part.averaged_of[0]) == lineage(whole):
             return shifted_by_average(tape, whole, part, factor, scale)
-    if x.slice_of is not None and y.slice_of is not None and x.slice_of[0] is y.slice_of[0] and x.slice_of[1] == y.slice_of[1]:
-        if x.shape == y.shape:
+    if x.slice_of is not None and y.slice_of is not None and x.shape == y.shape:
+        if x.slice_of[0] is y.slice_of[0] and x.slice_of[1] == y.slice_of[1]:
             return of_slices(tape, x, y, alpha)
     a, b = align(x, y)
     mean = a.mean + alpha * b.mean
@@ -206,6 +209,7 @@ def added(tape: Tape, x: Moments, y: Moments, alpha: float = 1.0) -> Moments:
     if a.gram is not None and b.gram is not None and a.gram.base is b.gram.base and a.gram.axes == b.gram.axes:
         z.gram = a.gram
     z.positive = x.positive and y.positive and alpha > 0
+    z.negative = x.negative and y.negative and alpha > 0
     if x.shape == y.shape and alpha == 1.0:
         z.parts = ((x, 1.0), (y, 1.0))
         return tape.record_coherent([x, y], z, lambda g: [settled(g, z)] * 2)
@@ -434,6 +438,12 @@ def pair_up(x: Any, y: Any) -> tuple[Moments, Moments]:
 
 @transfer("sub")
 def sub(tape: Tape, x: Any, y: Any, *, alpha: float = 1.0) -> Any:
+    if tape.segments and alpha == 1.0 and isinstance(x, Moments):
+        from initlint.propagate.ops.scatter import below_largest
+
+        found = below_largest(tape, x, y)
+        if found is not None:
+            return found
     return add(tape, x, y, alpha=-alpha)
 
 
@@ -462,7 +472,8 @@ def multiplied(tape: Tape, x: Moments, y: Moments, table: Known | None = None) -
             return normalized_by_hand(tape, whole, scale, *found)
     z = times(x, y)
     z.zeros = 1.0 - (1.0 - x.zeros) * (1.0 - y.zeros)
-    z.positive = x.positive and y.positive
+    z.positive = (x.positive and y.positive) or (x.negative and y.negative)
+    z.negative = (x.positive and y.negative) or (x.negative and y.positive)
     z.method, z.flags = worst([x, y]), flags_of([x, y])
     z.complex = x.complex or y.complex
     if tuple(map(len, x.dims)) == tuple(map(len, y.dims)) and (x.spectrum == y.spectrum or not (x.complex and y.complex)):
@@ -512,11 +523,41 @@ def div(tape: Tape, x: Any, y: Any, *, rounding_mode: str | None = None) -> Any:
         return unary(tape, x, torch_function("div", (right,), {"rounding_mode": rounding_mode}))
     if right is not None and isinstance(x, Moments) and fits(x, y) and not isinstance(y, Moments):
         return affine(tape, x, 1.0 / right if right else float("inf"), 0.0)
+    if isinstance(x, Moments) and isinstance(y, Known):
+        return mul(tape, x, Known(inverted(y.tensor)))
+    if tape.segments and isinstance(x, Moments):
+        from initlint.propagate.ops.scatter import share_of_sum
+
+        found = share_of_sum(tape, x, y)
+        if found is not None:
+            return found
     x, y = pair_up(x, y)
     together = binary_on_source(tape, x, y, lambda a, b: a / b)
     if together is not None:
         return together
-    return multiplied(tape, x, unary(tape, y, torch_function("reciprocal", (), {})))
+    reciprocal = torch_function("reciprocal", (), {})
+    if y.broadcast_of is not None and y.shape == x.shape:
+        inverse = unary(tape, y.broadcast_of, reciprocal)
+        found = normalizing(x, inverse)
+        if found is not None:
+            return reported_to(tape, normalized_by_hand(tape, x, inverse, *found), y, times(spread(x), spread(apply(lambda v: v**-2.0, y))))
+    return multiplied(tape, x, unary(tape, y, reciprocal))
+
+
+def inverted(tensor: torch.Tensor) -> torch.Tensor:
+    """1/x of a known tensor, nothing where x is zero."""
+    inverse = tensor.double().reciprocal()
+    return inverse.masked_fill(~inverse.isfinite(), 0.0)
+
+
+def reported_to(tape: Tape, z: Moments, part: Moments, slope: Moments) -> Moments:
+    """z, whose cotangent times `slope` is only reported for `part`: other entries of the tape account for it."""
+
+    def report(g: Cotangent) -> list[Cotangent]:
+        total = copy_of(g).total()
+        return [g, Cotangent(spent=None if total is None else times(total, slope))]
+
+    return tape.record_coherent([z, part], z.with_(affine=(z, 1.0, 0.0)), report)
 
 
 @transfer("addcmul")

@@ -17,6 +17,7 @@ from initlint.propagate.ops.gather import single
 from initlint.propagate.ops.matrix import product
 from initlint.propagate.ops.registry import CannotPredict, as_moments, transfer
 from initlint.propagate.ops.view import permuted, reshaped, taken
+from initlint.propagate.sparse import Sparse
 from initlint.propagate.tape import Known, Tape
 
 COMPARED = 1024  # indices compared with each other to count equal ones
@@ -69,7 +70,7 @@ def looked_up(tape: Tape, table: Moments, indices: Known) -> Moments:
     lead = sum(len(d) for d in dims)
     mean = np.broadcast_to(table.mean[0], (1,) * lead + table.mean.shape[1:])
     y = Moments((*dims, *table.dims[1:]), mean, pair, method=table.method, flags=table.flags)
-    y.zeros = table.zeros
+    y.zeros, y.positive = table.zeros, table.positive
 
     def pull(g: Moments) -> list[Moments]:
         for d in range(len(dims)):
@@ -141,6 +142,20 @@ def _select_along(tape: Tape, x: Moments, d: int, indices: Any) -> Moments:
         order = np.asarray(values % x.shape[d])
         if np.all(np.diff(order) > 0):
             return taken(tape, x, d, order)
+    y = _rows_along(tape, x, d, indices)
+    if tape.segments:
+        from initlint.propagate.ops.scatter import remember
+
+        remember(tape, x, indices, y)
+    return y
+
+
+def _rows_along(tape: Tape, x: Moments, d: int, indices: Known) -> Moments:
+    if x.dims[d] and any(axis.labels is not None for axis in x.dims[d]) and len(indices.shape) == 1 and not indices.distinct:
+        from initlint.propagate.ops.scatter import moved_along  # rows of different kinds: which is taken matters
+
+        rows = np.asarray(indices.tensor % x.shape[d])
+        return moved_along(tape, x, d, Sparse((len(rows), x.shape[d]), np.arange(len(rows)), rows))
     order = [d, *(n for n in range(len(x.dims)) if n != d)]
     y = looked_up(tape, permuted(tape, x, order), indices)
     rank = len(indices.shape)

@@ -135,7 +135,7 @@ def join(pieces: Sequence[Moments], d: int) -> Moments:
                     state = int(state_of(offset, np.array(start + a), np.array(other_start + b)))
                     pair[state] = _products(others[0], piece.mean[a], other.mean[b])
     rest = list(others[0].dims)
-    dims = tuple([*rest[:d], (), *rest[d + 1 :]])
+    dims = (*rest[:d], (), *rest[d + 1 :])
     joined = Moments(((whole,), *dims), mean, pair, method=worst(pieces), flags=flags_of(pieces))
     joined.zeros = sum(p.zeros * n for p, n in zip(pieces, sizes, strict=True)) / sum(sizes)
     joined = tidy(joined, 0)

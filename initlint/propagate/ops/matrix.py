@@ -20,6 +20,8 @@ from initlint.propagate.ops.registry import CannotPredict, as_moments, transfer
 from initlint.propagate.ops.view import reshaped
 from initlint.propagate.tape import Tape
 
+einsum_of: Any = np.einsum  # its stubs do not know operands with lists of axes
+
 
 def contract(x: Moments, y: Moments, a: str, b: str, out: str) -> Moments:
     """Pair moments of Σ over the letters missing in `out`, for independent x and y with dimensions named a and b."""
@@ -61,11 +63,11 @@ def contract(x: Moments, y: Moments, a: str, b: str, out: str) -> Moments:
                 pair_y = pair_y * axis.pairs.reshape([-1 if m == k else 1 for m in range(pair_y.ndim)])
                 mean_y = mean_y * axis.counts.reshape([-1 if m == k else 1 for m in range(mean_y.ndim)])
     extra = _together(x, y, index_x, index_y, index_out)
-    pair = np.asarray(np.einsum(pair, index_x, pair_y, index_y, index_out))
+    pair = np.asarray(einsum_of(pair, index_x, pair_y, index_y, index_out))
     if extra is not None:
         pair = pair + extra
     if np.any(mean) and np.any(mean_y):
-        mean = np.asarray(np.einsum(mean, index_x, mean_y, index_y, index_out))
+        mean = np.asarray(einsum_of(mean, index_x, mean_y, index_y, index_out))
     else:
         mean = np.zeros([axis.groups for letter in out for axis in axis_of.get(letter, ())])
     z = Moments(tuple(axis_of.get(letter, ()) for letter in out), mean, pair, method=worst([x, y]), flags=flags_of([x, y]))
@@ -95,7 +97,7 @@ def _together(x: Moments, y: Moments, index_x: list[int], index_y: list[int], in
         apart = apart | inside.reshape([-1 if n == k else 1 for n in range(left.ndim)])
     left = np.where(apart, left, 0.0)
     scale = first.scale * second.scale / first.freedom
-    return np.asarray(np.einsum(left, index_x, right, index_y, index_out)) * scale
+    return np.asarray(einsum_of(left, index_x, right, index_y, index_out)) * scale
 
 
 def _own_part(x: Moments, gram: Gram, index: list[int], shared: set[int], counted: set[int]) -> Array:
@@ -135,18 +137,16 @@ def product(tape: Tape, x: Moments, y: Moments, a: str, b: str, out: str) -> Mom
     z = contract(x, y, a, b, out)
     z.zeros = 1.0 if z.is_zero else 0.0
     z.complex = x.complex or y.complex
-    z.positive = x.positive and y.positive
+    z.positive = (x.positive and y.positive) or (x.negative and y.negative)
+    z.negative = (x.positive and y.negative) or (x.negative and y.positive)
 
     def back(g: Moments, other: Moments, letters: str, own: str, target: Moments) -> Moments:
         present = "".join(letter for letter in own if letter in out or letter in letters)
         factor = Moments(other.dims, np.zeros_like(other.mean), other.pair, gram=other.gram or image_of(other))
         result = contract(g, factor, out, letters, present)
         # a letter that was summed away alone gets the same cotangent at every index
-        dims: list[tuple[Axis, ...]] = []
         inside = iter(result.dims)
-        for letter in own:
-            dims.append(next(inside) if letter in present else ())
-        result = result.with_(dims=tuple(dims)).expanded(target.shape)
+        result = result.with_(dims=tuple([next(inside) if letter in present else () for letter in own])).expanded(target.shape)
         gone = [d for d, dim in enumerate(target.dims) if not dim and result.dims[d]]
         if z.complex and not target.complex:
             result = result.scaled(0.5**0.5)

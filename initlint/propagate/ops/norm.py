@@ -87,7 +87,7 @@ def rescaled(
     _, freedom = within(x, pair, axes)
     factor = by_state(x, axes, scale)
     shape = [1 if k in axes else axis.groups for k, axis in enumerate(x.axes)]
-    y = x.with_(mean=mean * scale.reshape(shape), pair=pair * factor, zeros=0.0, valid=None, positive=False)
+    y = x.with_(mean=mean * scale.reshape(shape), pair=pair * factor, zeros=0.0, valid=None, positive=False, negative=False)
     wobble = freedom / np.maximum(freedom - 2.0, LEAST_FREEDOM)
     wobble = np.where(freedom > 1.0 + 1e-6, 1.0 + share * (wobble - 1.0), 1.0)
     removed = np.where(freedom > 1.0 + 1e-6, 1.0 - share / np.maximum(freedom, 1.0), 1.0 - share)

@@ -114,7 +114,7 @@ def centred(tape: Tape, x: Moments, dims: Sequence[int]) -> Moments:
     if x.centred is not None and key in x.centred and not tape.blocked:
         return x.centred[key]
     mean_, pair = project(x, x.dim_axes(dims), -1.0)
-    y = x.with_(mean=mean_, pair=pair, zeros=0.0, positive=False)
+    y = x.with_(mean=mean_, pair=pair, zeros=0.0, positive=False, negative=False)
     y = tape.record([x], y, lambda g: [g.with_(pair=project(g, g.dim_axes(dims), -1.0)[1])])
     x.centred = {**(x.centred or {}), key: y}
     return y
@@ -338,29 +338,3 @@ def diff(tape: Tape, x: Any, n: int = 1, dim: int = -1, *args: Any) -> Moments:
 @transfer("prod", "cumprod")
 def prod(tape: Tape, x: Any, *args: Any, **kwargs: Any) -> Moments:
     raise CannotPredict("a product over a dimension")
-
-
-@transfer("scatter_add", "index_add", "scatter_reduce")
-def scattered(tape: Tape, x: Any, dim: int, index: Any, source: Any, reduce: Any = None, *args: Any, **kwargs: Any) -> Moments:
-    """Rows of `source` added up where `index` says, as in message passing: a known linear map along one dimension."""
-    if not isinstance(index, Known):
-        raise CannotPredict("indices that are not known")
-    base, source = as_moments(x), as_moments(source)
-    d = base.dim(dim)
-    rows = index.tensor
-    if rows.dim() > 1:
-        rows = rows.movedim(d, 0).reshape(rows.shape[d], -1)
-        if not bool((rows == rows[:, :1]).all()):
-            raise CannotPredict("indices that differ along other dimensions")
-        rows = rows[:, 0]
-    matrix = np.zeros((base.shape[d], len(rows)))
-    matrix[rows.numpy(), np.arange(len(rows))] = 1.0
-    kind = reduce if isinstance(reduce, str) else "sum"
-    if kind == "mean":
-        matrix /= np.maximum(matrix.sum(1, keepdims=True), 1.0)
-    elif kind != "sum":
-        raise CannotPredict(f"a scatter by {kind}")
-    from initlint.propagate.ops.conv import along
-
-    y = along(tape, source, d, matrix)
-    return y if base.is_zero or kind == "mean" else added(tape, base, y)

@@ -8,7 +8,7 @@ add_), or on "library::name" for an operator outside of ATen; operators that obe
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 from initlint.propagate.known import known_moments
 from initlint.propagate.moments import Moments, point
@@ -19,10 +19,13 @@ Transfer = Callable[..., Any]
 TRANSFERS: dict[str, Transfer] = {}
 
 
-def transfer(*names: str) -> Callable[[Transfer], Transfer]:
+Registered = TypeVar("Registered", bound=Transfer)
+
+
+def transfer(*names: str) -> Callable[[Registered], Registered]:
     """Register a function for some operators; a second registration of a name is an error."""
 
-    def register(function: Transfer) -> Transfer:
+    def register(function: Registered) -> Registered:
         for name in names:
             if name in TRANSFERS:
                 raise ValueError(f"two transfer functions for aten.{name}")

@@ -33,7 +33,7 @@ def spectral_map(x: Moments, k: int, matrix: Complex, target: Axis, factor: floa
     pair = np.moveaxis(np.tensordot(factor * parts, x.pair, (1, k)), 0, k)
     mean = np.moveaxis(np.tensordot(mean_map(np.ascontiguousarray(matrix.real), source, target), x.mean, (1, k)), 0, k)
     if target.size == 1:
-        return x.with_(dims=replaced(x.dims, k, ()), mean=mean.take(0, axis=k), pair=pair.take(0, axis=k), zeros=0.0, positive=False)
+        return x.with_(dims=replaced(x.dims, k, ()), mean=mean.take(0, axis=k), pair=pair.take(0, axis=k), zeros=0.0, positive=False, negative=False)
     return x.with_(dims=replaced(x.dims, k, (target,)), mean=mean, pair=pair, zeros=0.0, positive=False, valid=None)
 
 
@@ -68,7 +68,7 @@ def along_frequencies(tape: Tape, x: Moments, d: int, matrix: Complex, *, to_com
 
 def _norm(size: int, norm: str | None, inverse: bool) -> float:
     if norm == "ortho":
-        return size**-0.5
+        return float(size**-0.5)
     if norm == "forward":
         return 1.0 if inverse else 1.0 / size
     return 1.0 / size if inverse else 1.0
