@@ -39,6 +39,7 @@ PER_WEIGHT = 2e-8  # seconds to draw a weight
 PER_ELEMENT = 6e-8  # seconds to compute, differentiate and measure an element
 PER_PRODUCT = 1e-10  # seconds for a multiplication, forward and backward
 BYTES = 4  # of an element of float32
+HEADROOM = 1.25  # for what autograd and the allocator need beside that
 
 
 class CannotVerify(Exception):
@@ -112,6 +113,8 @@ def verified(
     try:
         measured = measure(traced, counted, draws=draws, seed=SEED, layouts=predicted.layouts)
     except (CannotMeasure, RuntimeError) as error:  # what autograd refuses is one of torch's
+        if "allocate memory" in str(error):
+            raise CannotVerify(f"it needs more than the {limit / 2**30:.1f} GiB that are allowed (--memory)") from error
         raise CannotVerify(f"the real run fails: {str(error).splitlines()[0]}") from error
     errors = student(SIGMAS, draws - 1)
     judge = _Judge(trial.tolerance, errors)
@@ -182,7 +185,7 @@ def _cost(traced: TracedModel, recorded: RecordedModel) -> Cost:
     own = sum(size for name, size in sizes.items() if name not in traced.parameters)
     return Cost(
         seconds=weights.seconds + own * PER_ELEMENT + products * PER_PRODUCT,
-        memory=weights.memory + own * BYTES + 8.0 * BYTES * max(sizes.values(), default=0),
+        memory=HEADROOM * (weights.memory + own * BYTES + 8.0 * BYTES * max(sizes.values(), default=0)),
     )
 
 
