@@ -224,8 +224,7 @@ class _Run:
             kwargs = {key: value for key, value in kwargs.items() if key != "out"}
             target = without_out(target)
         if target is operator.getitem:
-            whole = args[0]
-            return whole if isinstance(whole, Unknown) else whole[args[1]]
+            return taken(args[0], args[1])
         if name.startswith("wrap_with") or "autocast" in name:
             return self.region(node, name, args)
         if name.startswith(CHECKS):
@@ -359,6 +358,15 @@ def call_key(target: Any, args: Any, kwargs: Any) -> Any:
     if name_of(target) not in REPEATED:
         return None
     return (str(target), of(args), tuple((k, of(v)) for k, v in sorted(kwargs.items())))
+
+
+def taken(whole: Any, key: Any) -> Any:
+    """One result of an operator that has several; of the formulas of decomposed operators, which give the first alone, too."""
+    if isinstance(whole, Unknown):
+        return whole
+    if isinstance(whole, Moments | Known):
+        return whole if key == 0 else Unknown("a statistic that only the backward pass of its operator reads")
+    return whole[key]
 
 
 def name_of(target: Any) -> str:
