@@ -34,8 +34,6 @@ TESTS = Path(__file__).parent.parent
 QUIET = 0.5
 LARGEST = 60_000_000  # parameters; a larger model is not drawn for real
 
-HAND: dict[str, Callable[[], tuple[torch.Tensor, ...]]] = {}
-
 
 @dataclass(slots=True, kw_only=True)
 class Score:
@@ -128,6 +126,15 @@ def line(score: Score) -> str:
     return f"{score.name[:44]:44s} {score.nodes:6d} {share:5.1f}% {text}  {score.sampled:3d} {ratio:5.2f} {score.failed}"
 
 
+def markdown(score: Score) -> str:
+    """The row of docs/accuracy.md."""
+    forward, backward = score.errors(), score.errors(gradient=True)
+    numbers = [percentile(forward, 50), percentile(forward, 95), percentile(backward, 50), percentile(backward, 95)]
+    share = 100.0 * score.predicted / max(score.nodes, 1)
+    text = " | ".join(f"{n:.3f}" for n in numbers)
+    return f"| {score.name} | {score.nodes} | {share:.1f} % | {score.sampled} | {text} |"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     for flag in ("--zoo", "--real", "--trace", "--markdown"):
@@ -154,7 +161,9 @@ def main() -> None:
                     continue
                 score = scored(name, build, options.draws)
                 scores.append(score)
-                print(line(score), flush=True)
+                print(markdown(score) if options.markdown else line(score), flush=True)
+                if options.markdown:
+                    continue
                 for row in score.rows[: options.worst]:
                     if row.bits > 0.5 + 2 * row.doubt or (row.grad_bits or 0) > 1 + 2 * row.grad_doubt:
                         print(f"      {row.node}: q {row.predicted} for {row.measured} ({row.bits:.2f} bits); "
