@@ -95,6 +95,7 @@ def scaled(law: Law, factor: float) -> Law:
         gain=None if law.gain is None else law.gain * factor,
         parts=tuple((region, scaled(part, factor)) for region, part in law.parts),
         pair=None if law.pair is None else tuple(p * factor**2 for p in law.pair),
+        quantiles=tuple(sorted(value * factor for value in law.quantiles)),
     )
 
 
@@ -111,7 +112,11 @@ def shifted(law: Law, by: float) -> Law:
         high=None if law.high is None else law.high + by,
         parts=tuple((region, shifted(part, by)) for region, part in law.parts),
         pair=None if law.pair is None else tuple(p + 2 * by * law.mean + by**2 for p in law.pair),
+        quantiles=tuple(value + by for value in law.quantiles),
     )
+
+
+NARROW = 0.2  # ratio of deviations below which the narrower term of a sum does not change its form
 
 
 def added(a: Law, b: Law) -> Law:
@@ -125,7 +130,12 @@ def added(a: Law, b: Law) -> Law:
         return shifted(b, a.mean)
     mean = a.mean + b.mean
     family: Family = "normal" if a.family == b.family == "normal" else "measured"
-    return Law(family=family, mean=mean, second_moment=a.second_moment + b.second_moment + 2 * a.mean * b.mean)
+    # the form of the sum is that of the wider law where the other hardly counts
+    wide, narrow = (a, b) if a.std >= b.std else (b, a)
+    quantiles = tuple(value + narrow.mean for value in wide.quantiles) if narrow.std < NARROW * wide.std else ()
+    return Law(
+        family=family, mean=mean, second_moment=a.second_moment + b.second_moment + 2 * a.mean * b.mean, quantiles=quantiles
+    )
 
 
 def multiplied(a: Law, b: Law) -> Law:

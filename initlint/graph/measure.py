@@ -9,6 +9,8 @@ import torch
 from initlint.graph.model import Law
 
 SIGNIFICANT = 5.0  # standard errors an off-diagonal moment must differ from zero to count as structure
+QUANTILES = 129
+FEWEST, MOST = 16, 1 << 20  # entries of a vector whose quantiles are taken
 LARGEST = 1 << 24  # elements looked at; of a larger tensor every n-th row
 
 
@@ -19,7 +21,11 @@ def law_of_values(tensor: torch.Tensor) -> Law:
     """
     values = tensor.detach()
     if values.is_complex():
-        values = torch.view_as_real(values)
+        # E[Re(x ȳ)] is the sum of that of both parts; entries of different parts, the last dimension, do not meet
+        law = law_of_values(torch.view_as_real(values.resolve_conj()))
+        pair = None if law.pair is None else tuple(2.0 * moment for moment in law.pair[: len(law.pair) // 2])
+        return Law(family="measured" if law.family != "constant" or law.mean else "constant", mean=law.mean,
+                   second_moment=2.0 * law.second_moment, pair=pair)  # fmt: skip
     if values.numel() == 0:
         return Law(family="constant", mean=0.0, second_moment=0.0)
     if values.numel() > LARGEST and values.dim() > 1:
@@ -36,7 +42,11 @@ def law_of_values(tensor: torch.Tensor) -> Law:
     if abs(mean) < SIGNIFICANT * (second / count) ** 0.5:
         mean = 0.0
     pair = _pairs(values, mean, second)
-    return Law(family="measured", mean=mean, second_moment=second, pair=pair)
+    quantiles: tuple[float, ...] = ()
+    if values.dim() == 1 and FEWEST <= count <= MOST:  # a vector: what a bias adds is not averaged away
+        steps = (torch.arange(QUANTILES, dtype=torch.float64) + 0.5) / QUANTILES
+        quantiles = tuple(torch.quantile(values, steps).tolist())
+    return Law(family="measured", mean=mean, second_moment=second, pair=pair, quantiles=quantiles)
 
 
 def _is_identity(values: torch.Tensor) -> bool:

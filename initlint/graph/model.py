@@ -54,6 +54,7 @@ class Law:
                           (bit d for dimension d), length 2**ndim; None means: distinct entries are independent
     source                of an unknown law: the operator that made it so
     fan                   (mode, value) where the call named one, for messages: ("fan_in", 512)
+    quantiles             of a measured law: one entry's value at equal steps of probability, where a sample was at hand
     """
 
     family: Family
@@ -66,6 +67,7 @@ class Law:
     pair: tuple[float, ...] | None = None
     fan: tuple[str, int] | None = None
     source: str = ""
+    quantiles: tuple[float, ...] = ()
 
     @property
     def std(self) -> float:

@@ -76,6 +76,11 @@ def _normal(target: torch.Tensor, args: Sequence[Any], kwargs: Mapping[str, Any]
     return laws.normal(_number(args, kwargs, 0, "mean", 0.0), _number(args, kwargs, 1, "std", 1.0))
 
 
+def _complex_uniform() -> Law:
+    """Real and imaginary parts uniform over (0, 1): the mean is that of the real part, the second moment |x|²."""
+    return Law(family="measured", mean=0.5, second_moment=2.0 / 3.0)
+
+
 Rule = Callable[[torch.Tensor, Sequence[Any], Mapping[str, Any], Laws], "Law"]
 
 FACTORIES: Mapping[str, Rule] = {
@@ -85,7 +90,7 @@ FACTORIES: Mapping[str, Rule] = {
     **dict.fromkeys(("empty", "empty_strided", "empty_permuted"), lambda t, a, k, of: laws.uninitialized()),
     "randn": lambda t, a, k, of: laws.normal(0.0, 1.0),
     "normal": _normal,
-    "rand": lambda t, a, k, of: laws.uniform(0.0, 1.0),
+    "rand": lambda t, a, k, of: _complex_uniform() if t.is_complex() else laws.uniform(0.0, 1.0),
     "uniform": lambda t, a, k, of: laws.uniform(_number(a, k, 0, "from", 0.0), _number(a, k, 1, "to", 1.0)),
     "eye": lambda t, a, k, of: laws.identity(t.shape, min(t.shape)),
 }
@@ -238,7 +243,7 @@ def _sampled(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any], of: Laws
         functional = getattr(torch.ops.aten, func.overloadpacket.__name__.removesuffix("_"))
     result = functional(*(sample(a) for a in args), **{k: sample(v) for k, v in kwargs.items() if k not in ("device", "out")})
     law = measured(result)
-    return Law(family=law.family, mean=law.mean, second_moment=law.second_moment)
+    return Law(family=law.family, mean=law.mean, second_moment=law.second_moment, quantiles=law.quantiles)
 
 
 def _resampled(values: torch.Tensor, generator: torch.Generator) -> torch.Tensor:

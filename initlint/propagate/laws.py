@@ -110,6 +110,8 @@ def parameter_value(parameter: Parameter) -> Moments | Known | Unknown:
             table.sample = np.sort(parameter.value.detach().double().numpy().reshape(-1))[:: max(parameter.value.numel() // 4096, 1)]
         return table
     moments = law_moments(parameter.law, parameter.shape)
+    if parameter.law.quantiles and moments.mean.size == 1:
+        moments.sample = np.array(parameter.law.quantiles)
     return moments.with_(complex=True) if "complex" in parameter.dtype else moments
 
 

@@ -32,7 +32,7 @@ def draw(x: Moments, generator: np.random.Generator) -> Array:
         z = _effects(standard, generator)
         nodes, _, _ = grid(source.points)
         return np.interp(z, nodes, x.profile.values.reshape(len(nodes)))
-    if x.positive and np.all(x.mean > 0):
+    if x.positive and not x.zeros and np.all(x.mean > 0):
         # log-normal with the same moments: E[e^u e^v] = e^(Cov(u, v)) for u, v with E[e^u] = 1
         for k in range(len(x.axes)):
             x = x.coarsened(k)
@@ -117,8 +117,7 @@ def sampled(tape: Tape, function: Callable[..., Any], args: Sequence[Any], kwarg
             continue
         values = [run[1][position].detach().numpy().astype(np.float64) for run in runs]
         y = _measured(values, unique)
-        y.method = "sampled"
-        y.positive = all(bool((v >= 0).all()) for v in values)
+        y.method, y.positive = "sampled", all(bool((v >= 0).all()) for v in values)
         if any(0 < x.zeros < 1 and not (x.profile is not None and x.mean.size == 1) for x in unique):
             y.zeros = 1.0 if y.is_zero else 0.0  # drawn as Gaussian, without the zeros they have
         y.positive = all(bool((v >= 0).all()) for v in values)

@@ -56,14 +56,26 @@ class Entry:
     coherent: CoherentPull | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """That `value` came from rows of `source` brought together by `rows`: "sum", "max" …, or "own sum" where gathered back."""
+
+    value: Moments
+    source: Moments
+    rows: bytes
+    kind: str
+
+
 @dataclass(slots=True)
 class Tape:
     """Operators in the order in which they ran; `blocked` while inside a no-grad region."""
 
     entries: list[Entry] = field(default_factory=list)
     blocked: int = 0
-    severed: set[int] = field(default_factory=set)  # values whose cotangent is reported but already accounted for
+    # values whose cotangent is already accounted for in that of another value (by id): it is reported and goes no further
+    severed: dict[int, int] = field(default_factory=dict)
     kept: list[Moments] = field(default_factory=list)  # keeps the ids in `severed` valid
+    segments: dict[int, Segment] = field(default_factory=dict)  # what was brought together by an index, by id
     broken: list[str] = field(default_factory=list)  # why a pullback failed; nothing is predicted of what lies before it
 
     def record(self, inputs: Sequence[Moments], output: Moments, pull: Pull) -> Moments:
@@ -91,10 +103,10 @@ def pull_back(tape: Tape, seeds: Sequence[tuple[Moments, Moments]]) -> dict[int,
             lost.update(map(id, entry.inputs))
             continue
         cotangent = cotangents.get(id(entry.output))
-        if cotangent is None or id(entry.output) in tape.severed:
+        if cotangent is None:
             continue
         try:
-            _pull(entry, cotangent, cotangents)
+            _pull(entry, cotangent, cotangents, tape.severed.get(id(entry.output)))
         except Exception as problem:  # noqa: BLE001 - what lies before is not predicted, and that is said
             tape.broken.append(f"{type(problem).__name__} in a pullback: {problem}")
             lost.update(map(id, entry.inputs))
@@ -109,8 +121,15 @@ def pull_back(tape: Tape, seeds: Sequence[tuple[Moments, Moments]]) -> dict[int,
     return result
 
 
-def _pull(entry: Entry, cotangent: Cotangent, cotangents: dict[int, Cotangent]) -> None:
-    """Send the cotangent of one operator's output to its inputs."""
+def _pull(entry: Entry, cotangent: Cotangent, cotangents: dict[int, Cotangent], accounted: int | None = None) -> None:
+    """Send the cotangent of one operator's output to its inputs; only to be reported, if another value accounts for it."""
+    if accounted is not None:
+        if entry.coherent is not None and all(id(x) != accounted for x in entry.inputs):
+            for target, term in zip(entry.inputs, entry.coherent(cotangent), strict=True):
+                total = None if term is None else term.total()
+                if total is not None:
+                    _join(cotangents.setdefault(id(target), Cotangent()), Cotangent(spent=total))
+        return
     if entry.coherent is not None:
         for target, term in zip(entry.inputs, entry.coherent(cotangent), strict=True):
             if term is not None:

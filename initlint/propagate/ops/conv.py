@@ -499,6 +499,7 @@ def max_pooled(tape: Tape, x: Moments, taps: Sequence[Sequence[Sparse]]) -> Mome
                 g = g.coarsened(g.position(d))
         dims = list(g.dims)
         pair = g.pair
+        whole = g.summed(g.dim_axes(range(first, len(g.dims)))).pair
         for j in range(n):
             d = first + j
             size = taps[j][0].shape[1]
@@ -520,7 +521,8 @@ def max_pooled(tape: Tape, x: Moments, taps: Sequence[Sequence[Sparse]]) -> Mome
                 others = others & here
         inside = min((count - 1.0) / max(into - 1.0, 1.0), 1.0)
         pair = np.where(others & ~same, pair * (1.0 - inside), pair)
-        return [selected(before, Moments(tuple(dims), np.zeros([axis.groups for axis in axes]), pair), chance, out / into)]
+        routed = Moments(tuple(dims), np.zeros([axis.groups for axis in axes]), pair)
+        return [selected(before, routed, chance, out / into, (routed.dim_axes(range(first, len(dims))), whole))]
 
     return tape.record([before], y, pull)
 

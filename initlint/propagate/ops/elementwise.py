@@ -16,7 +16,17 @@ from initlint.propagate.moments import Moments, align, constant, outer_means
 from initlint.propagate.ops.gather import flags_of, worst
 from initlint.propagate.ops.registry import TRANSFERS, CannotPredict, as_moments, scalar_of, transfer
 from initlint.propagate.ops.view import unbroadcast
-from initlint.propagate.pointwise import Cotangent, Profile, apply, combine, from_profile, lineage, profile_of, times
+from initlint.propagate.pointwise import (
+    Cotangent,
+    Profile,
+    apply,
+    combine,
+    from_profile,
+    lineage,
+    profile_of,
+    sample_of_sum,
+    times,
+)
 from initlint.propagate.tape import Known, Tape
 
 if TYPE_CHECKING:
@@ -209,6 +219,8 @@ def added(tape: Tape, x: Moments, y: Moments, alpha: float = 1.0) -> Moments:
     if a.gram is not None and b.gram is not None and a.gram.base is b.gram.base and a.gram.axes == b.gram.axes:
         z.gram = a.gram
     z.positive = x.positive and y.positive and alpha > 0
+    if alpha == 1.0 and z.shape == x.shape:
+        z.sample = sample_of_sum(x, y)
     z.negative = x.negative and y.negative and alpha > 0
     if x.shape == y.shape and alpha == 1.0:
         z.parts = ((x, 1.0), (y, 1.0))

@@ -138,6 +138,7 @@ def join(pieces: Sequence[Moments], d: int) -> Moments:
     dims = (*rest[:d], (), *rest[d + 1 :])
     joined = Moments(((whole,), *dims), mean, pair, method=worst(pieces), flags=flags_of(pieces))
     joined.zeros = sum(p.zeros * n for p, n in zip(pieces, sizes, strict=True)) / sum(sizes)
+    joined.complex = any(p.complex for p in pieces)
     joined = tidy(joined, 0)
     k = sum(len(axes) for axes in dims[:d])
     axes_order = [*range(1, k + 1), 0, *range(k + 1, joined.mean.ndim)]

@@ -18,7 +18,7 @@ from initlint.propagate.ops.elementwise import added, affine, torch_function, un
 from initlint.propagate.ops.gather import single
 from initlint.propagate.ops.registry import CannotPredict, as_moments, transfer
 from initlint.propagate.ops.view import reshaped
-from initlint.propagate.pointwise import Cotangent, Profile, coarsened, grid, profile_of
+from initlint.propagate.pointwise import Cotangent, Profile, coarsened, grid, pair_of, profile_of, times
 from initlint.propagate.tape import Known, Tape, Unknown
 
 
@@ -214,11 +214,15 @@ def routed(wide: Moments, dims: Sequence[int], count: float) -> Moments:
     return wide.with_(pair=np.where(every & ~same, 0.0, wide.pair))
 
 
-def selected(x: Moments, routed_cotangent: Moments, chance: Array, share: float) -> Cotangent:
+def selected(
+    x: Moments, routed_cotangent: Moments, chance: Array, share: float, wanted: tuple[Sequence[int], Array] | None = None
+) -> Cotangent:
     """A cotangent that goes to the `share` of entries that were chosen, large ones more likely by `chance` (average one).
 
     An entry's own square is kept with probability share·chance(z) (more than one where windows overlap), two entries are
-    chosen with the product of theirs: one term for the diagonal, one for the rest.
+    chosen with the product of theirs: one term for the diagonal, one for the rest. `wanted` are axes and the square of the
+    sum over them by pair state of the others, which selecting does not change: what all positions share may be a small rest
+    of large terms, after a batch norm for one, and is the gradient of a bias.
     """
     profile = profile_of(x)
     points = profile.source.points
@@ -232,10 +236,27 @@ def selected(x: Moments, routed_cotangent: Moments, chance: Array, share: float)
     zero = np.zeros_like(routed_cotangent.mean)
     own = Moments(routed_cotangent.dims, zero, same)
     apart = Moments(routed_cotangent.dims, zero, routed_cotangent.pair - same)
+    if wanted is not None and tuple(map(len, x.dims)) == tuple(map(len, apart.dims)):
+        both = Profile(profile.source, np.broadcast_to(odds.reshape(shape), profile.values.shape))
+        met = times(Moments(profile.source.dims, zero_mean(x), pair_of(None, both)), apart)
+        axes, total = wanted
+        inside, diagonal = (t.summed(axes).pair for t in (met, own.with_(pair=own.pair * share)))
+        if inside.shape == total.shape:
+            with np.errstate(divide="ignore", invalid="ignore"):
+                ratio = np.where(np.abs(inside) > 1e-12 * np.abs(total).max(), (total - diagonal) / inside, 1.0)
+            full = np.clip(ratio, 0.25, 2.0)
+            for k in sorted(axes):
+                full = np.expand_dims(full, k)
+            apart = apart.with_(pair=apart.pair * full)
     result = Cotangent()
     for root, factor in ((own, np.sqrt(odds)), (apart, odds)):
         result.add_coherent(root, profile.source, np.broadcast_to(factor.reshape(shape), profile.values.shape))
     return result
+
+
+def zero_mean(x: Moments) -> Array:
+    """Zeros in the shape of x's mean."""
+    return np.zeros_like(x.mean)
 
 
 def maximum_law(profile: Profile, window: Moments, count: float, sign: float) -> tuple[Moments, Array]:
