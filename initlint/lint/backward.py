@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from initlint.lint.doubt import PER_DECADE
 from initlint.lint.paths import main_path, weights_along
 from initlint.lint.wording import module_at, role_of
 
@@ -26,10 +27,15 @@ SHORTEST = 5
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trend:
     """Relative gradients along depth. `decades` = log10(first/last) along the fitted line: positive when they explode
-    on the way back to the input."""
+    on the way back to the input; `spread` is their standard deviation from draw to draw.
+
+    Of the gradient only the ways differ: |δ|² multiplies up on the way back as |x|² does on the way in, so the typical draw
+    lags behind the mean by as much in all layers, and their ratio varies with both, which are nearly independent.
+    """
 
     layers: tuple[WeightLayer, ...]
     decades: float
+    spread: float
 
     @property
     def per_layer(self) -> float:
@@ -46,7 +52,12 @@ def trends(facts: Facts) -> Iterator[Trend]:
         if len(measured) >= SHORTEST and key not in seen:
             seen.add(key)
             decades = _fitted([value for _, value in measured])
-            yield Trend(layers=tuple(layer for layer, _ in measured), decades=decades)
+            ends = [facts.signals[measured[n][0].node].spread ** 2 for n in (0, -1)]
+            yield Trend(
+                layers=tuple(layer for layer, _ in measured),
+                decades=decades,
+                spread=math.sqrt(2.0 * max(ends[1] - ends[0], 0.0)) / PER_DECADE,
+            )
 
 
 def _series(facts: Facts) -> Iterator[Sequence[WeightLayer]]:

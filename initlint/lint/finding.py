@@ -69,4 +69,5 @@ class Finding:
     modules: tuple[str, ...] = ()
     evidence: Mapping[str, float] = field(default_factory=dict)
     related: tuple[Related, ...] = ()
+    rests_on: tuple[str, ...] = ()  # nodes whose predictions prove it; known to the judge only, never reported
     fix: Fix | None = None

@@ -1,7 +1,8 @@
 """FACTS → FINDINGS: run the rules, keep one finding per cause and source line.
 
 Rules speak per parameter or per module; a person wants one line per cause. Findings of one rule at one place are merged,
-the worst one speaking for all; a rule that another one explains keeps quiet about the same modules.
+the worst one speaking for all; a rule that another one explains keeps quiet about the same modules. A finding that rests on
+a bent assumption says so.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from initlint.lint.doubt import with_assumptions
 from initlint.lint.finding import Finding
 from initlint.lint.load import LoadedRule, load_rules
 
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
 def judge(facts: Facts, rules: Iterable[LoadedRule] | None = None) -> tuple[Finding, ...]:
     """Findings of the selected rules (all by default), merged, in source order."""
     chosen = tuple(load_rules() if rules is None else rules)
-    found = [finding for item in chosen if item.check is not None for finding in item.check(facts)]
+    found = [with_assumptions(finding, facts) for item in chosen if item.check is not None for finding in item.check(facts)]
     explained_by = {item.rule.name: frozenset(item.rule.explained_by) for item in chosen}
     kept = [finding for finding in found if not _is_explained(finding, found, explained_by[finding.name])]
     return tuple(sorted(merge(kept), key=_order))

@@ -2,7 +2,8 @@
 
 From an output upwards, at every node the operand is followed that carries the most of what still depends on the input.
 Growth and decay are then read along one line of nodes, whatever branches off it. Two logarithms (base 10, of root mean
-squares) are kept per step: of the input-born part √(q − k_batch), and of its share √((q − k_batch)/q).
+squares) are kept per step: of the input-born part √(q − k_batch), and of its share √((q − k_batch)/q). They are those of the
+typical draw, not of the mean over draws: in a deep narrow net E[q] is kept by a few large draws while most vanish (`lag`).
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from initlint.graph.dataflow import ATTENTION, REDUCING, operands, operator, strip
+from initlint.lint.doubt import PER_DECADE
 
 if TYPE_CHECKING:
     from torch.fx import Node
@@ -33,6 +35,8 @@ class Step:
     born      of the part that depends on the input
     share     of the input-born part in the whole
     level     decades of the whole value's root mean square, after the step
+    variance  what the step adds to Var(ln q) over draws
+    lag       decades by which the step's typical change lies below that of the mean over draws
     counted   the change belongs to depth: not to a pooling or averaging over many elements
     restored  a normalization here sets the scale anew
     """
@@ -42,6 +46,8 @@ class Step:
     born: float
     share: float
     level: float
+    variance: float
+    lag: float
     counted: bool
     restored: bool
     layer: WeightLayer | None
@@ -85,10 +91,20 @@ def _strength(signal: Signal | None) -> float:
     return -1.0 if born is None or math.isnan(born) else born
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Level:
+    """Decades of a node's typical root mean square, and of its input-born part; Var(ln q); decades below the mean."""
+
+    rms: float
+    born: float
+    variance: float
+    lag: float
+
+
 def steps_of(facts: Facts, path: Iterable[Node]) -> tuple[Step, ...]:
     """The changes along a path, between nodes whose signals are known and not zero."""
     steps: list[Step] = []
-    before: tuple[float, float] | None = None
+    before: _Level | None = None
     skipped = False  # an averaging node without a signal lies in between
     restored = False
     layer: WeightLayer | None = None
@@ -103,15 +119,23 @@ def steps_of(facts: Facts, path: Iterable[Node]) -> tuple[Step, ...]:
         born = born_of(signal)
         if born is None or not all(map(math.isfinite, (born, signal.second_moment))):
             continue
-        now = math.log10(signal.second_moment) / 2, math.log10(max(born, TINY)) / 2
+        lag = signal.lag / PER_DECADE
+        now = _Level(
+            rms=math.log10(signal.second_moment) / 2 + lag,
+            born=math.log10(max(born, TINY)) / 2 + lag,
+            variance=signal.spread**2,
+            lag=lag,
+        )
         if before is not None:
             steps.append(
                 Step(
                     node=node.name,
-                    rms=now[0] - before[0],
-                    born=now[1] - before[1],
-                    share=(now[1] - now[0]) - (before[1] - before[0]),
-                    level=now[0],
+                    rms=now.rms - before.rms,
+                    born=now.born - before.born,
+                    share=(now.born - now.rms) - (before.born - before.rms),
+                    level=now.rms,
+                    variance=now.variance - before.variance,
+                    lag=now.lag - before.lag,
                     counted=not skipped,
                     restored=restored,
                     layer=layer,

@@ -29,6 +29,7 @@ def finding(
     modules: Iterable[str] = (),
     evidence: Mapping[str, float] | None = None,
     related: Iterable[Related] = (),
+    rests_on: Iterable[str] = (),
 ) -> Finding:
     """A finding of `rule` at a place in the user's source, or at the target's definition when there is no such place."""
     return Finding(
@@ -42,6 +43,7 @@ def finding(
         modules=tuple(dict.fromkeys(modules)),
         evidence=dict(evidence or {}),
         related=tuple(related),
+        rests_on=tuple(rests_on),
     )
 
 

@@ -2,7 +2,7 @@
 
 Read in this order: `axes` (pair states), `moments` (the domain and its algebra), `pointwise` (functions of Gaussians),
 `tape` (pullbacks), `ops` (a file per operator family), `laws` (weights and inputs), `forward` and `backward` (the passes),
-`spread` (one construction from the next), `signals` (what comes out), `oracle` (Monte Carlo, the judge of it all).
+`spread` (one construction from the next), `flags` and `assumptions` (bent ones), `signals` (what comes out), `oracle` (Monte Carlo, the judge of it all).
 """
 
 from __future__ import annotations

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from initlint.lint.backward import trends
+from initlint.lint.doubt import between_draws, lowered
 from initlint.lint.finding import Severity
 from initlint.lint.rule import Rule
 from initlint.lint.wording import counted, finding, module_at, number, pattern_of, places_of_layers
@@ -35,17 +36,20 @@ def check(facts: Facts) -> Iterator[Finding]:
         if trend.decades < WARN_AT:
             continue
         fails = trend.decades >= FAIL_AT
+        severity = lowered(Severity.ERROR if fails else Severity.WARNING, trend.decades, trend.spread)
+        if severity is None:
+            continue
         modules = [module_at(layer, facts) for layer in trend.layers]
         at, others = places_of_layers(facts, [(layer, 1.0) for layer in trend.layers])
         yield finding(
             RULE,
             facts,
             at=at,
-            severity=Severity.ERROR if fails else Severity.WARNING,
+            severity=severity,
             message=(
                 f"gradient grows {number(trend.per_layer)}x per layer on the way back through "
                 f"{counted(len(trend.layers), 'layer')} of {pattern_of(modules)}: relative to its weight it is "
-                f"{number(10**trend.decades)}x larger in the first than in the last. "
+                f"{number(10**trend.decades)}x larger in the first than in the last{between_draws(trend.spread)}. "
                 + (
                     "No one learning rate suits both ends, and training does not start."
                     if fails
@@ -54,6 +58,12 @@ def check(facts: Facts) -> Iterator[Finding]:
             ),
             help="start the weights smaller if activations saturate; otherwise add residual connections",
             modules=modules,
-            evidence={"decades": trend.decades, "per_layer": trend.per_layer, "layers": float(len(modules))},
+            evidence={
+                "decades": trend.decades,
+                "per_layer": trend.per_layer,
+                "layers": float(len(modules)),
+                "spread_decades": trend.spread,
+            },
             related=others,
+            rests_on=tuple(layer.node for layer in trend.layers),
         )

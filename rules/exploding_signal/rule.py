@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from initlint.lint.doubt import between_draws, lag_over, lowered, spread_over
 from initlint.lint.finding import Severity
 from initlint.lint.paths import Step, main_path, segments_of, steps_of, stretches
 from initlint.lint.rule import Rule
@@ -49,10 +50,14 @@ def check(facts: Facts) -> Iterator[Finding]:
 def _growth(facts: Facts, steps: Sequence[Step], *, normalized_after: bool) -> Finding | None:
     growing = [(part.layer, part.rms) for part in segments_of(steps) if part.rms >= GROWING]
     total = sum(part.rms for part in segments_of(steps))
+    spread = spread_over(steps)
     if len(growing) < LAYERS or total < (WARN_BEFORE_NORM if normalized_after else WARN_AT):
         return None
     rate = 10 ** (sum(change for _, change in growing) / len(growing))
     fails = total >= FAIL_AT and not normalized_after
+    severity = lowered(Severity.ERROR if fails else Severity.WARNING, total, spread)
+    if severity is None:
+        return None
     places = places_of_layers(facts, growing)
     modules = [module_at(layer, facts) for layer, _ in growing]
     consequence = (
@@ -66,15 +71,22 @@ def _growth(facts: Facts, steps: Sequence[Step], *, normalized_after: bool) -> F
         RULE,
         facts,
         at=places[0],
-        severity=Severity.ERROR if fails else Severity.WARNING,
+        severity=severity,
         message=(
             f"signal grows {number(rate)}x per layer over {counted(len(growing), 'layer')} of {pattern_of(modules)}, "
-            f"{number(10**total)}x in all. {consequence}"
+            f"{number(_power(total))}x in all{between_draws(spread, lag_over(steps))}. {consequence}"
         ),
         help=f"start these weights about {number(rate)}x smaller (std near 1/sqrt(fan_in)), or add normalization",
         modules=modules,
-        evidence={"decades": total, "per_layer": rate, "layers": float(len(growing)), "growth": _power(total)},
+        evidence={
+            "decades": total,
+            "per_layer": rate,
+            "layers": float(len(growing)),
+            "growth": _power(total),
+            "spread_decades": spread,
+        },
         related=places[1],
+        rests_on=(steps[-1].node,),
     )
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from initlint.graph.dataflow import operands, strip
+from initlint.lint.doubt import PER_DECADE, between_draws, lowered
 from initlint.lint.finding import Severity
 from initlint.lint.rule import Rule
 from initlint.lint.wording import counted, finding, module_at, number, pattern_of, site_of_node, span_of, step_at
@@ -46,12 +47,18 @@ def check(facts: Facts) -> Iterator[Finding]:
         normalized = _normalized_after(facts, chain[-1])
         if geometric < (WARN_BEFORE_NORM if normalized else WARN_AT):
             continue
-        yield _finding(facts, growing, total, normalized=normalized)
+        found = _finding(facts, growing, total, normalized=normalized)
+        if found is not None:
+            yield found
 
 
-def _finding(facts: Facts, growing: Sequence[tuple[Residual, float]], total: float, *, normalized: bool) -> Finding:
+def _finding(facts: Facts, growing: Sequence[tuple[Residual, float]], total: float, *, normalized: bool) -> Finding | None:
     rate = 10 ** (sum(growth for _, growth in growing) / len(growing))
     fails = total >= FAIL_AT and not normalized
+    spread = _spread(facts, growing)
+    severity = lowered(Severity.ERROR if fails else Severity.WARNING, total, spread)
+    if severity is None:
+        return None
     layers = [facts.structure.layers[name] for residual, _ in growing for name in residual.layers]
     modules = list(dict.fromkeys(module_at(layer, facts) for layer in layers))
     shares: dict[str, float] = {}
@@ -79,16 +86,17 @@ def _finding(facts: Facts, growing: Sequence[tuple[Residual, float]], total: flo
         RULE,
         facts,
         at=at,
-        severity=Severity.ERROR if fails else Severity.WARNING,
+        severity=severity,
         message=(
             f"the trunk grows {number(rate)}x per residual sum over {counted(len(growing), 'sum')} with branches "
-            f"{pattern_of(modules)}, {number(10 ** min(total, 300))}x in all: nothing normalizes or scales the branches. "
+            f"{pattern_of(modules)}, {number(10 ** min(total, 300))}x in all{between_draws(spread)}: nothing normalizes or scales the branches. "
             f"{consequence}"
         ),
         help=("scale each branch by 1/sqrt(number of blocks), start its last weight at zero, or normalize the branch's input"),
         modules=modules,
-        evidence={"decades": total, "per_block": rate, "blocks": float(len(growing))},
+        evidence={"decades": total, "per_block": rate, "blocks": float(len(growing)), "spread_decades": spread},
         related=others,
+        rests_on=(growing[-1][0].add,),
     )
 
 
@@ -124,7 +132,7 @@ def _previous(facts: Facts, residual: Residual, by_add: dict[str, Residual]) -> 
 
 
 def _growth(facts: Facts, residual: Residual) -> float | None:
-    """Decades of root mean square from the trunk to the sum; None for a branch that normalizes its own input."""
+    """Decades of the typical draw's root mean square from the trunk to the sum; None for a branch that normalizes its own input."""
     if residual.norms:
         return None
     before, after = facts.signals.get(residual.trunk), facts.signals.get(residual.add)
@@ -132,7 +140,13 @@ def _growth(facts: Facts, residual: Residual) -> float | None:
         return None
     if not (math.isfinite(before.second_moment) and math.isfinite(after.second_moment)):
         return None
-    return (math.log10(after.second_moment) - math.log10(before.second_moment)) / 2
+    return (math.log10(after.second_moment) - math.log10(before.second_moment)) / 2 + (after.lag - before.lag) / PER_DECADE
+
+
+def _spread(facts: Facts, growing: Sequence[tuple[Residual, float]]) -> float:
+    """Standard deviation, over draws, of the decades from the first trunk to the last sum."""
+    first, last = facts.signals[growing[0][0].trunk], facts.signals[growing[-1][0].add]
+    return math.sqrt(max(last.spread**2 - first.spread**2, 0.0)) / PER_DECADE
 
 
 def _normalized_after(facts: Facts, residual: Residual) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from initlint.lint.doubt import between_draws, lag_over, lowered, spread_over
 from initlint.lint.finding import Severity
 from initlint.lint.paths import main_path, segments_of, since_restored, steps_of
 from initlint.lint.rule import Rule
@@ -35,7 +36,7 @@ WARN_AT = {"share": -3.5, "born": -4.5}
 FAIL_AT = {"share": -6.0, "born": -7.5}
 # A single small layer (a head started at 1e-3) is a choice and trains: the decay has to come from several layers.
 LAYERS = 4
-DECAYING = -0.08
+DECAYING = -0.02
 WITHOUT_WORST = -2.0
 
 
@@ -52,6 +53,11 @@ def check(facts: Facts) -> Iterator[Finding]:
             continue
         measure, total, decaying = min(decays, key=lambda item: item[1] / -FAIL_AT[item[0]])
         fails = total <= FAIL_AT[measure]
+        judged = steps if measure == "share" else since_restored(steps)
+        spread = spread_over(judged)
+        severity = lowered(Severity.ERROR if fails else Severity.WARNING, total, spread)
+        if severity is None:
+            continue
         rate = 10 ** (sum(change for _, change in decaying) / len(decaying))
         places = places_of_layers(facts, decaying)
         modules = [module_at(layer, facts) for layer, _ in decaying]
@@ -60,11 +66,11 @@ def check(facts: Facts) -> Iterator[Finding]:
             RULE,
             facts,
             at=places[0],
-            severity=Severity.ERROR if fails else Severity.WARNING,
+            severity=severity,
             message=(
                 f"signal shrinks {number(rate)}x per layer over {counted(len(decaying), 'layer')} of "
                 f"{pattern_of(modules)}; what still depends on the input falls to {left} of "
-                f"{'the activations' if measure == 'share' else 'what it was'}. "
+                f"{'the activations' if measure == 'share' else 'what it was'}{between_draws(spread, lag_over(judged))}. "
                 + (
                     "The output is the same for every input and training does not start."
                     if fails
@@ -72,12 +78,16 @@ def check(facts: Facts) -> Iterator[Finding]:
                 )
             ),
             help=(
-                f"start these weights about {number(1 / rate)}x larger (nn.init.kaiming_normal_ for ReLU-like "
+                "make these layers wider, or add normalization or residual connections: on average the signal is kept, but "
+                "in narrow layers by a few draws for all the others"
+                if lag_over(judged) < total / 2
+                else f"start these weights about {number(1 / rate)}x larger (nn.init.kaiming_normal_ for ReLU-like "
                 "activations), or add normalization or residual connections"
             ),
             modules=modules,
-            evidence={"decades": total, "per_layer": rate, "layers": float(len(decaying))},
+            evidence={"decades": total, "per_layer": rate, "layers": float(len(decaying)), "spread_decades": spread},
             related=places[1],
+            rests_on=(steps[-1].node,),
         )
 
 

@@ -1,0 +1,196 @@
+"""Which nodes bend an assumption of the propagation: a pass over the graph that sets the flags of `flags.FLAGS`.
+
+A node that is known to break one gets its flag, and so does what is computed from it: up to the next normalization, which sets
+the scale whatever came before, and in sums as far as the flagged term matters.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from initlint.graph.dataflow import CONVOLUTIONS, NORMALIZING, PASSING, PRODUCTS, RECURRENT, operands, operator, shape_of, strip
+from initlint.propagate.flags import FLAGS
+from initlint.propagate.moments import Moments
+
+if TYPE_CHECKING:
+    from torch.fx import Node
+
+    from initlint.graph.model import TracedModel
+    from initlint.propagate.spread import Spread
+
+WIDE = 8  # terms of a sum beyond which it counts as Gaussian; values a batch norm's channel needs
+UNLIKE = 2.0  # ratio of second moments of positions that are not alike
+TAILS = math.log(4.0)  # √Var(ln q) beyond which the typical draw is another one than the mean: a factor of four in q
+NOTED = 0.05  # share of a sum below which a flagged term does not matter
+HOMOGENEOUS = frozenset(
+    {"relu", "abs", "leaky_relu", "neg", "mul", "div", "add", "sub", "clone", "where", "sign", "sgn", "detach"}
+)
+SELECTIONS = frozenset("topk sort argsort kthvalue median nanmedian mode amax amin max min cummax cummin".split())
+AVERAGES = frozenset("mean sum avg_pool1d avg_pool2d avg_pool3d adaptive_avg_pool1d adaptive_avg_pool2d".split())
+SUMS = frozenset({"add", "sub", "cat", "stack"})
+LAYERS = CONVOLUTIONS | PRODUCTS | {"linear"}
+
+
+@dataclass(slots=True)
+class _Seen:
+    """flags; whether the law is Gaussian; the weights that are used more than once and have made this value; second moment."""
+
+    flags: frozenset[str]
+    gaussian: bool
+    weights: frozenset[str]
+    q: float
+
+
+def flags_of(
+    traced: TracedModel, produced: Mapping[Node, Any], sampled: Collection[str], spreads: Mapping[str, Spread]
+) -> dict[str, tuple[str, ...]]:
+    """Flags by node name, in the order of `FLAGS`; nodes without any are absent."""
+    return _Pass(traced, produced, sampled, spreads).run()
+
+
+class _Pass:
+    def __init__(
+        self, traced: TracedModel, produced: Mapping[Node, Any], sampled: Collection[str], spreads: Mapping[str, Spread]
+    ) -> None:
+        self.traced, self.produced, self.sampled, self.spreads = traced, produced, sampled, spreads
+        self.seen: dict[Node, _Seen] = {}
+        self.made_by: dict[int, Node] = {}
+        self.repeated = _repeated(traced)
+
+    def run(self) -> dict[str, tuple[str, ...]]:
+        result: dict[str, tuple[str, ...]] = {}
+        for node in self.traced.program.graph.nodes:
+            if node.op == "output":
+                break
+            value = self.produced.get(node)
+            self.seen[node] = state = self.state_of(node, value)
+            if isinstance(value, Moments):
+                self.made_by.setdefault(id(value), node)
+                found = state.flags.union(value.flags)
+                if found:
+                    result[node.name] = tuple(name for name in (*FLAGS, *sorted(found - FLAGS.keys())) if name in found)
+        return result
+
+    def state_of(self, node: Node, value: Any) -> _Seen:
+        name = operator(node)
+        q = value.q if isinstance(value, Moments) else 0.0
+        if node.op != "call_function":
+            parameter = self.traced.parameters.get(node.name)
+            lost = parameter is not None and parameter.law.family == "uninitialized"
+            return _Seen(frozenset({"uninitialized_weight"} if lost else ()), True, frozenset(), q)
+        before = [(item, self.seen[item]) for item in operands(node) if item in self.seen]
+        weights = frozenset().union(*(state.weights for _, state in before))
+        own = set(self.own(node, name, value, before, weights))
+        if name in LAYERS or name in ("embedding", "embedding_bag"):
+            weights = weights.union(key for item, _ in before if (key := self._weight(item)) in self.repeated)
+        kept: list[_Seen] = [state for _, state in before]
+        if name in NORMALIZING:
+            kept = []
+        elif name in SUMS and len(kept) > 1:
+            total = sum(state.q for state in kept)
+            kept = [state for state in kept if state.q > NOTED * total]
+        flags = (
+            frozenset(own).union(*(state.flags for state in kept))
+            if q > 0 or not isinstance(value, Moments)
+            else frozenset(own)
+        )
+        return _Seen(flags, self.gaussian(node, name, before), weights, q)
+
+    def own(self, node: Node, name: str, value: Any, before: list[tuple[Node, _Seen]], weights: frozenset[str]) -> list[str]:
+        """What this operator itself bends."""
+        found: list[str] = []
+        if node.name in self.sampled:
+            found.append("sampled_operator")
+        random = any(isinstance(self.produced.get(item), Moments) for item, _ in before)
+        if name in SELECTIONS and random:
+            found.append("selected")
+        if name in LAYERS and any(self._weight(item) in weights for item, _ in before):
+            found.append("shared_weight")
+        if "batch_norm" in name and before:
+            shape = shape_of(before[0][0])
+            if len(shape) > 1 and math.prod(shape) < WIDE * shape[1]:
+                found.append("few_samples")
+        if name in PASSING and before and _averaged(self.produced.get(before[0][0]), value):
+            found.append("averaged_groups")
+        if isinstance(value, Moments) and value.profile is not None and name not in HOMOGENEOUS | NORMALIZING:
+            source = self.made_by.get(id(value.profile.source.origin))
+            if source is not None:
+                if not self.seen[source].gaussian and operator(source) not in HOMOGENEOUS:
+                    found.append("non_gaussian")
+                spread = self.spreads.get(source.name)
+                if spread is not None and spread.deviation > TAILS:
+                    found.append("heavy_tailed")
+        return found
+
+    def gaussian(self, node: Node, name: str, before: list[tuple[Node, _Seen]]) -> bool:
+        """Whether the values have nearly a Gaussian law: inputs, weights, wide sums, and what only moves or scales those."""
+        if name in LAYERS:
+            sizes = sorted(math.prod(shape_of(item)) for item, _ in before[:2]) or [0]
+            return _terms(node) >= WIDE and sizes[0] > 0
+        if name in RECURRENT:
+            return False
+        if name in ("embedding", "embedding_bag"):
+            return True
+        if name in AVERAGES:
+            inside = math.prod(shape_of(before[0][0])) if before else 0
+            return inside >= WIDE * max(math.prod(shape_of(node)), 1) or all(state.gaussian for _, state in before)
+        if (
+            name in PASSING
+            or name in NORMALIZING
+            or name in SUMS
+            or name in ("slice", "select", "expand", "chunk", "split", "getitem")
+        ):
+            return all(state.gaussian for _, state in before)
+        if name == "scaled_dot_product_attention":
+            return True
+        random = [state for item, state in before if isinstance(self.produced.get(item), Moments) and not self._fixed(item)]
+        return name in ("mul", "div") and len(random) == 1 and random[0].gaussian
+
+    def _fixed(self, item: Node) -> bool:
+        parameter = self.traced.parameters.get(strip(item).name)
+        return parameter is not None and parameter.law.family in ("constant", "exact")
+
+    def _weight(self, item: Node) -> str:
+        parameter = self.traced.parameters.get(strip(item).name)
+        return "" if parameter is None else parameter.alias_of or parameter.name
+
+
+def _repeated(traced: TracedModel) -> frozenset[str]:
+    """Matrices that are used by more than one layer, by their first name."""
+    uses: dict[str, int] = {}
+    for node in traced.program.graph.nodes:
+        if node.op == "call_function" and (operator(node) in LAYERS or operator(node) in ("embedding", "embedding_bag")):
+            for item in operands(node):
+                parameter = traced.parameters.get(strip(item).name)
+                if parameter is not None and len(parameter.shape) > 1 and parameter.law.family != "constant":
+                    key = parameter.alias_of or parameter.name
+                    uses[key] = uses.get(key, 0) + 1
+    return frozenset(key for key, count in uses.items() if count > 1)
+
+
+def _terms(node: Node) -> int:
+    """Products in one element of a layer's output, from the sizes of its tensors."""
+    shapes = [shape for item in operands(node) if len(shape := shape_of(item)) > 1]
+    if len(shapes) < 2:
+        return 0
+    if operator(node) in CONVOLUTIONS:
+        return math.prod(shapes[1][1:])
+    if operator(node) == "linear":
+        return shapes[1][-1]
+    return shapes[-2][-1]
+
+
+def _averaged(before: Any, after: Any) -> bool:
+    """Whether a view had to take unlike positions for alike."""
+    if not isinstance(before, Moments) or not isinstance(after, Moments) or before.cells.size < 2 or after.cells.size > 1:
+        return False
+    cells = before.cells[before.cells > 0]
+    return bool(cells.size and np.max(cells) > UNLIKE * np.min(cells))
+
+
+__all__ = ["flags_of"]

@@ -1,0 +1,61 @@
+"""Flags: the assumptions that a prediction may rest on although they do not hold exactly, as one table.
+
+The propagation takes wide sums as Gaussian, weights as independent, positions of one group as alike. `assumptions` finds the
+nodes where that is known to be wrong; findings name the flags of what they rest on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Flag:
+    """One bent assumption.
+
+    meaning    what is not as the propagation takes it
+    assuming   how a finding says it: "computed assuming …"
+    severe     the number may be off by more than a factor of two
+    """
+
+    meaning: str
+    assuming: str
+    severe: bool = False
+
+
+FLAGS: Mapping[str, Flag] = {
+    "uninitialized_weight": Flag(
+        "a weight upstream is memory nobody wrote, and counts as zero", "that memory nobody wrote is zero", severe=True
+    ),
+    "heavy_tailed": Flag(
+        "a function that is not homogeneous reads a value whose scale differs by factors from draw to draw (finite width)",
+        "one scale for all draws",
+        severe=True,
+    ),
+    "few_samples": Flag(
+        "a batch norm has fewer than eight values a channel, so that its variance is a matter of chance",
+        "enough samples for batch norm",
+        severe=True,
+    ),
+    "shared_weight": Flag(
+        "one random weight is used again on what it made itself: later uses are taken as independent of earlier ones",
+        "that each use of a shared weight is independent",
+    ),
+    "non_gaussian": Flag(
+        "a function that is not homogeneous reads a product, a selection or a sum of few terms, taken as Gaussian",
+        "that activations read Gaussian values",
+    ),
+    "averaged_groups": Flag(
+        "positions whose second moments differ by more than a factor of two were averaged where a view mixes them",
+        "that unlike positions are alike",
+    ),
+    "selected": Flag(
+        "sorted, largest or topmost entries were taken: their law is not that of the others",
+        "that selected entries are like the rest",
+    ),
+    "sampled_operator": Flag(
+        "an operator without a formula was run on a few random tensors with the right moments",
+        "that a few samples of an operator stand for it",
+    ),
+}
