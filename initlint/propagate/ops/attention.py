@@ -101,7 +101,7 @@ def softmax(tape: Tape, x: Any, dim: int, *args: Any, **kwargs: Any) -> Moments:
     k = x.position(d)
     axis = x.axes[k]
     y, cross = _weights(x, k, axis)
-    y.flags = x.flags
+    y.flags, y.positive = x.flags, True
     if x.gram is not None and k in x.gram.axes:
         # of the weights' own part, P₂/N, only s²/N² follows the inner products
         own = x.q - x.average(np.moveaxis(np.moveaxis(x.pair, k, 0)[axis.groups :: axis.groups + 1], 0, k)[x_cells(x, k)])
