@@ -17,6 +17,8 @@ from initlint.propagate.pointwise import Cotangent, plus
 if TYPE_CHECKING:
     import torch
 
+    from initlint.propagate.axes import Array
+
 Pull = Callable[[Moments], Sequence["Moments | Cotangent | None"]]
 CoherentPull = Callable[[Cotangent], Sequence["Cotangent | None"]]
 
@@ -58,12 +60,17 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """That `value` came from rows of `source` brought together by `rows`: "sum", "max" …, or "own sum" where gathered back."""
+    """That `value` came from rows of `source` brought together by `rows`: "sum", "max" …, or "own sum" where gathered back.
+
+    "gathered": that its rows are those of `source`, at `rows`, times `weights` where there are any (`raw` without).
+    """
 
     value: Moments
     source: Moments
     rows: bytes
     kind: str
+    weights: Array | None = None
+    raw: Moments | None = None
 
 
 @dataclass(slots=True)

@@ -523,7 +523,12 @@ def mul(tape: Tape, x: Any, y: Any) -> Any:
         x, y = y, x
     table = y if isinstance(y, Known) else None
     x, y = pair_up(x, y)
-    return multiplied(tape, x, y, table)
+    z = multiplied(tape, x, y, table)
+    if tape.segments and table is not None:
+        from initlint.propagate.ops.scatter import weighted
+
+        weighted(tape, x, table, z)
+    return z
 
 
 @transfer("div", "true_divide", "divide")

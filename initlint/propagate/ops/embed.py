@@ -143,10 +143,10 @@ def _select_along(tape: Tape, x: Moments, d: int, indices: Any) -> Moments:
         if np.all(np.diff(order) > 0):
             return taken(tape, x, d, order)
     y = _rows_along(tape, x, d, indices)
-    if tape.segments:
-        from initlint.propagate.ops.scatter import remember
+    from initlint.propagate.ops.scatter import remember
 
-        remember(tape, x, indices, y)
+    if d == 0:
+        remember(tape, x, d, indices, y)
     return y
 
 

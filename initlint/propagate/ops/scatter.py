@@ -32,7 +32,7 @@ KINDS = 8  # groups of targets, by number of messages
 
 def kinds_of(features: Array) -> Labels | None:
     """Groups of rows by their weights: few and many messages differ by ratio, none is a group of its own."""
-    none = ~features.any(axis=1)
+    none = np.asarray(~features.any(axis=1))
     if none.any() and not none.all():
         rest = group_rows(np.log1p(features[~none]), KINDS - 1)
         labels = np.zeros(len(none), dtype=np.int64)
@@ -73,7 +73,9 @@ def scattered(
     if reduce not in ("sum", "mean") or (reduce == "mean" and include_self):
         raise CannotPredict(f"a scatter by {reduce}")
     share = 1.0 / np.maximum(count, 1) if reduce == "mean" else np.ones(size)
-    y = moved_along(tape, source, d, Sparse((size, len(rows)), rows, np.arange(len(rows)), alpha * share[rows]))
+    weights = alpha * share[rows]
+    y = moved_along(tape, source, d, Sparse((size, len(rows)), rows, np.arange(len(rows)), weights))
+    y = from_origin(tape, source, d, rows, size, weights, y)
     if base.is_zero or reduce == "mean":
         tape.segments[id(y)] = Segment(y, source, rows.tobytes(), reduce)
         return y
@@ -109,6 +111,57 @@ def moved_along(tape: Tape, x: Moments, d: int, matrix: Sparse) -> Moments:
     return tape.record([x], y, pull)
 
 
+def from_origin(
+    tape: Tape, messages: Moments, d: int, rows: Labels, size: int, weights: Array, y: Moments
+) -> Moments:  # fmt: skip
+    """y, where the messages are rows of another tensor as they were or times known weights: a product with an adjacency matrix.
+
+    Which messages of one target come from one row is then counted, not left to chance. The messages' own cotangent is that of
+    their targets; it is reported, and goes on by the adjacency matrix.
+    """
+    while id(messages) not in tape.segments and messages.affine is not None and messages.affine[1:] == (1.0, 0.0):
+        messages = messages.affine[0]
+    found = tape.segments.get(id(messages))
+    if found is None or found.kind != "gathered" or tape.blocked:
+        return y
+    origin = found.source
+    if len(origin.shape) != len(y.shape) or not origin.dims[d]:
+        return y
+    sources = np.frombuffer(found.rows, dtype=np.int64)
+    if found.weights is not None:
+        weights = weights * found.weights
+    raw = messages if found.raw is None else found.raw
+    moved_along(tape, raw, d, Sparse((size, len(rows)), rows, np.arange(len(rows)), weights))
+    first = tape.entries.pop()
+    places, where = np.unique(rows * origin.shape[d] + sources, return_inverse=True)
+    total = np.asarray(np.bincount(where, weights), dtype=np.float64)
+    matrix = Sparse((size, origin.shape[d]), places // origin.shape[d], places % origin.shape[d], total)
+    own = tape.entries.pop()
+    result = moved_along(tape, origin, d, matrix)
+    onward = tape.entries.pop()
+    result.zeros = y.zeros
+
+    def pull(g: Moments) -> list[Moments | Cotangent | None]:
+        parts = [entry.pull(g)[0] for entry in (onward, own, first) if entry.pull is not None]
+        return [parts[0], *(Cotangent(spent=part) for part in parts[1 : len(inputs)] if isinstance(part, Moments))]
+
+    inputs = [origin, messages] if raw is messages else [origin, messages, raw]
+    return tape.record(inputs, result, pull)
+
+
+def weighted(tape: Tape, x: Moments, table: Known, result: Moments) -> None:
+    """Note that messages times a known number each are still rows of what they were gathered from."""
+    while id(x) not in tape.segments and x.affine is not None and x.affine[1:] == (1.0, 0.0):
+        x = x.affine[0]
+    found = tape.segments.get(id(x))
+    if found is None or found.kind != "gathered" or table.tensor.numel() != x.shape[0] or table.shape[:1] != x.shape[:1]:
+        return
+    numbers = table.tensor.double().reshape(-1).numpy()
+    weights = numbers if found.weights is None else numbers * found.weights
+    raw = found.value if found.raw is None else found.raw
+    tape.segments[id(result)] = Segment(result, found.source, found.rows, "gathered", weights, raw)
+
+
 def extreme(tape: Tape, x: Moments, d: int, rows: Labels, size: int, sign: float) -> Moments:
     """The largest (sign 1) or smallest (sign −1) message of every target; targets without any have zero."""
     x = single_axis(tape, x, d)
@@ -123,7 +176,7 @@ def extreme(tape: Tape, x: Moments, d: int, rows: Labels, size: int, sign: float
     kinds = kinds_of(count[:, None].astype(np.float64))
     kinds = np.zeros(size, dtype=np.int64) if kinds is None else kinds
     pieces: list[Moments] = []
-    order: list[Array] = []
+    order: list[Labels] = []
     chances: list[Array] = []
     for kind in np.unique(kinds):
         here = np.flatnonzero(kinds == kind)
@@ -161,11 +214,15 @@ def extreme(tape: Tape, x: Moments, d: int, rows: Labels, size: int, sign: float
 # -- gathered back: softmax over the messages of one target ---------------------------------------------------------------
 
 
-def remember(tape: Tape, whole: Moments, indices: Known, result: Moments) -> None:
+def remember(tape: Tape, whole: Moments, d: int, indices: Known, result: Moments) -> None:
     """Note that `result` has, for every message, what the messages of its own target came to."""
-    while id(whole) not in tape.segments and whole.affine is not None:
-        whole = whole.affine[0]
-    found = tape.segments.get(id(whole))
+    origin = whole
+    while id(origin) not in tape.segments and origin.affine is not None:
+        origin = origin.affine[0]
+    found = tape.segments.get(id(origin))
+    if found is None and indices.tensor.dim() == 1 and not indices.distinct:
+        rows = indices.tensor.numpy().astype(np.int64) % whole.shape[d]
+        tape.segments[id(result)] = Segment(result, whole, rows.tobytes(), "gathered")
     if found is not None and indices.tensor.dim() == 1 and indices.tensor.numpy().astype(np.int64).tobytes() == found.rows:
         tape.segments[id(result)] = Segment(result, found.source, found.rows, f"own {found.kind}")
 
@@ -230,13 +287,15 @@ def share_of_sum(tape: Tape, x: Moments, y: Any) -> Moments | None:
     # p(ȳ − Σ p ȳ) / e goes back to e: E[p²](1 − p) for logits, over E[e²]
     back = float(np.mean(square[0 if labels is None else labels] * (1.0 - 1.0 / count))) / max(float(x.q), 1e-300)
 
-    def pull(g: Moments) -> list[Moments | None]:
+    through = float(square @ axis.counts / axis.size) / max(float(y.m) ** 2, 1e-300)
+
+    def pull(g: Moments) -> list[Moments | Cotangent]:
         g = single(g, d)
         g = g.coarsened(g.position(d))
         white = np.zeros_like(g.pair)
         cells = tuple(slice(0, a.groups) for a in g.axes)
         white[cells] = g.pair[cells] * back
-        return [Moments(g.dims, np.zeros_like(g.mean), white), None]
+        return [Moments(g.dims, np.zeros_like(g.mean), white), Cotangent(spent=g.scaled(through**0.5))]
 
     return tape.record([x, y], result, pull)
 
