@@ -79,12 +79,14 @@ class _Run:
         self.version: dict[fx.Node, int] = {}
         self.seen: dict[fx.Node, int] = {}
         self.count = 0
+        self.again: set[fx.Node] = set()  # calls that a later one repeats
         self.calls: dict[Any, Moments] = {}
         self.kept: list[Any] = []  # arguments of `calls`, whose identities must stay theirs
         self.stopped = False
 
     def graph(self, graph: fx.Graph, leaves: Mapping[str, Any]) -> Any:
         values = self.state.values
+        self.again |= repeated_calls(graph)
         for node in graph.nodes:
             if node.op == "placeholder":
                 values[node] = leaves.get(node.name)
@@ -254,7 +256,7 @@ class _Run:
         reason = f"no formula for {target}"
         if function is not None:
             try:
-                return self.remembered(target, name, args, kwargs, function(self.state.tape, *args, **kwargs))
+                return self.remembered(node, args, kwargs, function(self.state.tape, *args, **kwargs))
             except CannotPredict as problem:
                 reason = str(problem)
             except Exception as problem:  # noqa: BLE001 - a formula that breaks is as good as none; the reason is kept
@@ -272,16 +274,21 @@ class _Run:
         """The result of the same operator on the same values, as a tensor with a cotangent of its own; None if it is new."""
         key = call_key(target, args, kwargs)
         before = None if key is None or name in RANDOM or writes(target) else self.calls.get(key)
-        if before is None:
-            return None
-        return self.state.tape.record_coherent([before], before.with_(affine=(before, 1.0, 0.0)), lambda g: [g])
+        return None if before is None else self.own(before)
 
-    def remembered(self, target: Any, name: str, args: Any, kwargs: Any, result: Any) -> Any:
-        key = call_key(target, args, kwargs)
-        if key is not None and isinstance(result, Moments) and not self.state.tape.blocked and "dropout" not in name:
-            self.calls.setdefault(key, result)
+    def own(self, value: Moments) -> Moments:
+        """The same value, whose cotangent is reported for itself."""
+        return self.state.tape.record_coherent([value], value.with_(affine=(value, 1.0, 0.0)), lambda g: [g])
+
+    def remembered(self, node: fx.Node, args: Any, kwargs: Any, result: Any) -> Any:
+        """`result`; where the graph calls for it again, kept under its arguments."""
+        key = call_key(node.target, args, kwargs)
+        if key is None or node not in self.again or not isinstance(result, Moments) or self.state.tape.blocked:
+            return result
+        if key not in self.calls:
+            self.calls[key] = result
             self.kept.append((args, kwargs))
-        return result
+        return self.own(result)
 
     def compute(self, target: Any, name: str, args: Any, kwargs: Any) -> Any:
         """Run an operator for real on known tensors; None if it would be too large or fails."""
@@ -343,6 +350,24 @@ class _Run:
         finally:
             tape.blocked -= blocked
             self.module = outer
+
+
+def repeated_calls(graph: fx.Graph) -> set[fx.Node]:
+    """Nodes whose operator a later node applies to the same operands, as far as the graph shows."""
+    from torch import fx
+
+    first: dict[str, fx.Node] = {}
+    same: dict[fx.Node, fx.Node] = {}
+    found: set[fx.Node] = set()
+    for node in graph.nodes:
+        if node.op != "call_function" or name_of(node.target) not in REPEATED:
+            continue
+        operands = fx.map_arg((node.args, node.kwargs), lambda n: same.get(n, n))
+        key = f"{node.target} {operands}"
+        same[node] = first.setdefault(key, node)
+        if same[node] is not node:
+            found.add(same[node])
+    return found
 
 
 def call_key(target: Any, args: Any, kwargs: Any) -> Any:
