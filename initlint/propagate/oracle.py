@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from initlint.propagate.forward import name_of, writes
+from initlint.propagate.forward import VIEWS, name_of, writes
 
 if TYPE_CHECKING:
     import torch
@@ -266,7 +266,7 @@ class _Run:
         found["n"] = float(value.numel())
         if value.requires_grad:
             # a view that is written to, or a write to a view, is rebuilt by autograd and its own hook never runs
-            if not (value._is_view() and any(writes(u.target) for u in (node, *node.users))):
+            if not (value._is_view() and (writes(node.target) or written(node))):
                 found["g"] = 0.0
 
             def remember(gradient: torch.Tensor | None) -> None:
@@ -292,6 +292,11 @@ class _Run:
         """The largest second moment among what a node is combined with."""
         others = [self.found[i.name]["q"] for u in node.users for i in u.all_input_nodes if i is not node and i.name in self.found]
         return max([q for q in others if math.isfinite(q)], default=1.0)
+
+
+def written(node: fx.Node) -> bool:
+    """Whether a later node writes to this one's memory, as far as it is reached through views."""
+    return any(writes(u.target) or (u.args and u.args[0] is node and name_of(u.target) in VIEWS and written(u)) for u in node.users)
 
 
 def _deep(module: Any, target: str) -> Any:

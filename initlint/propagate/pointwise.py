@@ -59,7 +59,7 @@ def sample_of_sum(normal: Moments, other: Moments) -> Array | None:
     weight = np.repeat(w, COARSE) / COARSE
     order = np.argsort(total)
     reached = np.cumsum(weight[order]) - weight[order] / 2
-    return np.interp((np.arange(4 * COARSE) + 0.5) / (4 * COARSE), reached, total[order])
+    return np.asarray(np.interp((np.arange(4 * COARSE) + 0.5) / (4 * COARSE), reached, total[order]), dtype=np.float64)
 
 
 class Source:

@@ -555,9 +555,10 @@ def div(tape: Tape, x: Any, y: Any, *, rounding_mode: str | None = None) -> Any:
     reciprocal = torch_function("reciprocal", (), {})
     if y.broadcast_of is not None and y.shape == x.shape:
         inverse = unary(tape, y.broadcast_of, reciprocal)
-        found = normalizing(x, inverse)
-        if found is not None:
-            return reported_to(tape, normalized_by_hand(tape, x, inverse, *found), y, times(spread(x), spread(apply(lambda v: v**-2.0, y))))
+        squares = normalizing(x, inverse)
+        if squares is not None:
+            z = normalized_by_hand(tape, x, inverse, *squares)
+            return reported_to(tape, z, y, times(spread(x), spread(apply(lambda v: v**-2.0, y))))
     return multiplied(tape, x, unary(tape, y, reciprocal))
 
 
