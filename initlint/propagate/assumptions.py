@@ -30,8 +30,10 @@ NOTED = 0.05  # share of a sum below which a flagged term does not matter
 HOMOGENEOUS = frozenset(
     {"relu", "abs", "leaky_relu", "neg", "mul", "div", "add", "sub", "clone", "where", "sign", "sgn", "detach"}
 )
+EXACT_ZERO = frozenset({"uninitialized_weight"})
 SELECTIONS = frozenset("topk sort argsort kthvalue median nanmedian mode amax amin max min cummax cummin".split())
 AVERAGES = frozenset("mean sum avg_pool1d avg_pool2d avg_pool3d adaptive_avg_pool1d adaptive_avg_pool2d".split())
+MOVING = frozenset("slice select expand chunk split split_with_sizes unbind getitem detach neg narrow".split())
 SUMS = frozenset({"add", "sub", "cat", "stack"})
 LAYERS = CONVOLUTIONS | PRODUCTS | {"linear"}
 
@@ -94,11 +96,9 @@ class _Pass:
         elif name in SUMS and len(kept) > 1:
             total = sum(state.q for state in kept)
             kept = [state for state in kept if state.q > NOTED * total]
-        flags = (
-            frozenset(own).union(*(state.flags for state in kept))
-            if q > 0 or not isinstance(value, Moments)
-            else frozenset(own)
-        )
+        flags = frozenset(own).union(*(state.flags for state in kept))
+        if isinstance(value, Moments) and q == 0.0:
+            flags &= EXACT_ZERO  # zero whatever came before, unless that is what was assumed
         return _Seen(flags, self.gaussian(node, name, before), weights, q)
 
     def own(self, node: Node, name: str, value: Any, before: list[tuple[Node, _Seen]], weights: frozenset[str]) -> list[str]:
@@ -120,7 +120,7 @@ class _Pass:
         if isinstance(value, Moments) and value.profile is not None and name not in HOMOGENEOUS | NORMALIZING:
             source = self.made_by.get(id(value.profile.source.origin))
             if source is not None:
-                if not self.seen[source].gaussian and operator(source) not in HOMOGENEOUS:
+                if not self.seen[source].gaussian:
                     found.append("non_gaussian")
                 spread = self.spreads.get(source.name)
                 if spread is not None and spread.deviation > TAILS:
@@ -139,12 +139,7 @@ class _Pass:
         if name in AVERAGES:
             inside = math.prod(shape_of(before[0][0])) if before else 0
             return inside >= WIDE * max(math.prod(shape_of(node)), 1) or all(state.gaussian for _, state in before)
-        if (
-            name in PASSING
-            or name in NORMALIZING
-            or name in SUMS
-            or name in ("slice", "select", "expand", "chunk", "split", "getitem")
-        ):
+        if name in PASSING or name in NORMALIZING or name in SUMS or name in MOVING:
             return all(state.gaussian for _, state in before)
         if name == "scaled_dot_product_attention":
             return True
