@@ -552,6 +552,9 @@ def div(tape: Tape, x: Any, y: Any, *, rounding_mode: str | None = None) -> Any:
     together = binary_on_source(tape, x, y, lambda a, b: a / b)
     if together is not None:
         return together
+    share = part_of_sum(tape, x, y)
+    if share is not None:
+        return share
     reciprocal = torch_function("reciprocal", (), {})
     if y.broadcast_of is not None and y.shape == x.shape:
         inverse = unary(tape, y.broadcast_of, reciprocal)
@@ -566,6 +569,36 @@ def inverted(tensor: torch.Tensor) -> torch.Tensor:
     """1/x of a known tensor, nothing where x is zero."""
     inverse = tensor.double().reciprocal()
     return inverse.masked_fill(~inverse.isfinite(), 0.0)
+
+
+EVEN = 0.6  # relative variance of the terms of a sum up to which a term's share is taken as linear in them
+
+
+def part_of_sum(tape: Tape, x: Moments, y: Moments) -> Moments | None:
+    """x over its own sum, for terms that are about alike: x/Σx = 1/n + (x − x̄)/(n E[x]) to first order; else None.
+
+    The shares of the chosen experts are of this kind. Their mean is exactly 1/n, and what all terms share has no gradient.
+    """
+    from initlint.propagate.ops.reduce import centred
+
+    if y.affine is None or y.affine[2] or y.affine[0].averaged_of is None or not x.positive or x.m <= 0:
+        return None
+    base, dims = y.affine[0].averaged_of
+    count = float(np.prod([x.shape[d] for d in dims]))
+    if lineage(base) != lineage(x) or abs(y.affine[1] - count) > 1e-9 * count:
+        return None
+    apart = centred(tape, x, dims)
+    if apart.q > EVEN * x.m**2:
+        return None
+    z = affine(tape, apart, 1.0 / (count * x.m), 1.0 / count)
+    z.positive = True
+    slope = spread(x).scaled(y.m**-2.0)
+
+    def report(g: Cotangent) -> list[Cotangent]:
+        total = copy_of(g).total()
+        return [g, Cotangent(spent=None if total is None else unbroadcast(times(total, slope), y))]
+
+    return tape.record_coherent([z, y], z.with_(affine=(z, 1.0, 0.0)), report)
 
 
 def reported_to(tape: Tape, z: Moments, part: Moments, slope: Moments) -> Moments:

@@ -36,7 +36,9 @@ def without_dims(x: Moments, gone: Sequence[int]) -> Moments:
 
 
 def reduced(tape: Tape, x: Moments, dims: Sequence[int], keep: bool, mean: bool) -> Moments:
-    """Sum or mean over whole dimensions."""
+    """Sum or mean over whole dimensions; a sum that keeps them is known as a multiple of the mean."""
+    if keep and not mean and dims:
+        return affine(tape, reduced(tape, x, dims, keep, True), float(np.prod([x.shape[d] for d in dims])), 0.0)
     axes = x.dim_axes(dims)
     count = float(np.prod([x.axes[k].size for k in axes])) if axes else 1.0
     y = x.summed(axes)
