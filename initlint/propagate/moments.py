@@ -364,7 +364,7 @@ class Moments:
         """factor · x."""
         return self.with_(
             mean=self.mean * factor,
-            pair=self.pair * factor**2,
+            pair=self.pair * (factor * factor),
             positive=(self.positive and factor > 0) or (self.negative and factor < 0),
             negative=(self.negative and factor > 0) or (self.positive and factor < 0),
             zeros=1.0 if factor == 0 else self.zeros,
@@ -438,14 +438,14 @@ def outer_means(axes: Sequence[Axis], left: Array, right: Array) -> Array:
 
 def point(value: float) -> Moments:
     """A tensor without dimensions that always has this value."""
-    return Moments((), np.array(float(value)), np.array(float(value) ** 2), zeros=1.0 if value == 0 else 0.0)
+    return Moments((), np.array(float(value)), np.array(float(value) * float(value)), zeros=1.0 if value == 0 else 0.0)
 
 
 def iid(shape: Sequence[int], mean: float, second_moment: float, *, batch: bool = False) -> Moments:
     """Independent elements with one law; with `batch`, dimension 0 counts as samples."""
     dims = tuple(() if n == 1 else (Axis(n, None, "batch" if batch and d == 0 else "position"),) for d, n in enumerate(shape))
     axes = [axis for dim in dims for axis in dim]
-    pair = np.full((2,) * len(axes), float(mean) ** 2)
+    pair = np.full((2,) * len(axes), float(mean) * float(mean))
     pair[(0,) * len(axes)] = second_moment
     zeros = 1.0 if second_moment == 0 else 0.0
     return Moments(dims, np.full((1,) * len(axes), float(mean)), pair, zeros=zeros)
@@ -453,7 +453,7 @@ def iid(shape: Sequence[int], mean: float, second_moment: float, *, batch: bool 
 
 def constant(shape: Sequence[int], value: float) -> Moments:
     """Every element has this value."""
-    return iid(shape, value, value**2)
+    return iid(shape, value, value * value)
 
 
 def align(*tensors: Moments) -> tuple[Moments, ...]:
