@@ -136,11 +136,22 @@ def _without_mask(facts: Facts, node: Node) -> Node:
             parts = [item for item in operands(node) if item.name in data]
             signal = facts.signals.get(node.name)
             huge = signal is None or signal.second_moment is None or not signal.second_moment < 1e6
-            if not parts or not huge:
+            masked = any(_is_mask(facts, item) for item in operands(node))
+            if not parts or not (huge or masked):
                 return node
             node = min(parts, key=lambda item: _spread(facts, item) or math.inf)
         else:
             return node
+
+
+def _is_mask(facts: Facts, node: Node) -> bool:
+    """A large term that neither an input nor a parameter went into: −100 for keys that are not to be seen."""
+    dependence, signal = facts.structure.dependence, facts.signals.get(node.name)
+    if node.name in dependence.data or (signal is not None and (signal.second_moment or 0.0) < SHARP_LOGITS**2):
+        return False
+    sources = dependence.ancestors[node.name] | 1 << dependence.index[node.name]
+    trained = (name for name, p in facts.traced.parameters.items() if p.kind == "parameter" and name in dependence.index)
+    return not any(sources >> dependence.index[name] & 1 for name in trained)
 
 
 def _spread(facts: Facts, node: Node) -> float | None:
