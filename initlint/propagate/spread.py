@@ -29,7 +29,7 @@ the gradients' own spread. Compared with Monte Carlo in tests/propagate/test_spr
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from initlint.graph.model import TracedModel
 
 LEAST = 1e-7  # relative variance below which a node adds nothing
+STEEPEST = 4.0  # d ln q_out/d ln q_in beyond which a straight line in ln q says nothing (exponentials)
 MOST = 600.0  # variance of ln q at which e^V is cut off
 SETTLED = NORMALIZING | {"softmax", "_softmax", "log_softmax", "_log_softmax", "normalize", "linalg_qr"}
 SUMS = frozenset("add sub addcmul cat stack where masked_fill masked_scatter index_put lerp".split())
@@ -108,10 +109,15 @@ class _Variances:
         self.apart.append(min(max(own[1], 0.0), own[0]))
         return len(self.same) - 1
 
-    def totals(self, square: Array) -> tuple[float, float]:
-        """Var(ln q) of one sample and its covariance with another's, for squared gains."""
-        n = len(square)
-        return tuple(min(float(square @ np.asarray(each[:n])), MOST) for each in (self.same, self.apart))  # type: ignore[return-value]
+    def totals(self) -> Callable[[Array], tuple[float, float]]:
+        """From squared gains to Var(ln q) of one sample and its covariance with another's; no source may be added any more."""
+        same, apart = np.asarray(self.same), np.asarray(self.apart)
+
+        def of(square: Array) -> tuple[float, float]:
+            n = len(square)
+            return min(float(square @ same[:n]), MOST), min(float(square @ apart[:n]), MOST)
+
+        return of
 
 
 def over_samples(totals: tuple[float, float], alone: float) -> float:
@@ -139,6 +145,7 @@ class _Pass:
         """Of every node's average over its elements."""
         found: dict[int, tuple[tuple[float, float], tuple[float, float]]] = {}
         result: dict[str, Spread] = {}
+        wide_of, calm_of = self.wide.totals(), self.calm.totals()
         for node, state in self.states.items():
             if state.value is None:
                 continue
@@ -146,7 +153,7 @@ class _Pass:
             if key not in found:
                 square = state.gains**2
                 # a deficit of the mean is handed on as it is; only the shares of a sum, below one, act twice
-                found[key] = self.wide.totals(square), self.calm.totals(np.minimum(square, abs(state.gains)))
+                found[key] = wide_of(square), calm_of(np.minimum(square, abs(state.gains)))
             wide, calm = (over_samples(each, alone_of(state.value)) for each in found[key])
             result[node.name] = Spread(math.sqrt(wide), -calm / 2)
         return result
@@ -259,7 +266,8 @@ class _Pass:
             if alike:
                 best = max(alike, key=lambda s: abs(self.elasticity(s.value)))
                 below = self.elasticity(best.value)
-                return [(best, self.elasticity(value) / below if abs(below) > 1e-3 else 0.0)]
+                gain = self.elasticity(value) / below if abs(below) > 1e-3 else 0.0
+                return [(best, min(max(gain, -STEEPEST), STEEPEST))]
         if name in ("mul", "div"):
             divisor = node.args[1] if name == "div" else None
             return [
