@@ -56,6 +56,7 @@ LAWS: dict[str, Init] = {
     "scaled and shifted in place": scaled_in_place,
     "half of it zeroed": half_zero,
     "assigned through .data": through_data,
+    "norms of the columns of a random matrix": lambda: torch.linalg.vector_norm(torch.randn(N, 60, N), dim=1),
     "a random number scaled": lambda: torch.randn(N, N) / math.sqrt(N),
     "a sum of two draws": lambda: torch.randn(N, N) + torch.rand(N, N),
     "a product of two draws": lambda: torch.randn(N, N) * torch.rand(N, N),
