@@ -507,7 +507,7 @@ class OneHotExperts(SoftExperts):
 
 add("experts mixed by a softmax", SoftExperts, TOKENS)
 add("the two best of four experts", TopExperts, TOKENS,
-    missing="a share of a sum of what was selected")  # fmt: skip
+    grad_bits=1.2, why="what was selected is large, and the softmax before it sends back more")  # fmt: skip
 add("the best of four experts by one-hot", OneHotExperts, TOKENS,
     missing="that the selected share is the largest")  # fmt: skip
 
