@@ -13,7 +13,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from initlint.graph.dataflow import CONVOLUTIONS, NORMALIZING, PASSING, PRODUCTS, RECURRENT, operands, operator, shape_of, strip
+from initlint.graph.dataflow import (
+    CONVOLUTIONS,
+    NORMALIZING,
+    PASSING,
+    PRODUCTS,
+    RECURRENT,
+    dependence_of,
+    operands,
+    operator,
+    shape_of,
+    strip,
+)
+from initlint.graph.structure import find_norms
 from initlint.propagate.flags import FLAGS
 from initlint.propagate.moments import Moments
 
@@ -26,6 +38,7 @@ if TYPE_CHECKING:
 WIDE = 8  # terms of a sum beyond which it counts as Gaussian; values a batch norm's channel needs
 UNLIKE = 2.0  # ratio of second moments of positions that are not alike
 TAILS = math.log(4.0)  # √Var(ln q) beyond which the typical draw is another one than the mean: a factor of four in q
+STEADY = 0.1  # variance in second moment up to which a factor keeps a Gaussian one
 NOTED = 0.05  # share of a sum below which a flagged term does not matter
 HOMOGENEOUS = frozenset(
     {"relu", "abs", "leaky_relu", "neg", "mul", "div", "add", "sub", "clone", "where", "sign", "sgn", "detach"}
@@ -63,6 +76,7 @@ class _Pass:
         self.seen: dict[Node, _Seen] = {}
         self.made_by: dict[int, Node] = {}
         self.repeated = _repeated(traced)
+        self.norms = frozenset(find_norms(dependence_of(traced)))
 
     def run(self) -> dict[str, tuple[str, ...]]:
         result: dict[str, tuple[str, ...]] = {}
@@ -91,7 +105,7 @@ class _Pass:
         if name in LAYERS or name in ("embedding", "embedding_bag"):
             weights = weights.union(key for item, _ in before if (key := self._weight(item)) in self.repeated)
         kept: list[_Seen] = [state for _, state in before]
-        if name in NORMALIZING:
+        if node.name in self.norms:
             kept = []
         elif name in SUMS and len(kept) > 1:
             total = sum(state.q for state in kept)
@@ -117,7 +131,11 @@ class _Pass:
                 found.append("few_samples")
         if name in PASSING and before and _averaged(self.produced.get(before[0][0]), value):
             found.append("averaged_groups")
-        if isinstance(value, Moments) and value.profile is not None and name not in HOMOGENEOUS | NORMALIZING:
+        if (
+            isinstance(value, Moments)
+            and value.profile is not None
+            and name not in HOMOGENEOUS | NORMALIZING | PASSING | MOVING
+        ):
             source = self.made_by.get(id(value.profile.source.origin))
             if source is not None:
                 if not self.seen[source].gaussian:
@@ -139,7 +157,9 @@ class _Pass:
         if name in AVERAGES:
             inside = math.prod(shape_of(before[0][0])) if before else 0
             return inside >= WIDE * max(math.prod(shape_of(node)), 1) or all(state.gaussian for _, state in before)
-        if name in PASSING or name in NORMALIZING or name in SUMS or name in MOVING:
+        if node.name in self.norms:
+            return any(state.gaussian for _, state in before)
+        if name in PASSING or name in SUMS or name in MOVING:
             return all(state.gaussian for _, state in before)
         if name == "scaled_dot_product_attention":
             return True
@@ -147,8 +167,9 @@ class _Pass:
         return name in ("mul", "div") and len(random) == 1 and random[0].gaussian
 
     def _fixed(self, item: Node) -> bool:
-        parameter = self.traced.parameters.get(strip(item).name)
-        return parameter is not None and parameter.law.family in ("constant", "exact")
+        """Whether a factor is hardly random: a constant, or the scale of a normalization."""
+        value = self.produced.get(item)
+        return isinstance(value, Moments) and bool(np.all(value.cells - value.mean**2 <= STEADY * value.cells))
 
     def _weight(self, item: Node) -> str:
         parameter = self.traced.parameters.get(strip(item).name)

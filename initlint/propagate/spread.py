@@ -358,7 +358,7 @@ def averaged(x: Moments, by_state: Array, level: float | None = None) -> Pair:
     level = x.m if level is None else level
     if not level > 0.0 or not math.isfinite(level):
         return NOTHING
-    total = same = by_state / level**2
+    total = same = by_state / level / level
     for axis in reversed(x.axes):
         weight = axis.pairs / float(axis.size) ** 2
         total = total @ weight
