@@ -27,7 +27,6 @@ SECTIONS = (
     "When to allow it",
     "References",
 )
-TO_BE_RENAMED = {"propagate/ops/random.py"}
 
 
 def modules():
@@ -70,7 +69,7 @@ def test_imports_go_one_way(path):
 
 @pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(ROOT)))
 def test_no_module_hides_a_standard_one(path):
-    if path.stem not in ("__init__", "__main__") and path.relative_to(ROOT).as_posix() not in TO_BE_RENAMED:
+    if path.stem not in ("__init__", "__main__"):
         assert path.stem not in sys.stdlib_module_names
 
 

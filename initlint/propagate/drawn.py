@@ -54,17 +54,17 @@ def draws_of(parameters: Mapping[str, Parameter]) -> Draw:
         generator = torch.Generator().manual_seed(SEED + number + zlib.crc32((parameter.alias_of or parameter.name).encode()))
         shape, options = parameter.shape, {"generator": generator, "dtype": torch.float64}
         if law.family == "uniform" and law.low is not None and law.high is not None:
-            return law.low + (law.high - law.low) * torch.rand(shape, **options)  # type: ignore[call-overload, no-any-return]
+            return law.low + (law.high - law.low) * torch.rand(shape, **options)  # type: ignore[call-overload]
         noise = torch.randn(shape, **options)  # type: ignore[call-overload]
         if law.family == "orthogonal" and len(shape) > 1:
             flat = noise.reshape(shape[0], -1)
             tall = flat if flat.shape[0] >= flat.shape[1] else flat.T
             q, r = torch.linalg.qr(tall)
             q = q * r.diagonal().sign()
-            return (law.gain or 1.0) * (q if flat.shape[0] >= flat.shape[1] else q.T).reshape(shape)  # type: ignore[no-any-return]
+            return (law.gain or 1.0) * (q if flat.shape[0] >= flat.shape[1] else q.T).reshape(shape)
         if law.family == "identity" and len(shape) == 2:
             return (law.gain or 1.0) * torch.eye(*shape, dtype=torch.float64)
-        return law.mean + law.std * noise  # type: ignore[no-any-return]
+        return law.mean + law.std * noise
 
     return draw
 

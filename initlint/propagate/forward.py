@@ -176,6 +176,7 @@ class _Run:
         if isinstance(whole, Unknown) or isinstance(value, Unknown):
             self.write(parent, Unknown("written through a view"))
             return
+        merged: Any
         try:
             merged = self.write_through(node, as_moments(whole, None), as_moments(value))
         except CannotPredict as problem:

@@ -83,7 +83,7 @@ def _mixture(law: Law, shape: Sequence[int]) -> Moments:
     groups = axis.groups
     if groups == 1:
         return base
-    mean = np.concatenate([p.mean for p in parts], axis=k)
+    means = np.concatenate([p.mean for p in parts], axis=k)
     pair = np.zeros([axis.states if n == k else s for n, s in enumerate(base.pair.shape)])
     front = np.moveaxis(pair, k, 0)
     for g, p in enumerate(parts):
@@ -93,7 +93,7 @@ def _mixture(law: Law, shape: Sequence[int]) -> Moments:
             other = own[1] if g == h else np.full(own.shape[1:], float(p.mean.flat[0]) * float(r.mean.flat[0]))
             front[state_of(groups, np.array(g), np.array(h))] = other
     dims = (*base.dims[:d], (axis,), *base.dims[d + 1 :])
-    result = Moments(dims, mean, pair)
+    result = Moments(dims, means, pair)
     result.zeros = float(sum(p.zeros * c for p, c in zip(parts, axis.counts, strict=True)) / axis.size)
     return result
 

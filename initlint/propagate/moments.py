@@ -150,9 +150,9 @@ class Moments:
     def with_(self, **changes: object) -> Moments:
         """A copy with some fields replaced; what it is a function of is forgotten unless given."""
         fields = {name: getattr(self, name) for name in _CARRIED} | changes
-        if self.gram is not None and "gram" not in changes and "mean" in changes and np.ndim(changes["mean"]) != self.mean.ndim:  # type: ignore[call-overload]
+        if self.gram is not None and "gram" not in changes and np.ndim(fields["mean"]) != self.mean.ndim:
             fields["gram"] = None
-        return Moments(**fields)  # type: ignore[arg-type]
+        return Moments(**fields)
 
     # -- regrouping axes --------------------------------------------------------------------------------------------
 
@@ -326,7 +326,7 @@ class Moments:
                 continue
             k = work.position(d)
             work = work.with_(
-                gram=None if work.gram is None else work.gram.moved(lambda n, k=k: n + (n >= k)),
+                gram=None if work.gram is None else work.gram.moved(_opened_at(k)),
                 dims=(*work.dims[:d], (Axis(size),), *work.dims[d + 1 :]),
                 mean=np.expand_dims(work.mean, k),
                 pair=np.repeat(np.expand_dims(work.pair, k), 2, axis=k),
@@ -387,6 +387,11 @@ def straddled(labels: Labels, groups: int) -> Labels | None:
     before = np.bincount(labels.reshape(-1), minlength=groups).astype(np.float64)
     after = np.bincount(usual, minlength=groups) * labels.shape[1]
     return usual if bool(np.all(np.abs(after - before) <= MOVED * before)) else None
+
+
+def _opened_at(k: int) -> Callable[[int], int]:
+    """Where an axis moves when a new one is put before axis k."""
+    return lambda n: n + (n >= k)
 
 
 def size_of(dim: Iterable[Axis]) -> int:

@@ -43,7 +43,7 @@ def grid(points: int) -> tuple[Array, Array, Array]:
     basis[0], basis[1] = 1.0, z
     for k in range(2, ORDER):
         basis[k] = (z * basis[k - 1] - np.sqrt(k - 1) * basis[k - 2]) / np.sqrt(k)
-    return z, w, basis * w
+    return np.asarray(z), np.asarray(w), np.asarray(basis * w)
 
 
 def sample_of_sum(normal: Moments, other: Moments) -> Array | None:
@@ -152,7 +152,7 @@ def pair_of(dims_like: Moments | None, profile: Profile) -> Array:
         pair = pair * rho + coefficients[k]
     if np.any(tail > 1e-12 * np.abs(coefficients).sum(0)):
         step = 2 * REACH / source.points
-        slope = w @ (np.gradient(values, step, axis=0) ** 2) - np.arange(ORDER) @ series**2
+        slope = w @ (np.asarray(np.gradient(values, step, axis=0)) ** 2) - np.arange(ORDER) @ series**2
         power = np.clip(slope / np.maximum(rest, 1e-300), ORDER, 1e3)
         power = np.sqrt(power[left] * power[right])
         pair = pair + tail * np.maximum(rho, 0.0) ** power

@@ -53,17 +53,17 @@ def _effects(x: Moments, generator: np.random.Generator) -> Array:
     for k in range(full.ndim):
         low, high = np.split(full, 2, axis=k)
         full = np.concatenate([low, high - low], axis=k)
-    value = np.full(sizes, mean)
+    value: Array = np.full(sizes, mean)
     for state in itertools.product((0, 1), repeat=len(sizes)):
         variance = float(full[state])
         if variance > 0:
             shape = [n if used else 1 for n, used in zip(sizes, state, strict=True)]
-            noise = generator.standard_normal(shape)
+            noise: Array = generator.standard_normal(shape)
             for k, used in enumerate(state):
                 # what entries share along an axis may be less than nothing, as that of centred ones: cov = −(2a − a²)·variance/n
-                low = float(full[tuple(0 if n == k else s for n, s in enumerate(state))]) if used else 0.0
-                if low < 0.0 and sizes[k] > 1:
-                    part = 1.0 - np.sqrt(max(1.0 + low * sizes[k] / variance, 0.0))
+                shared = float(full[tuple(0 if n == k else s for n, s in enumerate(state))]) if used else 0.0
+                if shared < 0.0 and sizes[k] > 1:
+                    part = 1.0 - np.sqrt(max(1.0 + shared * sizes[k] / variance, 0.0))
                     noise = noise - part * noise.mean(k, keepdims=True)
             value = value + np.sqrt(variance) * noise
     return value.reshape(x.shape)

@@ -142,8 +142,8 @@ def _full(finding: Finding, look: Look) -> Iterator[Text]:
                 yield _plain(bar, " " * (before + 1), ("^" * width, style))
         yield _plain(bar)
     for label, text in _notes(finding, look):
-        first, *snippet = text.split("\n")  # a help may end in lines to paste, which stay as they are
-        yield Text.assemble((f"{label}: ", "cyan"), _one_line(first))
+        headline, *snippet = text.split("\n")  # a help may end in lines to paste, which stay as they are
+        yield Text.assemble((f"{label}: ", "cyan"), _one_line(headline))
         yield from (_plain(HANGING, _harmless(line)) for line in snippet)
 
 

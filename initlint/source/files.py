@@ -59,7 +59,7 @@ def requests_of(
                 if is_excluded(Path(request.path), settings_for):
                     continue
                 if request.name is None and Path(request.path).exists():
-                    request = replace(request, explicit=False)  # noqa: PLW2901 - the same one, seen as found
+                    request = replace(request, explicit=False)
             key = os.path.realpath(request.path) if request.path is not None else f"{request.module}:"
             previous = found.get((key, request.name))
             if previous is None or (request.explicit and not previous.explicit):

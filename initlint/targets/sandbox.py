@@ -217,9 +217,8 @@ def _limit_memory(allowance: int) -> None:
 
 def _data_size() -> int:
     """Bytes of private memory this process has mapped; 0 where the system does not tell."""
-    with contextlib.suppress(OSError, ValueError, IndexError):
-        with open("/proc/self/statm", encoding="ascii") as file:
-            return int(file.read().split()[5]) * resource.getpagesize()
+    with contextlib.suppress(OSError, ValueError, IndexError), open("/proc/self/statm", encoding="ascii") as file:
+        return int(file.read().split()[5]) * resource.getpagesize()
     return 0
 
 

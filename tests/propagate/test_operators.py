@@ -67,7 +67,7 @@ def case(name: str, run: Callable[..., Any], inputs: tuple[torch.Tensor, ...] = 
         Case(
             name=name, build=net(run, **parts), inputs=inputs, draws=draws, broken=broken, why=why,
             bits=max(bits, BOUNDS.get(name, (0.0, 0.0, ""))[0]), grad_bits=max(grad_bits, BOUNDS.get(name, (0.0, 0.0, ""))[1]),
-        )  # fmt: skip
+        )
     )
 
 

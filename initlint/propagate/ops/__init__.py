@@ -1,18 +1,17 @@
 """Transfer functions of ATen operators, a file per family; importing this package fills the registry.
 
 In reading order: `registry`, `gather` and `view` (moving elements), `elementwise`, `reduce`, `matrix`, `norm`, `conv`,
-`attention`, `embed`, `scatter`, `random`, `spectral`,
-`recurrent`.
+`attention`, `embed`, `scatter`, `chance` (dropout and kin), `spectral`, `recurrent`.
 """
 
 from initlint.propagate.ops import (
     attention,
+    chance,
     conv,
     elementwise,
     embed,
     matrix,
     norm,
-    random,
     recurrent,
     reduce,
     scatter,

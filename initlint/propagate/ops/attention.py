@@ -16,6 +16,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
 from initlint.propagate.axes import Array, Axis
 from initlint.propagate.linear import group_rows, octaves
@@ -221,23 +222,23 @@ def hide(tape: Tape, x: Moments, mask: torch.Tensor, fill: float) -> Moments:
     Positions that see different numbers of others become groups of their own: a causal mask makes the first tokens differ
     from the last ones.
     """
-    values = mask.numpy()
+    values: npt.NDArray[np.bool_] = mask.numpy()
     if not values.any():
         return x
     values = values.reshape((1,) * (len(x.dims) - values.ndim) + values.shape)
+    sizes: tuple[int, ...] = values.shape
     before = x
     seen = ~values
     labels: dict[int, Any] = {}
-    for d, size in enumerate(values.shape):
-        if size == 1 or not x.dims[d]:
+    for d in range(values.ndim):
+        if values.shape[d] == 1 or not x.dims[d]:
             continue
         x = single(x, d)
         others = tuple(n for n in range(values.ndim) if n != d)
         labels[d] = seen.mean(axis=others)
     square = [d for d in labels if d >= values.ndim - 2]
-    if len(square) == 2 and values.shape[-1] == values.shape[-2]:
-        rows = labels[values.ndim - 2]
-        shared = octaves(rows * values.shape[-1])
+    if len(square) == 2 and sizes[-1] == sizes[-2]:
+        shared = octaves(labels[values.ndim - 2] * sizes[-1])
         classes = dict.fromkeys(square, shared)
         classes |= {d: group_rows(share[:, None], 3) for d, share in labels.items() if d not in square}
     else:

@@ -158,7 +158,7 @@ def _convolved(tape: Tape, x: Moments, w: Moments, taps: Sequence[Sequence[Spars
             target = maps[j].source if backward else maps[j].target
             pair = moved(pair, k, forward_maps, with_taps[j] or (averaged and len(taps[j]) > 1))
             if target.size == 1:
-                pair = pair.take(0, axis=k)
+                pair = np.asarray(pair.take(0, axis=k))
                 dims.append(())
             else:
                 dims.append((target,))
@@ -205,7 +205,7 @@ def _contract(
     for j in range(spatial - 1, -1, -1):
         dim = w.dims[3 + j]
         if dim and not with_taps[j]:
-            w_pair = w_pair.take(0, axis=w.position(3 + j))
+            w_pair = np.asarray(w_pair.take(0, axis=w.position(3 + j)))
     for j in range(spatial):
         if with_taps[j]:
             w_dims.append(w.dims[3 + j])
@@ -238,14 +238,14 @@ def _mean(x: Moments, w: Moments, maps: dict[int, TapMap], dims: Sequence[tuple[
             mean = np.expand_dims(mean, k)
         mean = np.moveaxis(np.tensordot(table, mean, (1, k)), 0, k)
         if not dims[j]:
-            mean = mean.take(0, axis=k)
+            mean = np.asarray(mean.take(0, axis=k))
         x = x.with_(dims=(*x.dims[:3], *dims[: j + 1], *x.dims[4 + j :]))
     from initlint.propagate.ops.matrix import contract
 
     flat = w.mean
     for d in range(len(w.dims) - 1, 2, -1):
         if w.dims[d]:
-            flat = flat.take(0, axis=w.position(d))
+            flat = np.asarray(flat.take(0, axis=w.position(d)))
     space = "pqr"[: len(dims)]
     left = Moments(x.dims, mean, np.zeros([axis.states for axis in x.axes]))
     right = Moments(w.dims[:3], flat, np.zeros([a.states for dim in w.dims[:3] for a in dim]))

@@ -748,12 +748,13 @@ def _where_on_source(tape: Tape, condition: Moments, x: Any, y: Any) -> Moments:
         other = binary_on_source(tape, condition, y, lambda c, b: torch.where(c != 0, 0.0, b))
         assert chosen is not None and other is not None
         return added(tape, chosen, other)
-    if left is None:
-        result = binary_on_source(tape, condition, x, lambda c, a: torch.where(c != 0, a, right))
-    elif right is None:
-        result = binary_on_source(tape, condition, y, lambda c, b: torch.where(c != 0, left, b))
-    else:
+    if left is not None and right is not None:
         return unary(tape, condition, lambda c: torch.where(c != 0, left, right))
+    if right is not None:
+        result = binary_on_source(tape, condition, x, lambda c, a: torch.where(c != 0, a, right))
+    else:
+        assert left is not None
+        result = binary_on_source(tape, condition, y, lambda c, b: torch.where(c != 0, left, b))
     assert result is not None
     return result
 

@@ -138,7 +138,7 @@ def _select_along(tape: Tape, x: Moments, d: int, indices: Any) -> Moments:
     if not isinstance(indices, Known):
         raise CannotPredict("indices that are not known")
     values = indices.tensor
-    if values.dim() == 1 and len(values.unique()) == values.numel() and not indices.distinct:
+    if values.dim() == 1 and len(set(values.tolist())) == values.numel() and not indices.distinct:
         order = np.asarray(values % x.shape[d])
         if np.all(np.diff(order) > 0):
             return taken(tape, x, d, order)

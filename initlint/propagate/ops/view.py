@@ -101,7 +101,8 @@ def unsqueeze(tape: Tape, x: Any, dim: int) -> Moments:
 def squeeze(tape: Tape, x: Any, dim: int | Sequence[int] | None = None) -> Moments:
     x = as_moments(x)
     rank = len(x.shape)
-    chosen = range(rank) if dim is None else [d % rank for d in (dim if isinstance(dim, list | tuple) else [dim])]
+    given = () if dim is None else (dim,) if isinstance(dim, int) else tuple(dim)
+    chosen = range(rank) if dim is None else [d % rank for d in given]
     return reshaped(tape, x, [n for d, n in enumerate(x.shape) if not (n == 1 and d in chosen)])
 
 
