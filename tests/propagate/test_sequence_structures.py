@@ -1,4 +1,4 @@
-"""Structures of sequences against Monte Carlo: recurrences, scans, shared and tied weights, integers, spectra."""
+"""Structures of sequences against Monte Carlo: scans, recurrences, shared and tied weights, experts, writes, integers, spectra."""
 
 from __future__ import annotations
 
@@ -27,9 +27,6 @@ SHORT = torch.zeros(4, 6, 64)
 def linear(i: int = 64, o: int = 64, **options: Any) -> Callable[[], nn.Module]:
     return partial(nn.Linear, i, o, **options)
 
-
-def parameter(*shape: int, std: float = 1.0, mean: float = 0.0) -> Callable[[], nn.Parameter]:
-    return lambda: nn.Parameter(mean + std * torch.randn(*shape))
 
 # -- linear attention, scans ------------------------------------------------------------------------------------------------
 

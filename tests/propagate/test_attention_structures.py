@@ -1,0 +1,273 @@
+"""Structures of attention against Monte Carlo: masks, positions, windows, tokens apart, pooling, norms of queries and keys."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from tests.propagate.structures import Structure, Table, disagreements
+
+TABLE = Table()
+add = TABLE.add
+TOKENS = torch.zeros(4, 12, 64)
+IMAGES = torch.zeros(4, 3, 16, 16)
+
+
+def linear(i: int = 64, o: int = 64, **options: Any) -> Callable[[], nn.Module]:
+    return partial(nn.Linear, i, o, **options)
+
+
+def heads(x: torch.Tensor, n: int = 4) -> torch.Tensor:
+    return x.unflatten(-1, (n, -1)).transpose(1, 2)
+
+
+def joined(x: torch.Tensor) -> torch.Tensor:
+    return x.transpose(1, 2).flatten(2)
+
+
+# -- attention --------------------------------------------------------------------------------------------------------------
+
+
+class Attention(nn.Module):
+    """Queries, keys and values from one layer; `logits` may change the scores before the softmax."""
+
+    def __init__(self, width: int = 64, scale: float | None = None) -> None:
+        super().__init__()
+        self.qkv, self.out = nn.Linear(width, 3 * width), nn.Linear(width, width)
+        self.scale = (width // 4) ** -0.5 if scale is None else scale
+
+    def logits(self, scores: torch.Tensor) -> torch.Tensor:
+        return scores
+
+    def turn(self, q: torch.Tensor, k: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        return q, k
+
+    def share(self, scores: torch.Tensor) -> torch.Tensor:
+        return scores.softmax(-1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        q, k, v = (heads(part) for part in self.qkv(x).chunk(3, -1))
+        q, k = self.turn(q, k)
+        return self.out(joined(self.share(self.logits(q @ k.transpose(-2, -1) * self.scale)) @ v))
+
+
+class Causal(Attention):
+    """GPT-2's: a registered buffer of the lower triangle."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("mask", torch.tril(torch.ones(12, 12)).view(1, 1, 12, 12))
+
+    def logits(self, scores: torch.Tensor) -> torch.Tensor:
+        return scores.masked_fill(self.mask[:, :, :12, :12] == 0, torch.finfo(scores.dtype).min)
+
+
+class RelativeBias(Attention):
+    """T5's: a bias by bucket of the distance, one for every head."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.table = nn.Embedding(16, 4)
+
+    def logits(self, scores: torch.Tensor) -> torch.Tensor:
+        place = torch.arange(12)
+        return scores + self.table((place[None, :] - place[:, None]).clamp(-8, 7) + 8).permute(2, 0, 1)
+
+
+class Slopes(Attention):
+    """ALiBi: a fixed slope for every head."""
+
+    def logits(self, scores: torch.Tensor) -> torch.Tensor:
+        place = torch.arange(12)
+        return scores - (place[None] - place[:, None]).abs() * 2.0 ** -torch.arange(1.0, 5.0)[:, None, None]
+
+
+class Rotary(Attention):
+    """Llama's rotation of queries and keys by halves."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("inverse", 1.0 / 10000 ** (torch.arange(0, 16, 2) / 16), persistent=False)
+
+    def turn(self, q: torch.Tensor, k: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        angle = torch.outer(torch.arange(12.0), self.inverse)
+        cos, sin = torch.cat([angle, angle], -1).cos(), torch.cat([angle, angle], -1).sin()
+        half = lambda y: torch.cat([-y[..., 8:], y[..., :8]], -1)  # noqa: E731
+        return q * cos + half(q) * sin, k * cos + half(k) * sin
+
+
+class RotaryByComplexNumbers(Attention):
+    """The same rotation as a product of complex numbers (the first Llama)."""
+
+    def turn(self, q: torch.Tensor, k: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        angle = torch.outer(torch.arange(12.0), 1.0 / 10000 ** (torch.arange(0, 16, 2) / 16))
+        phase = torch.polar(torch.ones_like(angle), angle)
+        turned = lambda y: torch.view_as_real(torch.view_as_complex(y.unflatten(-1, (-1, 2))) * phase).flatten(-2)  # noqa: E731
+        return turned(q), turned(k)
+
+
+class NormedQueries(Attention):
+    """Layer norms of queries and keys (ViT-22B), so that the logits have variance one whatever comes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.q, self.k = nn.LayerNorm(16), nn.LayerNorm(16)
+
+    def turn(self, q: torch.Tensor, k: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        return self.q(q), self.k(k)
+
+
+class Cosine(Attention):
+    """Swin v2: cosines by a learned temperature, which makes the logits sharp."""
+
+    def __init__(self) -> None:
+        super().__init__(scale=1.0)
+        self.log_scale = nn.Parameter(torch.log(10 * torch.ones(4, 1, 1)))
+
+    def turn(self, q: torch.Tensor, k: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        return F.normalize(q, dim=-1), F.normalize(k, dim=-1)
+
+    def logits(self, scores: torch.Tensor) -> torch.Tensor:
+        return scores * self.log_scale.clamp(max=math.log(100.0)).exp()
+
+
+class Sigmoids(Attention):
+    """Sigmoid attention with its bias of −log T."""
+
+    def share(self, scores: torch.Tensor) -> torch.Tensor:
+        return torch.sigmoid(scores - math.log(12))
+
+
+def sharp(scale: float) -> type[Attention]:
+    return type("Sharp", (Attention,), {"__init__": lambda self: Attention.__init__(self, scale=scale)})
+
+
+class Windows(nn.Module):
+    """Swin's shifted windows: a roll, windows of 4×4, a mask between what was not neighbours, relative biases, and back."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.norm, self.qkv, self.out = nn.LayerNorm(32), nn.Linear(32, 96), nn.Linear(32, 32)
+        self.table = nn.Parameter(torch.zeros(49, 2))
+        nn.init.trunc_normal_(self.table, std=0.02)
+        place = torch.stack(torch.meshgrid(torch.arange(4), torch.arange(4), indexing="ij")).flatten(1)
+        apart = (place[:, :, None] - place[:, None, :] + 3).permute(1, 2, 0)
+        self.register_buffer("index", apart[..., 0] * 7 + apart[..., 1])
+        region = torch.zeros(8, 8)
+        for n, (rows, columns) in enumerate((r, c) for r in (slice(0, 4), slice(4, 6), slice(6, 8)) for c in (slice(0, 4), slice(4, 6), slice(6, 8))):
+            region[rows, columns] = n
+        region = region.view(2, 4, 2, 4).transpose(1, 2).reshape(4, 16)
+        self.register_buffer("mask", torch.zeros(4, 16, 16).masked_fill(region[:, None] != region[:, :, None], -100.0))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        short, x = x, torch.roll(self.norm(x), (-2, -2), (1, 2))
+        windows = x.view(4, 2, 4, 2, 4, 32).transpose(2, 3).reshape(16, 16, 32)
+        q, k, v = self.qkv(windows).reshape(16, 16, 3, 2, 16).permute(2, 0, 3, 1, 4).unbind(0)
+        scores = (q * 0.25) @ k.transpose(-2, -1) + self.table[self.index.view(-1)].view(16, 16, 2).permute(2, 0, 1)
+        scores = (scores.view(4, 4, 2, 16, 16) + self.mask[None, :, None]).view(16, 2, 16, 16)
+        y = self.out((scores.softmax(-1) @ v).transpose(1, 2).reshape(16, 16, 32))
+        y = torch.roll(y.view(4, 2, 2, 4, 4, 32).transpose(2, 3).reshape(4, 8, 8, 32), (2, 2), (1, 2))
+        return short + y
+
+
+class ViT(nn.Module):
+    """Patches, a class token, positions, two pre-norm blocks, a head on the class token."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.patch = nn.Conv2d(3, 64, 4, 4)
+        self.token = nn.Parameter(torch.zeros(1, 1, 64))
+        self.place = nn.Parameter(torch.randn(1, 17, 64) * 0.02)
+        nn.init.normal_(self.token, std=1e-6)
+        self.blocks = nn.ModuleList(nn.ModuleDict({"n": nn.LayerNorm(64), "a": Attention(), "o": nn.LayerNorm(64),
+            "m": nn.Sequential(nn.Linear(64, 128), nn.GELU(), nn.Linear(128, 64))}) for _ in range(2))  # fmt: skip
+        self.norm, self.head = nn.LayerNorm(64), nn.Linear(64, 10)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.patch(x).flatten(2).transpose(1, 2)
+        x = torch.cat([self.token.expand(x.shape[0], -1, -1), x], 1) + self.place
+        for block in self.blocks:
+            x = x + block["a"](block["n"](x))
+            x = x + block["m"](block["o"](x))
+        return self.head(self.norm(x)[:, 0])
+
+
+class AttentionPool(nn.Module):
+    """CLIP's: the mean of all positions queries them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.place = nn.Parameter(torch.randn(17, 64) / 8)
+        self.q, self.k, self.v, self.o = (nn.Linear(64, 64) for _ in range(4))
+        self.stem = nn.Conv2d(3, 64, 4, 4)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = F.relu(self.stem(x)).flatten(2).transpose(1, 2)
+        x = torch.cat([x.mean(1, keepdim=True), x], 1) + self.place
+        return self.o(joined(F.scaled_dot_product_attention(heads(self.q(x[:, :1])), heads(self.k(x)), heads(self.v(x)))))
+
+
+class LearnedQuery(nn.Module):
+    """Attention pooling by one learned query over tokens that share a mean."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.query, self.common = nn.Parameter(torch.randn(1, 1, 64) * 0.02), nn.Parameter(torch.randn(1, 1, 64))
+        self.attention, self.norm = nn.MultiheadAttention(64, 4, batch_first=True), nn.LayerNorm(64)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = x + self.common
+        y = self.attention(self.query.expand(x.shape[0], -1, -1), x, x, need_weights=False)[0]
+        return self.norm(y).squeeze(1)
+
+
+class GroupedQueries(nn.Module):
+    """Llama's: keys and values of two heads, repeated for eight, causal."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.q, self.o = nn.Linear(64, 64, bias=False), nn.Linear(64, 64, bias=False)
+        self.k, self.v = nn.Linear(64, 16, bias=False), nn.Linear(64, 16, bias=False)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        q, k, v = heads(self.q(x), 8), heads(self.k(x), 2), heads(self.v(x), 2)
+        k, v = (y[:, :, None].expand(-1, -1, 4, -1, -1).reshape(4, 8, 12, 8) for y in (k, v))
+        scores = q @ k.transpose(2, 3) / 8**0.5 + torch.full((12, 12), float("-inf")).triu(1)
+        return self.o(joined(F.softmax(scores, -1, dtype=torch.float32).to(q.dtype) @ v))
+
+
+add("attention with flat logits", Attention, TOKENS)
+add("attention with logits of variance one", sharp(1.0), TOKENS)
+add("attention with sharp logits", sharp(6.0), TOKENS)
+add("causal attention by a buffer", Causal, TOKENS)
+add("relative position biases of variance one", RelativeBias, TOKENS)
+add("slopes of distance", Slopes, TOKENS,
+    bits=0.25, why="distances are known in groups of positions")  # fmt: skip
+add("rotary embeddings", Rotary, TOKENS)
+add("rotary embeddings by complex numbers", RotaryByComplexNumbers, TOKENS)
+add("queries and keys normalized", NormedQueries, TOKENS)
+add("cosines by a temperature", Cosine, TOKENS,
+    grad_bits=3.0, why="sharp weights and their logits are dependent: what the temperature and the norms get is smaller")  # fmt: skip
+add("sigmoid attention", Sigmoids, TOKENS)
+add("shifted windows with masks and relative biases", Windows, torch.zeros(4, 8, 8, 32),
+    zeros="a softmax 100 below the largest is e⁻¹⁰⁰, not zero")  # fmt: skip
+add("a vision transformer with a class token", ViT, IMAGES)
+add("attention pooling by the mean", AttentionPool, IMAGES)
+add("attention pooling by a learned query", LearnedQuery, TOKENS)
+add("grouped queries, repeated", GroupedQueries, TOKENS)
+add("attention over tokens with a mean and correlation from the settings", Attention, TOKENS, laws=((0.5, 1.0, 0.5),))
+add("cross attention of two laws", lambda m, x, y: x + m.a(m.n(x), F.relu(m.y(y)), F.relu(m.y(y)), need_weights=False)[0], TOKENS,
+    torch.zeros(4, 7, 32), n=lambda: nn.LayerNorm(64), y=linear(32, 64), a=lambda: nn.MultiheadAttention(64, 4, batch_first=True))  # fmt: skip
+
+
+@pytest.mark.parametrize("row", TABLE.parametrized())
+def test_structure_is_predicted(row: Structure) -> None:
+    """Mean, second moment, zeros, pair moments and gradient of every node lie within five standard errors and the bound."""
+    assert not (wrong := disagreements(row)), wrong
