@@ -164,8 +164,9 @@ class _Pass:
         An average of few squares is nearer to a gamma law than to a log-normal one: Var(ln q) = ψ'(1/v) ≈ v + v²/2, and its
         mean lies ψ(1/v) + ln v ≈ −v/2 − v²/12 below.
         """
-        self.wide.append((wide[0] * (1 + wide[0] / 2), wide[1] * (1 + wide[0] / 2)))
-        return self.calm.append((calm[0] * (1 + calm[0] / 6), calm[1] * (1 + calm[0] / 6)))
+        self.wide.append(_scaled(wide, _of_logarithm(wide[0])))
+        calm_variance = min(calm[0], _of_logarithm(calm[0]))
+        return self.calm.append(_scaled(calm, calm_variance * (1 + calm_variance / 6)))
 
     def with_source(self, gains: Array, own: Pair) -> Array:
         """Gains with one source more, of these variances."""
@@ -187,7 +188,7 @@ class _Pass:
         n = self.source(NOTHING, own)
         wide = padded(gains, n + 1)
         for image, root in sums.items():
-            wide[self.skewed[image]] += root * math.sqrt(own[0] * (1 + own[0] / 2))
+            wide[self.skewed[image]] += root * math.sqrt(_of_logarithm(own[0]))
         wide[n] = 1.0
         return wide
 
@@ -315,6 +316,16 @@ def padded(gains: Array, length: int) -> Array:
     wide = np.zeros(length)
     wide[: len(gains)] = gains
     return wide
+
+
+def _of_logarithm(variance: float) -> float:
+    """Var(ln q) from the relative variance v of q: as a gamma law's up to v = 1, growing as ln v where few draws make it large."""
+    return variance * (1 + variance / 2) if variance <= 1.0 else 1.5 + math.log(variance)
+
+
+def _scaled(own: Pair, first: float) -> Pair:
+    """Both variances in proportion, the first one as given."""
+    return (first, own[1] * first / own[0]) if own[0] > 0.0 else own
 
 
 def combined(weights: Sequence[tuple[_State, float]]) -> Array:
