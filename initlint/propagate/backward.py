@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
@@ -115,7 +116,10 @@ def is_floating(node: fx.Node) -> bool:
 
 def _coverage(graph: fx.Graph, forward: Forward) -> Coverage:
     floating = [node for node in graph.nodes if is_floating(node)]
-    known = [node for node in floating if isinstance(forward.produced.get(node), Moments | tuple)]
+    known = [node for node in floating if _is_number(forward.produced.get(node))]
+    lost = next((node for node in floating if isinstance(forward.produced.get(node), Moments) and node not in set(known)), None)
+    if lost is not None:  # a number is true or absent
+        forward.unknown.setdefault(str(lost.target), "its moments are no numbers")
     return Coverage(
         nodes=sum(node.op == "call_function" for node in graph.nodes),
         floating=len(floating),
@@ -123,6 +127,17 @@ def _coverage(graph: fx.Graph, forward: Forward) -> Coverage:
         sampled=tuple(node.name for node in graph.nodes if node.name in forward.sampled),
         unknown=dict(forward.unknown),
     )
+
+
+def _is_number(value: Any) -> bool:
+    """Whether a node has a prediction: a moment that overflows or is undefined is none."""
+    if isinstance(value, Moments):
+        return math.isfinite(value.q) and math.isfinite(value.m)
+    return isinstance(value, tuple)
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
 
 
 def _signals(graph: fx.Graph, forward: Forward, cotangents: Mapping[int, Moments]) -> dict[str, Signal]:
@@ -152,9 +167,9 @@ def _signal(value: Moments, gradient: Moments | None, shape: tuple[int, ...], wa
         second = value.average(value.cells * value.valid) + (1.0 - kept) * value.fill**2
     method: Method = "sampled" if was_sampled or value.method == "sampled" else value.method  # type: ignore[assignment]
     return Signal(
-        mean=mean,
-        second_moment=second,
-        grad_second_moment=None if gradient is None else max(gradient.q, 0.0),
+        mean=_finite(mean),
+        second_moment=_finite(second),
+        grad_second_moment=None if gradient is None else _finite(max(gradient.q, 0.0)),
         k_pos=None if value.valid is not None else _apart(value, "position"),
         k_batch=None if value.valid is not None else _apart(value, "batch"),
         zero_fraction=zeros,

@@ -21,6 +21,18 @@ from initlint.propagate.ops import (
 from initlint.propagate.ops.registry import TRANSFERS, CannotPredict
 
 __all__ = [
-    "TRANSFERS", "CannotPredict", "attention", "conv", "elementwise", "embed", "matrix", "norm", "random", "recurrent", "reduce", "scatter", "spectral",
+    "TRANSFERS",
+    "CannotPredict",
+    "attention",
+    "chance",
+    "conv",
+    "elementwise",
+    "embed",
+    "matrix",
+    "norm",
+    "recurrent",
+    "reduce",
+    "scatter",
+    "spectral",
     "view",
 ]  # fmt: skip
