@@ -6,6 +6,7 @@ Law: the moments of a pair of output elements are those of the input elements th
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -386,6 +387,10 @@ def fill(tape: Tape, x: Any, value: Any, *args: Any, **kwargs: Any) -> Any:
     number = scalar_of(value)
     if number is None:
         return expanded(tape, as_moments(value), list(x.shape))
+    if not math.isfinite(number):  # a mask in the making: it has values, not moments
+        import torch
+
+        return Known(torch.full(tuple(x.shape), number))
     return constant(list(x.shape), number)
 
 
