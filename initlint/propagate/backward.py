@@ -161,14 +161,15 @@ def _signals(graph: fx.Graph, forward: Forward, cotangents: Mapping[int, Moments
 def _signal(value: Moments, gradient: Moments | None, shape: tuple[int, ...], was_sampled: bool) -> Signal:
     mean, second = value.m, value.q
     zeros = value.zeros
+    masked = value.valid is not None
     if value.valid is not None:
         kept = value.average(value.valid)
         mean = value.average(value.mean * value.valid) + (1.0 - kept) * value.fill
         second = value.average(value.cells * value.valid) + (1.0 - kept) * value.fill**2
     method: Method = "sampled" if was_sampled or value.method == "sampled" else value.method  # type: ignore[assignment]
     return Signal(
-        mean=_finite(mean),
-        second_moment=_finite(second),
+        mean=mean if masked else _finite(mean),
+        second_moment=second if masked else _finite(second),  # a mask of -inf has an infinite moment, and that is true
         grad_second_moment=None if gradient is None else _finite(max(gradient.q, 0.0)),
         k_pos=None if value.valid is not None else _apart(value, "position"),
         k_batch=None if value.valid is not None else _apart(value, "batch"),

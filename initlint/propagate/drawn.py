@@ -1,8 +1,9 @@
 """Weights computed from weights by operators whose operands depend on each other are drawn for real.
 
 A spectral norm multiplies a matrix by a vector that the same matrix has made; an orthogonal parametrization takes a matrix
-exponential. Independence is false there and no pair of moments knows it. But such values are small and need no input: their
-parameters are drawn from their laws a few times, and the operators run on the draws.
+exponential; the kernel of a state space is a sum of decays and oscillations of tables. Independence is false there and no pair
+of moments knows it. But such values are small and need no input: their parameters are drawn from their laws a few times, and
+the operators run on the draws. Gradients end at what was drawn.
 """
 
 from __future__ import annotations
@@ -25,13 +26,19 @@ if TYPE_CHECKING:
 
 DRAWS = 16
 LARGEST = 1 << 22  # elements of all parameters that a value is made of
-RESULT = 1 << 18  # elements of a value
+RESULT = 1 << 20  # elements of a value
+WORK = 1 << 20  # elements of a value over all its draws: many entries need few draws
+THIN = 1 << 14  # entries of one draw that are looked at
 SEED = 0xD2A3
 
 PRODUCTS = {"dot", "vdot", "mv", "mm", "matmul", "inner", "linalg_vecdot"}  # false where both operands share a parameter
 DECOMPOSITIONS = {
     "linalg_matrix_exp", "matrix_exp", "linalg_householder_product", "linalg_inv", "inverse", "linalg_qr", "linalg_solve",
     "linalg_cholesky", "linalg_svd", "linalg_eigh", "linalg_matrix_power",
+}  # fmt: skip
+
+FUNCTIONS = {
+    "exp", "expm1", "log", "log1p", "sin", "cos", "tan", "tanh", "sigmoid", "softplus", "pow", "sqrt", "rsqrt", "reciprocal",
 }  # fmt: skip
 
 Draw = Callable[[str, int], "torch.Tensor | None"]
@@ -79,6 +86,7 @@ class Drawn:
         self.current: dict[fx.Node, fx.Node] = {}
         self.same: dict[fx.Node, fx.Node] = {}  # inside and outside of a wrapped region
         self.outputs: dict[fx.Node, Any] = {}  # of a wrapped region
+        self.made: set[fx.Node] = set()  # drawn, or computed from what was drawn
         self.values: list[dict[fx.Node, Any]] = [{} for _ in range(DRAWS)]
 
     def leaf(self, node: fx.Node) -> None:
@@ -112,9 +120,17 @@ class Drawn:
         origin = self.origin.get(node)
         value = node.meta.get("val")
         shape = getattr(value, "shape", None)
-        if not origin or self.draw is None or shape is None or int(np.prod(tuple(shape))) > RESULT:
+        if not origin or self.draw is None or shape is None or not 0 < int(np.prod(tuple(shape))) <= RESULT:
             return False
-        if name in PRODUCTS:
+        if value is None or not value.is_floating_point():
+            return False
+        if any(source in self.made for source in self.wiring.get(node, {}).values()):
+            self.made.add(node)
+        elif name in FUNCTIONS:
+            if int(np.prod(tuple(shape))) == 1 or not any(self.random(leaf) for leaf in origin):
+                return False
+            self.made.add(node)
+        elif name in PRODUCTS:
             sides = [self.origin[source] for source in self.wiring[node].values()]
             if not any(self.random(leaf) for n, side in enumerate(sides) for other in sides[:n] for leaf in side & other):
                 return False
@@ -175,14 +191,15 @@ class Drawn:
         import torch
 
         try:
-            values = [self.value(node, number) for number in range(DRAWS)]
+            size = int(np.prod(tuple(node.meta["val"].shape)))
+            values = [self.value(node, number) for number in range(max(min(DRAWS, WORK // size), 2))]
         except (RuntimeError, TypeError, ValueError, IndexError, NotImplementedError):
             return None
         if not all(isinstance(value, torch.Tensor) for value in values):
             return None
         arrays = [numbers(value) for value in values]
         dims = tuple((Axis(n, None, "channel"),) if n > 1 else () for n in arrays[0].shape)
-        each = [from_array(array, dims) for array in arrays]
+        each = [from_array(array, dims, THIN) for array in arrays]
         return Moments(
             dims,
             np.mean([m.mean for m in each], axis=0),

@@ -61,12 +61,12 @@ def known_moments(known: Known, like: Moments | None = None) -> Moments:
     return from_array(values, tuple(dims))
 
 
-def from_array(values: npt.NDArray[np.float64], dims: Dims) -> Moments:
+def from_array(values: npt.NDArray[np.float64], dims: Dims, largest: int = LARGEST) -> Moments:
     """Pair moments of given values, averaged over the pairs of each pair state."""
     axes = [axis for dim in dims for axis in dim]
     values = np.asarray(values, dtype=np.float64).reshape([axis.size for axis in axes])
-    if values.size > LARGEST:
-        return _thinned(values, dims)
+    if values.size > largest:
+        return _thinned(values, dims, largest)
     finite = np.isfinite(values)
     if not finite.all():
         values = np.where(finite, values, 0.0)
@@ -113,9 +113,9 @@ def _membership(axis: Axis) -> Array:
     return member
 
 
-def _thinned(values: Array, dims: Dims) -> Moments:
+def _thinned(values: Array, dims: Dims, largest: int) -> Moments:
     longest = int(np.argmax(values.shape))
-    every = -(-values.size // LARGEST)
+    every = min(-(-values.size // largest), values.shape[longest] // 2)
     axes = [axis for dim in dims for axis in dim]
     kept = np.take(values, np.arange(0, values.shape[longest], every), axis=longest)
     thin = [Axis(axis.size, None, axis.role) for axis in axes]
