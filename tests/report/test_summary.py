@@ -63,14 +63,14 @@ def test_statistics_put_the_most_frequent_first():
 @pytest.mark.parametrize(
     ("path", "printed"),
     [
-        pytest.param("/work/here/a/b.py", "a/b.py", id="below"),
-        pytest.param("/work/herein/b.py", "/work/herein/b.py", id="a sibling with the same beginning"),
+        pytest.param("/home/me/here/a/b.py", "a/b.py", id="below"),
+        pytest.param("/home/me/herein/b.py", "/home/me/herein/b.py", id="a sibling with the same beginning"),
         pytest.param("a/b.py", "a/b.py", id="relative already"),
-        pytest.param("/work/b.py", "/work/b.py", id="above"),
+        pytest.param("/home/me/b.py", "/home/me/b.py", id="above"),
     ],
 )
 def test_paths_are_relative_when_below(path, printed):
-    assert shown(path, "/work/here") == printed
+    assert shown(path, "/home/me/here") == printed
 
 
 def test_every_path_of_a_report_is_made_relative():
