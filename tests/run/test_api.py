@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from pathlib import Path
 
 import pytest
 import torch
@@ -12,6 +13,9 @@ from torch import nn
 import initlint
 from initlint.config import SettingsError
 from initlint.graph.built import LostLaws
+
+
+EXAMPLE = Path(__file__).parents[2] / "docs" / "examples" / "deep_mlp.py"
 
 
 class Mlp(nn.Module):
@@ -128,7 +132,7 @@ class TestAssertHealthy:
 
 def test_check_does_what_the_command_line_does(tmp_path: object) -> None:
     """Paths in, a report out."""
-    report = initlint.check("docs/examples/deep_mlp.py")
+    report = initlint.check(str(EXAMPLE))
     assert [item.name for item in report.findings] == ["vanishing-signal"]
     assert [item.status for item in report.targets] == ["ok"]
 
@@ -138,4 +142,4 @@ def test_check_refuses_a_selector_that_fits_no_rule() -> None:
     from initlint.config import Selectors, Settings
 
     with pytest.raises(SettingsError):
-        initlint.check("docs/examples/deep_mlp.py", Settings(selection=(Selectors(ignore=("vanishing-signl",)),)))
+        initlint.check(str(EXAMPLE), Settings(selection=(Selectors(ignore=("vanishing-signl",)),)))
