@@ -51,8 +51,8 @@ def check(facts: Facts) -> Iterator[Finding]:
         decays = [(measure, *decay) for measure, decay in found if decay is not None]
         if not decays:
             continue
-        measure, total, decaying = min(decays, key=lambda item: item[1] / -FAIL_AT[item[0]])
-        fails = total <= FAIL_AT[measure]
+        measure, total, decaying = min(decays, key=lambda item: item[1])
+        fails = any(decades <= FAIL_AT[name] for name, decades, _ in decays)
         judged = steps if measure == "share" else since_restored(steps)
         spread = spread_over(judged)
         severity = lowered(Severity.ERROR if fails else Severity.WARNING, total, spread)

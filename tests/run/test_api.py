@@ -14,7 +14,6 @@ import initlint
 from initlint.config import SettingsError
 from initlint.graph.built import LostLaws
 
-
 EXAMPLE = Path(__file__).parents[2] / "docs" / "examples" / "deep_mlp.py"
 
 
