@@ -1,15 +1,18 @@
 """Transfer functions of ATen operators, a file per family; importing this package fills the registry.
 
-In reading order: `registry`, `gather` and `view` (moving elements), `elementwise`, `reduce`, `matrix`, `norm`, `conv`,
-`attention`, `embed`, `scatter`, `chance` (dropout and kin), `spectral`, `recurrent`.
+In reading order: `registry`, `gather` and `view` (moving elements), `functions` (of one tensor), `arithmetic`, `choice`
+(conditions, masks), `reduce`, `matrix`, `norm`, `conv`, `attention`, `embed`, `scatter`, `chance` (dropout and kin),
+`spectral`, `recurrent`.
 """
 
 from initlint.propagate.ops import (
+    arithmetic,
     attention,
     chance,
+    choice,
     conv,
-    elementwise,
     embed,
+    functions,
     matrix,
     norm,
     recurrent,
@@ -23,11 +26,13 @@ from initlint.propagate.ops.registry import TRANSFERS, CannotPredict
 __all__ = [
     "TRANSFERS",
     "CannotPredict",
+    "arithmetic",
     "attention",
     "chance",
+    "choice",
     "conv",
-    "elementwise",
     "embed",
+    "functions",
     "matrix",
     "norm",
     "recurrent",

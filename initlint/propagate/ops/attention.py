@@ -21,7 +21,9 @@ import numpy.typing as npt
 from initlint.propagate.axes import Array, Axis
 from initlint.propagate.linear import group_rows, octaves
 from initlint.propagate.moments import Moments, align, outer_means, size_of
-from initlint.propagate.ops.elementwise import MASKED, add, added, affine, dropout
+from initlint.propagate.ops.arithmetic import MASKED, add, added
+from initlint.propagate.ops.choice import dropout
+from initlint.propagate.ops.functions import affine
 from initlint.propagate.ops.gather import single
 from initlint.propagate.ops.matrix import matmul
 from initlint.propagate.ops.registry import as_moments, scalar_of, transfer

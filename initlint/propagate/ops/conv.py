@@ -20,7 +20,7 @@ import numpy as np
 from initlint.propagate.axes import Array, Axis
 from initlint.propagate.linear import group_rows, mapped, mean_map, members, pair_map
 from initlint.propagate.moments import Moments, outer_means
-from initlint.propagate.ops.elementwise import added
+from initlint.propagate.ops.arithmetic import added
 from initlint.propagate.ops.gather import flags_of, single
 from initlint.propagate.ops.norm import channel_vector
 from initlint.propagate.ops.reduce import maximum_law, selected
@@ -350,7 +350,7 @@ def along(tape: Tape, x: Moments, d: int, matrix: Array | Sparse) -> Moments:
     """A known linear map along dimension d."""
     x = single_axis(tape, x, d)
     if not x.dims[d]:
-        from initlint.propagate.ops.elementwise import affine
+        from initlint.propagate.ops.functions import affine
         from initlint.propagate.ops.view import expanded
 
         y = affine(tape, x, float((matrix @ np.ones((1, 1))).mean()), 0.0)

@@ -14,7 +14,8 @@ import numpy as np
 
 from initlint.propagate.axes import Array, Axis, common
 from initlint.propagate.moments import Gram, Moments, common_factors, factored, size_of
-from initlint.propagate.ops.elementwise import added, affine, mul
+from initlint.propagate.ops.arithmetic import added, mul
+from initlint.propagate.ops.functions import affine
 from initlint.propagate.ops.gather import flags_of, worst
 from initlint.propagate.ops.registry import CannotPredict, as_moments, transfer
 from initlint.propagate.ops.view import reshaped

@@ -18,7 +18,7 @@ import numpy as np
 
 from initlint.propagate.axes import Array
 from initlint.propagate.moments import Moments, outer_means
-from initlint.propagate.ops.elementwise import add, mul
+from initlint.propagate.ops.arithmetic import add, mul
 from initlint.propagate.ops.reduce import marginals, project
 from initlint.propagate.ops.registry import as_moments, scalar_of, transfer
 from initlint.propagate.ops.view import reshaped
@@ -230,7 +230,7 @@ def instance_norm(
 
 def _fixed(tape: Tape, x: Moments, weight: Any, bias: Any, mean: Any, var: Any, eps: float) -> Moments:
     """Normalization by stored statistics: an affine map."""
-    from initlint.propagate.ops.elementwise import affine
+    from initlint.propagate.ops.functions import affine
 
     level, spread = scalar_of(mean), scalar_of(var)
     shift = 0.0 if level is None else level
@@ -255,7 +255,7 @@ def batch_norm(
 @transfer("_weight_norm", "_weight_norm_interface")
 def weight_norm(tape: Tape, v: Any, g: Any, dim: int = 0) -> Moments:
     """g v/‖v‖, each slice along `dim` of unit length before g."""
-    from initlint.propagate.ops.elementwise import affine
+    from initlint.propagate.ops.functions import affine
 
     v = as_moments(v)
     dims = [d for d in range(len(v.dims)) if d != v.dim(dim)]

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from initlint.propagate.moments import Moments
-from initlint.propagate.ops.elementwise import add, affine, mul, torch_function, unary
+from initlint.propagate.ops.arithmetic import add, mul
+from initlint.propagate.ops.functions import affine, torch_function, unary
 from initlint.propagate.ops.matrix import linear
 from initlint.propagate.ops.registry import as_moments, transfer
 from initlint.propagate.ops.view import chunk

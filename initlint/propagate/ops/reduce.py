@@ -14,7 +14,8 @@ import numpy as np
 from initlint.propagate.axes import Array, Axis
 from initlint.propagate.linear import mapped, octaves
 from initlint.propagate.moments import Moments, outer_means
-from initlint.propagate.ops.elementwise import added, affine, torch_function, unary
+from initlint.propagate.ops.arithmetic import added
+from initlint.propagate.ops.functions import affine, torch_function, unary
 from initlint.propagate.ops.gather import single
 from initlint.propagate.ops.registry import CannotPredict, as_moments, transfer
 from initlint.propagate.ops.view import reshaped

@@ -207,7 +207,7 @@ def view_as_complex(tape: Tape, x: Any) -> Moments:
 
 @transfer("complex")
 def complex_(tape: Tape, real: Any, imaginary: Any) -> Moments:
-    from initlint.propagate.ops.elementwise import added
+    from initlint.propagate.ops.arithmetic import added
 
     a, b = as_moments(real), as_moments(imaginary)
     y = added(tape, a, b).with_(mean=a.mean, complex=True) if a.shape == b.shape else None
