@@ -83,10 +83,6 @@ class Structure:
             for residual in self.residuals
         )
 
-    def layers_of(self, parameter: str) -> tuple[WeightLayer, ...]:
-        """The layers that use this parameter as their weight."""
-        return tuple(layer for layer in self.layers.values() if layer.weight == parameter)
-
 
 def structure_of(traced: TracedModel) -> Structure:
     """Find the structure of one traced model; a few passes over its nodes."""

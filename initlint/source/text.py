@@ -35,8 +35,3 @@ def decoded(content: bytes) -> str:
 def lines_of(text: str) -> list[str]:
     """Lines as Python counts them, without their ends: a form feed or U+2028 ends no line."""
     return text.split("\n")
-
-
-def column_of(line: str, byte: int) -> int:
-    """The 1-based column in code points of a 0-based offset in UTF-8 bytes, as `ast` counts."""
-    return len(line.encode()[:byte].decode(errors="ignore")) + 1

@@ -17,7 +17,6 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Literal
 
-import torch
 from torch import nn
 
 from initlint.targets.arguments import Filled, Missing, fill, is_config_class
@@ -337,8 +336,3 @@ def _shown_path(path: str | None) -> str:
         return "model.py"
     near = os.path.relpath(path)
     return os.path.basename(path) if near.startswith("..") else near.replace(os.sep, "/")
-
-
-def is_empty(model: nn.Module) -> bool:
-    """Nothing to initialize: losses, activations and wrappers, passed over in silence."""
-    return not any(isinstance(p, torch.nn.Parameter) for p in model.parameters())

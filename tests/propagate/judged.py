@@ -25,7 +25,6 @@ from initlint.propagate.signals import Signal
 SIGMAS = 5.0
 FINITE_WIDTH = 0.06
 ZEROS = 0.15
-ZEROS = 0.15
 FLOATING = {"float16", "bfloat16", "float32", "float64"}
 
 

@@ -357,6 +357,11 @@ def along(tape: Tape, x: Moments, d: int, matrix: Array | Sparse) -> Moments:
         return expanded(tape, y, [matrix.shape[0] if n == d else -1 for n in range(len(x.shape))])
     k = x.position(d)
     y = mapped(x, k, matrix)
+    return returning(tape, x, y, d, matrix)
+
+
+def returning(tape: Tape, x: Moments, y: Moments, d: int, matrix: Array | Sparse) -> Moments:
+    """y = A x along dimension d of x, with its way back: the transposed map."""
     like = x.dims[d][0]
 
     def pull(g: Moments) -> list[Moments]:

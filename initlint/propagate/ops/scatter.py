@@ -18,7 +18,7 @@ from initlint.propagate.axes import Array, Axis, Labels
 from initlint.propagate.linear import group_rows, mapped
 from initlint.propagate.moments import Moments, constant, replaced
 from initlint.propagate.ops.arithmetic import added
-from initlint.propagate.ops.conv import single_axis
+from initlint.propagate.ops.conv import returning, single_axis
 from initlint.propagate.ops.gather import flags_of, join, single
 from initlint.propagate.ops.reduce import maximum_law, selected
 from initlint.propagate.ops.registry import CannotPredict, as_moments, transfer
@@ -97,18 +97,7 @@ def moved_along(tape: Tape, x: Moments, d: int, matrix: Sparse) -> Moments:
     y.zeros = float(empty.mean()) + float((~empty).mean()) * (x.zeros if int((matrix.values != 0).sum()) == matrix.shape[0] else 0.0)
     y.flags = x.flags
 
-    def pull(g: Moments) -> list[Moments]:
-        g = single(g, d)
-        here = g.position(d)
-        if not g.dims[d]:
-            g = g.with_(
-                dims=(*g.dims[:d], (Axis(1),), *g.dims[d + 1 :]),
-                mean=np.expand_dims(g.mean, here),
-                pair=np.repeat(np.expand_dims(g.pair, here), 2, axis=here),
-            )
-        return [mapped(g, here, matrix.T, like)]
-
-    return tape.record([x], y, pull)
+    return returning(tape, x, y, d, matrix)
 
 
 def from_origin(
