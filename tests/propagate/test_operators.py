@@ -356,9 +356,6 @@ case("windows of tokens", lambda m, x: m.a(x).view(4, 3, 4, 64).transpose(1, 2).
 case("a write into a slice", lambda m, x: _written(m, x), a=linear())
 case("an in-place scale of a view", lambda m, x: _scaled_view(m, x), a=linear(), b=linear())
 case("masked_fill with zero", lambda m, x: m.a(x).masked_fill(torch.arange(12)[None, :, None] > 7, 0.0), TOKENS, a=linear())
-case("scores hidden by where, the fill first", lambda m, x: torch.softmax(
-    torch.where(torch.ones(12, 12).tril() == 0, float("-inf"), m.a(x) @ m.b(x).transpose(1, 2) / 8.0), -1), TOKENS,
-    a=linear(), b=linear())  # fmt: skip
 case("where by a known mask", lambda m, x: torch.where(torch.arange(64) < 20, m.a(x), F.relu(m.b(x))), a=linear(), b=linear())
 case("gather along tokens", lambda m, x: torch.gather(m.a(x), 1, torch.zeros(4, 2, 64, dtype=torch.long) + torch.tensor([[[3], [5]]])), TOKENS, a=linear())
 case("tril of a score matrix", lambda m, x: torch.tril(m.a(x) @ m.b(x).transpose(1, 2)), TOKENS, a=linear(), b=linear())
