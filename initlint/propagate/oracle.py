@@ -1,9 +1,10 @@
 """Monte Carlo, the judge of the propagation: real weights and inputs, run node by node, against what was predicted.
 
-A draw is one fresh construction of the model with its own seed, inputs drawn as `InputLaw` says, and cotangents iid N(0, 1)
-on every floating output. Of every node the value is measured when it is produced, before a later operator writes to it;
-its gradient comes from a tensor hook, which autograd also binds to the value at that time. Sums are kept in float64 and the
-standard error is taken over draws, not over elements, because the elements of one draw share their weights.
+A draw is one fresh construction of the model with its own seed, inputs drawn as `InputLaw` says, and cotangents of a random
+direction and second moment one on every floating output. Of every node the value is measured when it is produced, before a
+later operator writes to it; its gradient comes from a tensor hook, which autograd also binds to the value at that time. Sums
+are kept in float64 and the standard error is taken over draws, not over elements, because the elements of one draw share
+their weights.
 """
 
 from __future__ import annotations
@@ -133,11 +134,19 @@ def _one_draw(
         value = values[name]
         if isinstance(value, torch.Tensor) and value.requires_grad:
             real = torch.view_as_real(value) if value.is_complex() else value
-            losses.append((real.double() * torch.randn(real.shape, dtype=torch.float64)).sum())
+            losses.append((real.double() * white_noise(real.shape)).sum())
     if losses:
         torch.autograd.backward(losses)
     run.gradient_noise(traced.program.graph)
     return run.found
+
+
+def white_noise(shape: Sequence[int]) -> torch.Tensor:
+    """A random direction with E[g²] = 1 in every draw: N(0, 1) without the noise of its length, which few outputs would feel."""
+    import torch
+
+    noise = torch.randn(tuple(shape), dtype=torch.float64)
+    return noise * (noise.numel() / noise.square().sum().clamp_min(1e-300)).sqrt()
 
 
 def weights_of(traced: TracedModel, model: nn.Module) -> dict[str, torch.Tensor]:
