@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -116,17 +116,33 @@ def is_floating(node: fx.Node) -> bool:
 
 def _coverage(graph: fx.Graph, forward: Forward) -> Coverage:
     floating = [node for node in graph.nodes if is_floating(node)]
-    known = [node for node in floating if _is_number(forward.produced.get(node))]
-    lost = next((node for node in floating if isinstance(forward.produced.get(node), Moments) and node not in set(known)), None)
-    if lost is not None:  # a number is true or absent
-        forward.unknown.setdefault(str(lost.target), "its moments are no numbers")
+    lost = dict.fromkeys(node for node in floating if not _is_number(forward.produced.get(node)))
+    for node in lost:
+        start = _start_of_loss(node, lost, forward)
+        if start is not None:
+            name = start.name if start.op in ("placeholder", "get_attr") else str(start.target)
+            forward.unknown.setdefault(name, _why_lost(forward.produced.get(start)))
     return Coverage(
         nodes=sum(node.op == "call_function" for node in graph.nodes),
         floating=len(floating),
-        known=len(known),
+        known=len(floating) - len(lost),
         sampled=tuple(node.name for node in graph.nodes if node.name in forward.sampled),
         unknown=dict(forward.unknown),
     )
+
+
+def _start_of_loss(node: fx.Node, lost: Collection[fx.Node], forward: Forward) -> fx.Node | None:
+    """Where the prediction of a lost node was first lost; None if that was at or before another floating node, which says so.
+
+    The first lost node of a graph has no lost one before it, so that at least one start is found.
+    """
+    while True:
+        before = [n for n in node.all_input_nodes if n in lost or isinstance(forward.produced.get(n), Unknown)]
+        if not before:
+            return node
+        if any(n in lost for n in before):
+            return None
+        node = before[0]
 
 
 def _is_number(value: Any) -> bool:
@@ -134,6 +150,12 @@ def _is_number(value: Any) -> bool:
     if isinstance(value, Moments):
         return math.isfinite(value.q) and math.isfinite(value.m)
     return isinstance(value, tuple)
+
+
+def _why_lost(value: Any) -> str:
+    if isinstance(value, Unknown):
+        return value.reason
+    return "its moments are no numbers" if isinstance(value, Moments) else "it has no value"
 
 
 def _finite(value: float) -> float | None:
