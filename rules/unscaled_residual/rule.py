@@ -10,9 +10,20 @@ from initlint.graph.dataflow import operands, strip
 from initlint.lint.doubt import PER_DECADE, between_draws, lowered
 from initlint.lint.finding import Severity
 from initlint.lint.rule import Rule
-from initlint.lint.wording import counted, finding, module_at, number, pattern_of, site_of_node, span_of, step_at
+from initlint.lint.wording import (
+    counted,
+    finding,
+    module_at,
+    number,
+    pattern_of,
+    places_of_layers,
+    site_of_node,
+    span_of,
+    step_at,
+)
 
 if TYPE_CHECKING:
+    from initlint.graph.layers import WeightLayer
     from initlint.graph.structure import Residual
     from initlint.lint.facts import Facts
     from initlint.lint.finding import Finding
@@ -33,10 +44,13 @@ FAIL_AT = 3.5
 WARN_BEFORE_NORM = 3.0
 BLOCKS = 4
 GROWING = 0.04  # decades a block; 1.1x
+# Decades of root mean square over one layer, 2x: beyond any gain in use (He 1.4, SELU and tanh 1.7). Such weights are the cause,
+# and the sum, which would be harmless with usual ones, takes part.
+OVERSIZED = 0.3
 
 
 def check(facts: Facts) -> Iterator[Finding]:
-    """One finding per chain of blocks, at the line of the addition that adds most."""
+    """One finding per chain of blocks: at the weights where they are far too large, else at the addition that adds most."""
     for chain in chains(facts):
         grown = [(residual, growth) for residual in chain if (growth := _growth(facts, residual)) is not None]
         growing = [(residual, growth) for residual, growth in grown if growth >= GROWING]
@@ -66,6 +80,7 @@ def _finding(facts: Facts, growing: Sequence[tuple[Residual, float]], total: flo
         site = site_of_node(residual.add, facts)
         line = f"{site.path}:{site.line}" if site else ""
         shares[line] = shares.get(line, 0.0) + growth
+    too_large = _oversized(facts, layers)
     by_line = {f"{site.path}:{site.line}": site for residual, _ in growing if (site := site_of_node(residual.add, facts))}
     worst = max(by_line, key=lambda line: (shares[line], line), default="")
     at = by_line.get(worst)
@@ -75,6 +90,13 @@ def _finding(facts: Facts, growing: Sequence[tuple[Residual, float]], total: flo
         if line != worst and at is not None and span_of(site) != span_of(at)
         for place in step_at(site, "this sum takes part")
     ]
+    cure = "scale each branch by 1/sqrt(number of blocks), start its last weight at zero, or normalize the branch's input"
+    if too_large:
+        others = [*step_at(at, "this sum adds the branch to the trunk"), *others]
+        at, layer_places = places_of_layers(facts, too_large)
+        others += layer_places
+        excess = 10 ** (sum(gain for _, gain in too_large) / len(too_large))
+        cure = f"start these weights about {number(excess)}x smaller (std near 1/sqrt(fan_in)); then {cure}"
     consequence = (
         "A later normalization hides it, but only a learning rate far below the usual trains."
         if normalized
@@ -92,12 +114,25 @@ def _finding(facts: Facts, growing: Sequence[tuple[Residual, float]], total: flo
             f"{pattern_of(modules)}, {number(10 ** min(total, 300))}x in all{between_draws(spread)}: nothing normalizes or scales the branches. "
             f"{consequence}"
         ),
-        help=("scale each branch by 1/sqrt(number of blocks), start its last weight at zero, or normalize the branch's input"),
+        help=cure,
         modules=modules,
         evidence={"decades": total, "per_block": rate, "blocks": float(len(growing)), "spread_decades": spread},
         related=others,
         rests_on=(growing[-1][0].add,),
     )
+
+
+def _oversized(facts: Facts, layers: Sequence[WeightLayer]) -> list[tuple[WeightLayer, float]]:
+    """The layers whose own weights make their output larger than any usual gain would, with the decades they add."""
+    found = []
+    for layer in layers:
+        before, after = facts.signals.get(layer.source), facts.signals.get(layer.node)
+        if before is None or after is None or not before.second_moment or not after.second_moment:
+            continue
+        gain = math.log10(after.second_moment / before.second_moment) / 2
+        if math.isfinite(gain) and gain >= OVERSIZED:
+            found.append((layer, gain))
+    return found
 
 
 def chains(facts: Facts) -> Iterator[tuple[Residual, ...]]:
