@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from initlint.propagate.forward import VIEWS, name_of, writes
+from initlint.propagate.forward import VIEWS, in_floats, name_of, writes
 
 if TYPE_CHECKING:
     import torch
@@ -126,6 +126,9 @@ def _one_draw(
     leaves = weights_of(traced, model)
     for name, law in traced.inputs.items():
         leaves[name] = draw_input(law)
+    for name, parameter in traced.parameters.items():
+        if parameter.law.family == "uninitialized":  # memory nobody wrote is taken as zero; what lies there is nobody's
+            leaves[name].detach().zero_()
     run = _Run(layouts)
     graph_module = traced.program.graph_module
     values = run.graph(graph_module, leaves)
@@ -261,6 +264,10 @@ class _Run:
             assert callable(node.target)
             return node.target(*args, **kwargs)
         except (RuntimeError, NotImplementedError, TypeError) as error:
+            # an integer kernel that this device lacks; NotImplementedError is a RuntimeError
+            result = in_floats(node.target, args, kwargs) if isinstance(error, NotImplementedError) else None
+            if result is not None:
+                return result
             raise CannotMeasure(f"{node.name}: {type(error).__name__}: {str(error).splitlines()[0]}") from error
 
     def observe(self, node: fx.Node, value: Any) -> None:
