@@ -33,6 +33,7 @@ RANDOM = {
 }  # fmt: skip
 EMPTY = {"empty", "empty_like", "new_empty", "empty_strided", "new_empty_strided"}
 CHECKS = ("_assert", "sym_constrain", "assert_")
+NUMBERS = {"item", "_local_scalar_dense", "is_nonzero", "equal"}  # what they give is a Python number
 VIEWS = {
     "slice", "select", "view", "reshape", "_unsafe_view", "transpose", "permute", "unsqueeze", "squeeze", "t", "alias",
     "detach", "narrow", "flatten", "unflatten", "swapaxes", "movedim", "contiguous", "to", "view_as", "reshape_as", "numpy_T",
@@ -87,7 +88,10 @@ class _Run:
     def graph(self, graph: fx.Graph, leaves: Mapping[str, Any]) -> Any:
         values = self.state.values
         self.again |= repeated_calls(graph)
+        idle = only_checked(graph)
         for node in graph.nodes:
+            if node in idle:
+                continue
             if node.op == "placeholder":
                 values[node] = leaves.get(node.name)
                 if isinstance(values[node], Unknown) and node.users:
@@ -230,8 +234,6 @@ class _Run:
             return taken(args[0], args[1])
         if name.startswith("wrap_with") or "autocast" in name:
             return self.region(node, name, args)
-        if name.startswith(CHECKS):
-            return None
         if name == "_set_grad_enabled":
             return self.switch(bool(args[0]))
         missing = first_of(Unknown, (args, kwargs))
@@ -351,6 +353,24 @@ class _Run:
         finally:
             tape.blocked -= blocked
             self.module = outer
+
+
+def only_checked(graph: fx.Graph) -> set[fx.Node]:
+    """Conditions and counts that at most a check reads: no signal depends on what they say."""
+    import torch
+
+    numbers = (torch.SymBool, torch.SymInt, torch.SymFloat, bool, int, float)
+    idle: set[fx.Node] = set()
+    for node in reversed(graph.nodes):
+        if node.op != "call_function":
+            continue
+        value = node.meta.get("val")
+        name = name_of(node.target)
+        answer = name in NUMBERS or isinstance(value, numbers)
+        answer = answer or (isinstance(value, torch.Tensor) and not (value.is_floating_point() or value.is_complex()))
+        if name.startswith(CHECKS) or (answer and not writes(node.target) and idle.issuperset(node.users)):
+            idle.add(node)
+    return idle
 
 
 def repeated_calls(graph: fx.Graph) -> set[fx.Node]:
