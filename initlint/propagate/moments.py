@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 Dims = tuple[tuple[Axis, ...], ...]
 MOVED = 0.25  # share of its size by which a group may change when its border is moved, rather than averaged over
-_CARRIED = ("dims", "mean", "pair", "zeros", "method", "flags", "valid", "fill", "positive", "negative", "gram", "complex")
+_CARRIED = ("dims", "mean", "pair", "zeros", "method", "flags", "valid", "both", "fill", "positive", "negative", "gram", "complex")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -53,6 +53,7 @@ class Moments:
     dims      the axes of each dimension, major first; () for a dimension of size one
     zeros     share of exact zeros
     valid     share of entries that are not masked out, per cell, or None; the moments are those of the others
+    both      share of pairs of which both are valid, by pair state, or None where only `valid` is known
     fill      the value that the masked entries have
     profile   the tensor as a function of one Gaussian source, or None (see `pointwise`)
     positive  no entry is ever negative, so that as a source it is log-normal rather than Gaussian
@@ -70,7 +71,7 @@ class Moments:
     """
 
     __slots__ = (
-        "affine", "averaged_of", "axes", "broadcast_of", "centred", "complex", "dims", "fill", "flags", "gram", "mean", "method", "negative", "pair", "parts", "positive",
+        "affine", "averaged_of", "axes", "both", "broadcast_of", "centred", "complex", "dims", "fill", "flags", "gram", "mean", "method", "negative", "pair", "parts", "positive",
         "profile", "sample", "slice_of", "spectrum", "valid", "zeros",
     )  # fmt: skip
 
@@ -85,6 +86,7 @@ class Moments:
         flags: tuple[str, ...] = (),
         profile: Profile | None = None,
         valid: Array | None = None,
+        both: Array | None = None,
         fill: float = 0.0,
         positive: bool = False,
         negative: bool = False,
@@ -102,6 +104,7 @@ class Moments:
         self.flags = flags
         self.profile = profile
         self.valid = valid
+        self.both = both
         self.fill = fill
         self.positive = positive
         self.negative = negative
@@ -152,6 +155,8 @@ class Moments:
         fields = {name: getattr(self, name) for name in _CARRIED} | changes
         if self.gram is not None and "gram" not in changes and np.ndim(fields["mean"]) != self.mean.ndim:
             fields["gram"] = None
+        if self.both is not None and "both" not in changes and np.shape(fields["pair"]) != self.both.shape:
+            fields["both"] = None
         return Moments(**fields)
 
     # -- regrouping axes --------------------------------------------------------------------------------------------
@@ -315,6 +320,7 @@ class Moments:
             mean=self.mean.transpose(axes),
             pair=self.pair.transpose(axes),
             valid=None if self.valid is None else self.valid.transpose(axes),
+            both=None if self.both is None else self.both.transpose(axes),
             gram=None if self.gram is None else self.gram.moved(axes.index),
         )
 

@@ -40,6 +40,7 @@ BOUNDS: dict[str, tuple[float, float, str]] = {
     **{f"{name} of {what}": (0.06, 1.1, SELF)
        for name in ("variance over features", "deviation over features", "norm over features", "an absolute sum", "norm of one")
        for what in ("a layer", "correlated ReLUs")},
+    **{f"logsumexp over features of {what}": (0.06, 0.5, SELF) for what in ("a layer", "correlated ReLUs")},
     **{f"{name} of correlated ReLUs": (0.06, 1.3, NEAR)
        for name in ("average pool", "overlapping average pool", "average pool without its border", "adaptive average pool to 5",
                     "bilinear upsampling", "bilinear upsampling with corners", "bicubic upsampling")},
@@ -356,8 +357,18 @@ case("windows of tokens", lambda m, x: m.a(x).view(4, 3, 4, 64).transpose(1, 2).
 case("a write into a slice", lambda m, x: _written(m, x), a=linear())
 case("an in-place scale of a view", lambda m, x: _scaled_view(m, x), a=linear(), b=linear())
 case("masked_fill with zero", lambda m, x: m.a(x).masked_fill(torch.arange(12)[None, :, None] > 7, 0.0), TOKENS, a=linear())
+case("scores hidden by where, the fill first", lambda m, x: torch.softmax(
+    torch.where(torch.ones(12, 12).tril() == 0, float("-inf"), m.a(x) @ m.b(x).transpose(1, 2) / 8.0), -1), TOKENS,
+    a=linear(), b=linear())  # fmt: skip
 case("where by a known mask", lambda m, x: torch.where(torch.arange(64) < 20, m.a(x), F.relu(m.b(x))), a=linear(), b=linear())
 case("gather along tokens", lambda m, x: torch.gather(m.a(x), 1, torch.zeros(4, 2, 64, dtype=torch.long) + torch.tensor([[[3], [5]]])), TOKENS, a=linear())
+PLACES = torch.randint(0, 64, (4, 12, 5), generator=torch.Generator().manual_seed(0))
+case("gather of other features of every token", lambda m, x: torch.gather(m.a(x) + 1.0, 2, PLACES) * 2.0, TOKENS, a=linear())
+case("gather of one feature of every token", lambda m, x: m.a(x) - torch.gather(m.b(x), 2, PLACES[..., :1]), TOKENS, a=linear(), b=linear())
+case("gather of other tokens for every sample", lambda m, x: m.b(torch.gather(m.a(x), 1, PLACES[:, :, :1].expand(-1, -1, 64) % 12)), TOKENS,
+     a=linear(), b=linear())  # fmt: skip
+case("logsumexp of masked scores", lambda m, x: torch.logsumexp((m.a(x) @ m.b(x).mT / 8.0).masked_fill(torch.ones(12, 12).triu(1) > 0, float("-inf")), -1),
+     TOKENS, a=linear(), b=linear())  # fmt: skip
 case("tril of a score matrix", lambda m, x: torch.tril(m.a(x) @ m.b(x).transpose(1, 2)), TOKENS, a=linear(), b=linear())
 case("a diagonal", lambda m, x: torch.diagonal(m.a(x) @ m.b(x).transpose(1, 2), dim1=1, dim2=2), TOKENS, a=linear(), b=linear())
 

@@ -1,7 +1,7 @@
 """Transfer functions of ATen operators, a file per family; importing this package fills the registry.
 
 In reading order: `registry`, `gather` and `view` (moving elements), `functions` (of one tensor), `arithmetic`, `choice`
-(conditions, masks), `reduce`, `matrix`, `norm`, `conv`, `attention`, `embed`, `scatter`, `chance` (dropout and kin),
+(conditions, masks), `reduce`, `matrix`, `norm`, `conv`, `attention`, `embed`, `picked`, `scatter`, `chance` (dropout and kin),
 `spectral`, `recurrent`.
 """
 
@@ -15,6 +15,7 @@ from initlint.propagate.ops import (
     functions,
     matrix,
     norm,
+    picked,
     recurrent,
     reduce,
     scatter,
@@ -35,6 +36,7 @@ __all__ = [
     "functions",
     "matrix",
     "norm",
+    "picked",
     "recurrent",
     "reduce",
     "scatter",

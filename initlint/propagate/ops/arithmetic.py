@@ -48,7 +48,7 @@ def added(tape: Tape, x: Moments, y: Moments, alpha: float = 1.0) -> Moments:
     zeros = x.zeros * y.zeros if x.zeros and y.zeros else 0.0
     z = Moments(a.dims, mean, pair, zeros=zeros, method=worst([x, y]), flags=flags_of([x, y]), complex=x.complex or y.complex)
     if a.valid is not None or b.valid is not None:
-        z.valid, z.fill = (a.valid, x.fill) if a.valid is not None else (b.valid, y.fill)
+        z.valid, z.both, z.fill = (a.valid, a.both, x.fill) if a.valid is not None else (b.valid, b.both, y.fill)
     if a.gram is not None and b.gram is not None and a.gram.base is b.gram.base and a.gram.axes == b.gram.axes:
         z.gram = a.gram
     z.positive = x.positive and y.positive and alpha > 0

@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from initlint.propagate.axes import Array, Axis
+from initlint.propagate.known import from_array
 from initlint.propagate.linear import group_rows, octaves
 from initlint.propagate.moments import Moments, align, outer_means, size_of
 from initlint.propagate.ops.arithmetic import MASKED, add, added
@@ -154,7 +155,8 @@ def _weights(x: Moments, k: int, axis: Axis) -> tuple[Moments, Moments]:
     su, sv = _both(others, share)
     per_u, per_v = su / counts_like(axis, su), sv / counts_like(axis, sv)
     cu, cv = _both(others, cells)
-    overlap = np.minimum(cu, cv) / np.maximum(cu * cv, 1e-300)
+    seen = np.minimum(cu, cv) if x.both is None else _front(x.both, k)[:groups]
+    overlap = seen / np.maximum(cu * cv, 1e-300)
     overlap = np.where(cu * cv > 0, overlap, 0.0)
     equal = per_u * per_v * overlap * (p2 * size)
     # whatever the equal keys take is missing from the different ones, so that rows still sum to one
@@ -266,16 +268,31 @@ def hide(tape: Tape, x: Moments, mask: torch.Tensor, fill: float) -> Moments:
     cells = np.broadcast_to(share.reshape(shape), x.mean.shape)
     if x.valid is not None:
         cells = cells * x.valid
-    y = x.with_(valid=cells, fill=fill)
+    both = None if x.valid is not None else seen_together(x, seen)
+    y = x.with_(valid=cells, both=both, fill=fill)
     return tape.record([before], y, lambda g: [g])
+
+
+def seen_together(x: Moments, seen: npt.NDArray[np.bool_]) -> Array:
+    """Share of pairs of entries that are both seen, by pair state of x."""
+    rank = len(x.dims)
+    dims = tuple([x.dims[d] if seen.shape[d] > 1 else () for d in range(rank)])
+    table = from_array(seen.astype(np.float64), dims)
+    states = [axis.states if dims[d] else 1 for d in range(rank) for axis in x.dims[d]]
+    return np.broadcast_to(table.pair.reshape(states), x.pair.shape)
 
 
 def with_bias(tape: Tape, x: Moments, bias: Any) -> Moments:
     """x + bias, entries of a known bias far below zero taken as masked."""
+    import torch
+
     if isinstance(bias, Known):
         if bias.tensor.dtype.is_floating_point:
             mask = bias.tensor <= MASKED
-            x = hide(tape, x, mask, float(bias.tensor.min()))
+            floor = float(bias.tensor.min())
+            if x.valid is not None and bool((x.valid < 1.0).any()) and x.fill + floor < torch.finfo(bias.tensor.dtype).min:
+                floor = float("-inf")  # what two masks hide is below all numbers
+            x = hide(tape, x, mask, floor)
             rest = bias.tensor.masked_fill(mask, 0.0)
             return added(tape, x, as_moments(Known(rest), x)) if bool(rest.any()) else x
         return hide(tape, x, ~bias.tensor.bool(), float("-inf"))

@@ -83,6 +83,9 @@ def where(tape: Tape, condition: Any, x: Any, y: Any) -> Any:
     floor = scalar_of(y)
     if isinstance(condition, Known) and isinstance(x, Moments) and floor is not None and floor <= MASKED:
         return hide(tape, x, ~condition.tensor.bool(), floor)
+    floor = scalar_of(x)
+    if isinstance(condition, Known) and isinstance(y, Moments) and floor is not None and floor <= MASKED:
+        return hide(tape, y, condition.tensor.bool(), floor)
     if isinstance(condition, Moments) and condition.profile is not None and all(
         lineage(v) == lineage(condition) if isinstance(v, Moments) else scalar_of(v) is not None for v in (x, y)
     ):

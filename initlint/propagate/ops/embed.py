@@ -1,4 +1,4 @@
-"""Table look-ups: embeddings, gathers, and indexing with tensors.
+"""Table look-ups: embeddings, and indexing with tensors.
 
 Law: two looked-up rows are the same row with the probability that their indices agree; otherwise they are two different
 rows of the table. For token ids drawn uniformly from V that probability is 1/V; for known indices it is counted.
@@ -198,20 +198,3 @@ def _masked_select(tape: Tape, x: Moments, d: int, mask: Known) -> Moments:
         x = reshaped(tape, x, [*x.shape[:d], int(np.prod(x.shape[d : d + rank])), *x.shape[d + rank :]])
         values = values.reshape(-1)
     return taken(tape, x, d, np.flatnonzero(values.numpy()))
-
-
-@transfer("gather")
-def gather(tape: Tape, x: Any, dim: int, indices: Any, **kwargs: Any) -> Moments:
-    """Entries picked along one dimension: other positions there, otherwise in place."""
-    x = as_moments(x)
-    d = x.dim(dim)
-    x = single(x, d)
-    if x.dims[d]:
-        x = x.coarsened(x.position(d))
-    from initlint.propagate.ops.view import stretched
-
-    shape = tuple(indices.shape)
-    for n, size in enumerate(shape):
-        if n != d and size != x.shape[n]:
-            x = taken(tape, x, n, np.arange(size))
-    return stretched(tape, x, d, shape[d]) if shape[d] != x.shape[d] else x

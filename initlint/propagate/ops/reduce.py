@@ -171,9 +171,56 @@ def vector_norm(tape: Tape, x: Any, order: Any = 2, dim: Any = None, keepdim: bo
 
 @transfer("logsumexp")
 def logsumexp(tape: Tape, x: Any, dim: Any, keepdim: bool = False) -> Moments:
+    """The logarithm of a sum of exponentials; masked terms are none. Back go the shares of the terms, a softmax.
+
+    What all terms of a sum have in common is not in their shares. So the share of x is taken as e^{s x} over n times its
+    average, a function of x's source, with s such that Gaussian terms have the participation of a softmax.
+    """
+    from initlint.propagate.ops.attention import participation, softmax
+
     x = as_moments(x)
-    total = reduced(tape, unary(tape, x, torch_function("exp", (), {})), chosen(x, dim), keepdim, mean=False)
-    return unary(tape, total, torch_function("log", (), {}))
+    dims = chosen(x, dim)
+    axes = x.dim_axes(dims)
+    tape.blocked += 1
+    try:
+        terms = unary(tape, x, torch_function("exp", (), {}))
+        total = reduced(tape, terms if x.valid is None else times(terms, shown(x)), dims, keepdim, mean=False)
+        y = unary(tape, total, torch_function("log", (), {}))
+        share = softmax(tape, x, dims[0]) if x.valid is not None and len(dims) == 1 else None
+    finally:
+        tape.blocked -= 1
+
+    def wide(g: Moments) -> Moments:
+        if not keepdim:
+            inside = iter(g.dims)
+            g = g.with_(dims=tuple(() if d in dims else next(inside) for d in range(len(x.dims))))
+        return g.expanded(x.shape)
+
+    if share is not None:
+        return tape.record([x], y, lambda g: [times(wide(g), Moments(share.dims, np.zeros_like(share.mean), share.pair))])
+    count = float(np.prod([x.axes[k].size for k in axes]))
+    noise = Moments(x.dims, np.zeros_like(x.mean), x.centered())
+    within = noise.average(noise.with_(pair=project(noise, axes, -1.0)[1]).cells) * count / max(count - 1.0, 1.0)
+    profile = profile_of(x)
+    weights = grid(profile.source.points)[1].reshape(-1, *(1,) * x.mean.ndim)
+    even = float(participation(np.array(count), np.array(within))[0]) * count
+    tilted = np.exp(np.sqrt(np.log(max(even, 1.0)) / max(noise.q, 1e-300)) * (profile.values - (weights * profile.values).sum(0)))
+    shares = tilted / (weights * tilted).sum(0) / count
+
+    def pull(g: Moments) -> list[Cotangent]:
+        result = Cotangent()
+        result.add_coherent(wide(g), profile.source, shares)
+        return [result]
+
+    return tape.record([x], y, pull)
+
+
+def shown(x: Moments) -> Moments:
+    """One where x is valid, zero where it is masked, as moments."""
+    assert x.valid is not None
+    valid = np.broadcast_to(x.valid, x.mean.shape)
+    first, second = (valid[np.ix_(*(axis.rows[n] for axis in x.axes))] for n in (0, 1))
+    return Moments(x.dims, valid, np.minimum(first, second) if x.both is None else x.both)
 
 
 def largest(tape: Tape, x: Moments, dims: Sequence[int], keep: bool, sign: float = 1.0) -> Moments:
