@@ -259,7 +259,10 @@ class _Run:
         reason = f"no formula for {target}"
         if function is not None:
             try:
-                return self.remembered(node, args, kwargs, function(self.state.tape, *args, **kwargs))
+                result = function(self.state.tape, *args, **kwargs)
+                if was_sampled(result) and not was_sampled((args, kwargs)):
+                    self.state.sampled.add(node.name)
+                return self.remembered(node, args, kwargs, result)
             except CannotPredict as problem:
                 reason = str(problem)
             except Exception as problem:  # noqa: BLE001 - a formula that breaks is as good as none; the reason is kept
@@ -483,6 +486,12 @@ def first_of(kind: type, value: Any) -> Any:
         if found is not None:
             return found
     return None
+
+
+def was_sampled(value: Any) -> bool:
+    """Whether moments among nested arguments or results come from a sampled operator."""
+    first = first_of(Moments, value)
+    return first is not None and first.method == "sampled"
 
 
 def wrap(result: Any, distinct: int) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,7 +14,11 @@ from initlint.propagate.known import known_moments
 from initlint.propagate.moments import Moments, iid
 from initlint.propagate.tape import Known, Unknown
 
+if TYPE_CHECKING:
+    import torch
+
 INTEGER_SEED = 1811
+STEPS = 4  # values of a known vector up to which its entries are told apart
 
 
 def law_moments(law: Law, shape: Sequence[int]) -> Moments:
@@ -105,7 +110,7 @@ def parameter_value(parameter: Parameter) -> Moments | Known | Unknown:
     if parameter.value is not None and (parameter.kind != "parameter" or not parameter.trainable):
         return Known(parameter.value.detach().clone())
     if parameter.value is not None and parameter.law.family == "exact":
-        table = _weights(known_moments(Known(parameter.value.detach())))
+        table = _weights(known_moments(Known(parameter.value.detach()), _steps(parameter.value)))
         if table.mean.size == 1 and not parameter.value.is_complex():
             table.sample = np.sort(parameter.value.detach().double().numpy().reshape(-1))[:: max(parameter.value.numel() // 4096, 1)]
         return table
@@ -113,6 +118,18 @@ def parameter_value(parameter: Parameter) -> Moments | Known | Unknown:
     if parameter.law.quantiles and moments.mean.size == 1:
         moments.sample = np.array(parameter.law.quantiles)
     return moments.with_(complex=True) if "complex" in parameter.dtype else moments
+
+
+def _steps(values: torch.Tensor) -> Moments | None:
+    """The groups of a vector that takes few values, as the biases of gates do: which entry has which is known."""
+    if values.ndim != 1 or values.is_complex():
+        return None
+    levels, labels = np.unique(values.detach().double().numpy(), return_inverse=True)
+    if not 1 < len(levels) <= STEPS or len(levels) == len(values):
+        return None
+    zeros = np.zeros(len(levels))
+    axis = Axis(len(values), labels.reshape(-1).astype(np.int64), "channel")
+    return Moments(((axis,),), zeros, np.zeros(axis.states))
 
 
 def input_value(law: InputLaw, index: int) -> Moments | Known:

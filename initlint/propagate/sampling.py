@@ -1,22 +1,28 @@
 """Operators without a formula: run the real one on tensors drawn with the wanted pair moments, and measure.
 
-A tensor with exchangeable axes is a sum of independent effects, one for each subset S of the axes that index it (the
-analysis of variance of a random tensor); the variance of each follows from the pair moments by inclusion and exclusion.
+A tensor with exchangeable axes is a sum of independent effects, one for each set S of axes whose indices it tells apart (the
+analysis of variance of a random tensor). Along one axis, with pair moments S_g of the same index and D_gg' of different ones,
+
+    x_i = m_g(i) + (e_i − average of e over the group),    Var e_i = S_g − D_gg,    Cov(m_g, m_g') = D_gg' + [g = g'](S_g − D_gg)/n_g
+
+has exactly these moments, negative ones included; along several axes the effects are the products of these two parts.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from initlint.propagate.axes import Array, Axis
 from initlint.propagate.known import from_array
-from initlint.propagate.moments import Moments
+from initlint.propagate.linear import members
+from initlint.propagate.moments import Dims, Moments
 from initlint.propagate.ops.registry import CannotPredict
-from initlint.propagate.pointwise import grid
+from initlint.propagate.pointwise import grid, profile_of
 from initlint.propagate.tape import Known, Tape
 
 LARGEST = 1 << 23  # elements of all inputs of one sampled operator
@@ -24,53 +30,152 @@ DRAWS = 6
 SEED = 20180611
 
 
-def draw(x: Moments, generator: np.random.Generator) -> Array:
-    """One tensor with x's shape whose pair moments are, in expectation, x's with groups averaged."""
-    if x.profile is not None and x.mean.size == 1:
+def draw(x: Moments, generator: np.random.Generator) -> npt.NDArray[Any]:
+    """One tensor with x's shape and pair moments: a function of a Gaussian where x is one, log-normal where it is positive."""
+    if x.complex:
+        half = x.with_(pair=x.pair / 2, mean=np.zeros_like(x.mean), complex=False)
+        parts = draw(half, generator) + 1j * draw(half, generator)
+        return np.asarray(by_index(x, x.mean) + parts)
+    if x.sample is not None:
+        profile_of(x)
+    if x.profile is not None and all(a.same_partition(b) for a, b in zip(x.axes, _axes(x.profile.source.dims), strict=True)):
         source = x.profile.source
-        standard = Moments(x.dims, np.zeros_like(x.mean), source.correlation)
-        z = _effects(standard, generator)
-        nodes, _, _ = grid(source.points)
-        return np.interp(z, nodes, x.profile.values.reshape(len(nodes)))
+        z = gaussian(Moments(x.dims, np.zeros_like(x.mean), source.correlation), generator)
+        nodes = grid(source.points)[0]
+        values = x.profile.values.reshape(len(nodes), -1)
+        if values.shape[1] == 1:
+            return np.asarray(np.interp(z, nodes, values[:, 0]))
+        cell = by_index(x, np.arange(values.shape[1], dtype=np.float64).reshape(x.mean.shape))
+        result = np.empty_like(z)
+        for k, column in enumerate(values.T):
+            result[cell == k] = np.interp(z[cell == k], nodes, column)
+        return result
     if x.positive and not x.zeros and np.all(x.mean > 0):
         # log-normal with the same moments: E[e^u e^v] = e^(Cov(u, v)) for u, v with E[e^u] = 1
-        for k in range(len(x.axes)):
-            x = x.coarsened(k)
-        level = float(x.mean.flat[0])
-        logs = Moments(x.dims, np.zeros_like(x.mean), np.log(np.maximum(x.pair, 1e-300) / level**2))
-        return level * np.exp(_effects(logs, generator) - float(logs.cells.flat[0]) / 2)
-    return _effects(x, generator)
+        logs = Moments(x.dims, np.zeros_like(x.mean), np.log(np.maximum(x.pair, 1e-300) / x.mean_products()))
+        return np.asarray(by_index(x, x.mean) * np.exp(gaussian(logs, generator) - by_index(x, logs.cells) / 2))
+    return gaussian(x, generator)
 
 
-def _effects(x: Moments, generator: np.random.Generator) -> Array:
+def _axes(dims: Dims) -> list[Axis]:
+    return [axis for dim in dims for axis in dim]
+
+
+def by_index(x: Moments, by_cell: Array) -> Array:
+    """A quantity given by cell at every element of x."""
     for k, axis in enumerate(x.axes):
-        if axis.labels is not None:
-            x = x.coarsened(k)
-    sizes = [axis.size for axis in x.axes]
-    mean = float(x.mean.flat[0])
-    # index 0 "different", 1 "same"; differences along every axis leave the variance of each effect
-    full = x.pair[(slice(None, None, -1),) * x.pair.ndim] - mean**2
-    for k in range(full.ndim):
-        low, high = np.split(full, 2, axis=k)
-        full = np.concatenate([low, high - low], axis=k)
-    value: Array = np.full(sizes, mean)
-    for state in itertools.product((0, 1), repeat=len(sizes)):
-        variance = float(full[state])
-        if variance > 0:
-            shape = [n if used else 1 for n, used in zip(sizes, state, strict=True)]
-            noise: Array = generator.standard_normal(shape)
-            for k, used in enumerate(state):
-                # what entries share along an axis may be less than nothing, as that of centred ones: cov = −(2a − a²)·variance/n
-                shared = float(full[tuple(0 if n == k else s for n, s in enumerate(state))]) if used else 0.0
-                if shared < 0.0 and sizes[k] > 1:
-                    part = 1.0 - np.sqrt(max(1.0 + shared * sizes[k] / variance, 0.0))
-                    noise = noise - part * noise.mean(k, keepdims=True)
-            value = value + np.sqrt(variance) * noise
+        by_cell = np.repeat(by_cell, axis.size, axis=k) if axis.labels is None else np.take(by_cell, axis.labels, axis=k)
+    return by_cell.reshape(x.shape)
+
+
+def gaussian(x: Moments, generator: np.random.Generator) -> Array:
+    """One Gaussian tensor with x's pair moments; where they are those of no tensor, with the nearest ones."""
+    axes, count = x.axes, len(x.axes)
+    centered = x.centered()
+    value = by_index(x, x.mean).reshape([axis.size for axis in axes])
+    simple = _variances(x, centered)
+    for apart in itertools.product((False, True), repeat=count):
+        if simple is not None:  # independent effects without centring: half of the work
+            variance = float(simple[tuple(map(int, apart))])
+            if variance > 0.0:
+                sizes = [axis.size if a else 1 for axis, a in zip(axes, apart, strict=True)]
+                value = value + np.sqrt(variance) * generator.standard_normal(sizes)
+            continue
+        effect = centered
+        for k, axis in enumerate(axes):
+            effect = _own(axis, effect, k) if apart[k] else _common(axis, effect, k)
+        own = [k for k in range(count) if apart[k]]
+        shared = [k for k in range(count) if not apart[k]]
+        if not np.any(effect):
+            continue
+        # rows and columns of the covariance between the groups of the shared axes, for each cell of the others
+        split = effect.reshape([n for k, axis in enumerate(axes) for n in ((axis.groups,) if apart[k] else (axis.groups,) * 2)])
+        place = np.cumsum([0] + [1 if a else 2 for a in apart])
+        order = [*(place[k] for k in own), *(place[k] for k in shared), *(place[k] + 1 for k in shared)]
+        groups = [axes[k].groups for k in shared]
+        size = int(np.prod(groups))
+        roots = _root(split.transpose(order).reshape(*(axes[k].groups for k in own), size, size))
+        noise = generator.standard_normal((*(axes[k].size for k in own), size))
+        noise = _times(noise, roots, [axes[k] for k in own])
+        for n, k in enumerate(own):
+            noise = noise - _group_means(axes[k], noise, n)
+        noise = noise.reshape(*(axes[k].size for k in own), *groups)
+        noise = noise.transpose(np.argsort([*own, *shared]))
+        for k in shared:
+            labels = axes[k].labels
+            if labels is not None:
+                noise = np.take(noise, labels, axis=k)
+        value = value + noise
     return value.reshape(x.shape)
 
 
-def sampled(tape: Tape, function: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any], seed: int) -> Any:
-    """The outputs of a torch operator, measured over DRAWS draws of its inputs; the pullback is measured too.
+def _variances(x: Moments, centered: Array) -> Array | None:
+    """The variance of each effect, by whether it tells the indices of an axis apart; None if there are groups or one is negative."""
+    if any(axis.groups > 1 for axis in x.axes):
+        return None
+    result = centered[(slice(None, None, -1),) * centered.ndim]  # index 0 "different", 1 "same"
+    for k in range(result.ndim):
+        low, high = np.split(result, 2, axis=k)
+        result = np.concatenate([low, high - low], axis=k)
+    return result if np.all(result >= -1e-12 * np.abs(centered).max()) else None
+
+
+def _own(axis: Axis, pair: Array, k: int) -> Array:
+    """S_g − D_gg along axis k."""
+    g = axis.groups
+    return np.asarray(pair.take(np.arange(g), axis=k) - pair.take(g + np.arange(g) * (g + 1), axis=k))
+
+
+def _common(axis: Axis, pair: Array, k: int) -> Array:
+    """Cov(m_g, m_g') along axis k, flat."""
+    g = axis.groups
+    result = np.moveaxis(pair.take(np.arange(g, axis.states), axis=k), k, 0).copy()
+    own = np.moveaxis(_own(axis, pair, k), k, 0)
+    result[np.arange(g) * (g + 1)] += own / axis.counts.reshape(-1, *(1,) * (own.ndim - 1))
+    return np.moveaxis(result, 0, k)
+
+
+def _root(covariance: Array) -> Array:
+    if covariance.shape[-1] == 1:
+        return np.asarray(np.sqrt(np.maximum(covariance, 0.0)))
+    levels, vectors = np.linalg.eigh((covariance + np.swapaxes(covariance, -1, -2)) / 2)
+    return np.asarray(vectors * np.sqrt(np.maximum(levels, 0.0))[..., None, :])
+
+
+def _times(noise: Array, roots: Array, axes: Sequence[Axis]) -> Array:
+    """Every vector of noise times the root of its cell."""
+    if all(axis.groups == 1 for axis in axes):
+        root = roots.reshape(roots.shape[-2:])
+        return noise * root[0, 0] if root.size == 1 else noise @ root.T
+    if roots.shape[-1] == 1:
+        factor = roots[..., 0, 0]
+        for n, axis in enumerate(axes):
+            factor = np.repeat(factor, axis.size, axis=n) if axis.labels is None else np.take(factor, axis.labels, axis=n)
+        return np.asarray(noise * factor[..., None])
+    result = np.empty_like(noise)
+    for cell in np.ndindex(roots.shape[:-2]):
+        where = np.ix_(*(np.flatnonzero(members(axis)[:, g]) for axis, g in zip(axes, cell, strict=True)))
+        result[where] = noise[where] @ roots[cell].T
+    return result
+
+
+def _group_means(axis: Axis, noise: Array, n: int) -> Array:
+    if axis.labels is None:
+        return np.asarray(noise.mean(n, keepdims=True))
+    share = members(axis)
+    means = np.moveaxis(np.tensordot(share / axis.counts, noise, (0, n)), 0, n)
+    return np.asarray(np.take(means, axis.labels, axis=n))
+
+
+def sampled(
+    tape: Tape, function: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any], seed: int, *, draws: int = DRAWS,
+    outputs: Sequence[Dims] = (), gradients: dict[int, Dims] | None = None, ends: Collection[int] = (),
+) -> Any:  # fmt: skip
+    """The outputs of a torch operator, measured over some draws of its inputs; the pullback is measured too.
+
+    outputs    axes of the results, where the caller knows which of their positions differ
+    gradients  axes of the cotangents of some inputs, by id
+    ends       ids of inputs at which gradients end, so that of their cotangents only second moments matter
 
     Raises:
         CannotPredict: the inputs are too large, or the operator refuses them.
@@ -92,9 +197,9 @@ def sampled(tape: Tape, function: Callable[..., Any], args: Sequence[Any], kwarg
     if sum(int(np.prod(x.shape)) for x in unique) > LARGEST:
         raise CannotPredict("tensors too large to sample")
     runs = []
-    for n in range(DRAWS):
+    for n in range(draws):
         generator = np.random.default_rng([SEED, seed, n])
-        tensors = {id(x): torch.from_numpy(np.asarray(draw(x, generator))).float() for x in unique}
+        tensors = {id(x): _single(draw(x, generator)) for x in unique}
 
         def fill(value: Any, tensors: dict[int, Any] = tensors) -> Any:
             if isinstance(value, Moments):
@@ -105,7 +210,7 @@ def sampled(tape: Tape, function: Callable[..., Any], args: Sequence[Any], kwarg
                 return type(value)(fill(item) for item in value)
             return torch.device("cpu") if isinstance(value, torch.device) else value
 
-        with torch.enable_grad(), torch.random.fork_rng():
+        with torch.enable_grad(), torch.random.fork_rng(devices=[]):
             torch.manual_seed(SEED + n)
             for t in tensors.values():
                 t.requires_grad_()
@@ -114,52 +219,78 @@ def sampled(tape: Tape, function: Callable[..., Any], args: Sequence[Any], kwarg
             except Exception as error:  # whatever a foreign operator raises, the node is reported as unknown
                 raise CannotPredict(f"{type(error).__name__}: {error}") from error
         runs.append((tensors, list(result) if isinstance(result, tuple | list) else [result]))
-    outputs: list[Any] = []
+    results: list[Any] = []
     for position, first in enumerate(runs[0][1]):
         if not isinstance(first, torch.Tensor):
-            outputs.append(first)
+            results.append(first)
             continue
-        if not first.is_floating_point():
-            outputs.append(Known(first.detach()))
+        if not (first.is_floating_point() or first.is_complex()):
+            results.append(Known(first.detach()))
             continue
-        values = [run[1][position].detach().numpy().astype(np.float64) for run in runs]
-        y = _measured(values, unique)
-        y.method, y.positive = "sampled", all(bool((v >= 0).all()) for v in values)
+        values = [run[1][position].detach().numpy() for run in runs]
+        y = measured(values, outputs[position] if outputs else _dims_like(values[0].shape, unique))
+        y.method, y.positive = "sampled", not first.is_complex() and all(bool((v >= 0).all()) for v in values)
         if any(0 < x.zeros < 1 and not (x.profile is not None and x.mean.size == 1) for x in unique):
             y.zeros = 1.0 if y.is_zero else 0.0  # drawn as Gaussian, without the zeros they have
-        y.positive = all(bool((v >= 0).all()) for v in values)
 
         def pull(g: Moments, position: int = position) -> list[Moments | None]:
-            grads: list[list[Array]] = [[] for _ in unique]
-            for n, (tensors, results) in enumerate(runs):
-                output = results[position]
+            grads: list[list[npt.NDArray[Any]]] = [[] for _ in unique]
+            for n, (tensors, found) in enumerate(runs):
+                output = found[position]
                 if not output.requires_grad:
                     return [None] * len(unique)
-                generator = np.random.default_rng([SEED, seed, n, 1])
-                cotangent = torch.from_numpy(np.asarray(_effects(g, generator))).float()
-                found = torch.autograd.grad(
-                    output, [tensors[id(x)] for x in unique], cotangent, retain_graph=True, allow_unused=True
+                generator = np.random.default_rng([SEED, seed, n, 1 + position])
+                back = torch.autograd.grad(
+                    output, [tensors[id(x)] for x in unique], _single(draw(g, generator)), retain_graph=True, allow_unused=True
                 )
-                for slot, x, grad in zip(grads, unique, found, strict=True):
-                    slot.append(np.zeros(x.shape) if grad is None else grad.numpy().astype(np.float64))
-            return [_cotangent(_measured(values, [x])) for values, x in zip(grads, unique, strict=True)]
+                for slot, x, grad in zip(grads, unique, back, strict=True):
+                    slot.append(np.zeros(x.shape) if grad is None else grad.numpy())
+            return [
+                _plain(values, x) if id(x) in ends else _cotangent(measured(values, (gradients or {}).get(id(x)) or x.dims))
+                for values, x in zip(grads, unique, strict=True)
+            ]
 
-        outputs.append(tape.record(unique, y, pull))
-    return outputs[0] if not isinstance(result, tuple | list) else outputs
+        results.append(tape.record(unique, y, pull))
+    return results[0] if not isinstance(result, tuple | list) else results
 
 
-def _measured(values: Sequence[Array], like: Sequence[Moments]) -> Moments:
-    shape = values[0].shape
-    roles = {d: dim[0].role for x in like for d, dim in enumerate(x.dims) if dim and len(x.shape) == len(shape)}
-    dims = tuple(
-        (Axis(n, None, roles.get(d, "channel" if d == len(shape) - 1 else "position")),) if n > 1 else ()
-        for d, n in enumerate(shape)
-    )
-    each = [from_array(v, dims) for v in values]
+def _single(values: npt.NDArray[Any]) -> Any:
+    """As a tensor of single precision."""
+    import torch
+
+    tensor = torch.from_numpy(np.asarray(values))
+    return tensor.to(torch.complex64 if tensor.is_complex() else torch.float32)
+
+
+def _dims_like(shape: Sequence[int], like: Sequence[Moments]) -> Dims:
+    """Axes for a result of this shape: those of an input where it has a dimension of the same size at the same place."""
+    dims: list[tuple[Axis, ...]] = []
+    for d, n in enumerate(shape):
+        same = [x.dims[d] for x in like if len(x.shape) == len(shape)]
+        role = next((dim[0].role for dim in same if dim), "channel" if d == len(shape) - 1 else "position")
+        fitting = next((dim for dim in same if dim and int(np.prod([axis.size for axis in dim])) == n), (Axis(n, None, role),))
+        dims.append(fitting if n > 1 else ())
+    return tuple(dims)
+
+
+def measured(values: Sequence[npt.NDArray[Any]], dims: Dims) -> Moments:
+    """Pair moments over several draws of a tensor."""
+    if np.iscomplexobj(values[0]):
+        real, imaginary = (measured([part(v) for v in values], dims) for part in (np.real, np.imag))
+        return Moments(dims, real.mean, real.pair + imaginary.pair, zeros=min(real.zeros, imaginary.zeros), complex=True)
+    each = [from_array(np.asarray(v, dtype=np.float64), dims) for v in values]
     mean = np.mean([m.mean for m in each], axis=0)
     pair = np.mean([m.pair for m in each], axis=0)
     return Moments(each[0].dims, mean, pair, zeros=float(np.mean([m.zeros for m in each])))
 
 
+def _plain(values: Sequence[npt.NDArray[Any]], like: Moments) -> Moments:
+    """A cotangent with independent entries of the second moment that was found."""
+    second = float(np.mean([np.mean(np.square(np.abs(v), dtype=np.float64)) for v in values]))
+    pair = np.zeros_like(like.pair)
+    pair[tuple(slice(0, axis.groups) for axis in like.axes)] = second
+    return Moments(like.dims, np.zeros_like(like.mean), pair, complex=like.complex)
+
+
 def _cotangent(x: Moments) -> Moments:
-    return Moments(x.dims, np.zeros_like(x.mean), x.pair)
+    return Moments(x.dims, np.zeros_like(x.mean), x.pair, complex=x.complex)

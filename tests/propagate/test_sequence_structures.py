@@ -208,11 +208,32 @@ class Seq2Seq(nn.Module):
         return torch.stack(ys, 1)
 
 
+def _forgetful(layer: nn.LSTM) -> nn.LSTM:
+    """Orthogonal and Xavier weights, zero biases but one for the forget gate, as many authors write it."""
+    for name, parameter in layer.named_parameters():
+        if "bias" in name:
+            nn.init.zeros_(parameter)
+            parameter.data[layer.hidden_size : 2 * layer.hidden_size].fill_(1.0)
+        else:
+            (nn.init.orthogonal_ if "hh" in name else nn.init.xavier_uniform_)(parameter)
+    return layer
+
+
 for _name, _kind in {"RNN": nn.RNN, "GRU": nn.GRU, "LSTM": nn.LSTM}.items():
     add(f"two layers of {_name} in both directions and a head", lambda m, i: m.o(m.r(m.e(i))[0].mean(1)), IDS, o=linear(128, 10),
         r=partial(_kind, 64, 64, 2, batch_first=True, bidirectional=True), e=partial(nn.Embedding, 50, 64))  # fmt: skip
     add(f"{_name} over the same input at every step", lambda m, x: m.r(x[:, None].expand(-1, 12, -1))[0][:, -1], VECTORS,
-        bits=0.35, grad_bits=0.95, why="the same weights meet the same direction at every step", r=partial(_kind, 64, 64, batch_first=True))  # fmt: skip
+        r=partial(_kind, 64, 64, batch_first=True))
+    add(f"the last state of {_name} of two layers in both directions", lambda m, x: m.o(m.r(x)[0][:, -1]), torch.zeros(4, 32, 64),
+        r=partial(_kind, 64, 64, 2, batch_first=True, bidirectional=True), o=linear(128, 10), draws=24)
+    add(f"{_name} of many units, made narrower", lambda m, x: m.o(m.r(x)[0][:, -1]), torch.zeros(4, 32, 64), draws=6,
+        r=partial(_kind, 64, 512 if _kind is nn.LSTM else 1024, batch_first=True), o=linear(512 if _kind is nn.LSTM else 1024, 10))  # fmt: skip
+add("final states of every layer and direction of an LSTM", lambda m, x: m.o(m.r(x)[1][0].transpose(0, 1).flatten(1)),
+    torch.zeros(4, 32, 64), r=partial(nn.LSTM, 64, 64, 2, batch_first=True, bidirectional=True), o=linear(256, 10), draws=24)
+add("an LSTM with an open forget gate", lambda m, x: m.r(x)[0][:, -1], torch.zeros(4, 32, 64), r=lambda: _forgetful(nn.LSTM(64, 64, batch_first=True)))
+add("an LSTM with projected states, time first", lambda m, x: m.r(x)[0].mean(0), torch.zeros(32, 4, 64), r=partial(nn.LSTM, 64, 64, 2, proj_size=32))
+add("an encoder and a decoder of LSTMs", lambda m, x: m.d(x[:, :8], m.e(x)[1])[0], torch.zeros(4, 32, 64),
+    e=partial(nn.LSTM, 64, 64, 2, batch_first=True), d=partial(nn.LSTM, 64, 64, 2, batch_first=True))  # fmt: skip
 add("an encoder of GRUs and a decoder of cells", Seq2Seq, SHORT,
     missing="moments of a tensor with another that the same weights made: steps that share a bias are independent here")  # fmt: skip
 add("a pre-norm block called five times", Unrolled, TOKENS,
