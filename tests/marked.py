@@ -30,8 +30,10 @@ def asked_for(path: Path) -> list[tuple[str, int]]:
 
 
 def reported(report: Report, path: Path) -> list[Finding]:
-    """Warnings and errors of one file."""
-    return [item for item in report.findings if item.span.path == str(path) and item.severity > Severity.INFO]
+    """Warnings and errors of one file, and the notes that its comments ask for."""
+    asked = asked_for(path)
+    here = [item for item in report.findings if item.span.path == str(path)]
+    return [item for item in here if item.severity > Severity.INFO or (item.name, item.span.line) in asked]
 
 
 def places(findings: Sequence[Finding]) -> list[tuple[str, int]]:

@@ -11,11 +11,13 @@ import torch
 from torch import nn
 
 from initlint.graph import laws
+from initlint.graph.lost import lost_writes
 from initlint.graph.measure import law_of_values
-from initlint.graph.model import Law, Parameter, Site
+from initlint.graph.model import Law, LostWrite, Parameter, Site
 from initlint.graph.op_laws import exact_or_measured
-from initlint.graph.record import LARGE, Held, Record, key_of, recording
+from initlint.graph.record import LARGE, Held, Record, key_of
 from initlint.graph.replay import restore_tables
+from initlint.graph.watch import recording
 
 VALUES_KEPT = 1 << 25  # elements; values of a larger deterministic buffer are not kept
 
@@ -31,6 +33,7 @@ class RecordedModel:
     model: nn.Module
     parameters: Mapping[str, Parameter]
     module_sites: Mapping[str, Site]
+    lost: tuple[LostWrite, ...] = ()
     roots: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
@@ -66,6 +69,7 @@ def build_recorded(factory: Callable[[], nn.Module], *, roots: tuple[str, ...] =
             model=model,
             parameters=collected(model, record),
             module_sites=_module_sites(model, record),
+            lost=lost_writes(model, record),
             roots=roots,
             notes=(*notes, *dict.fromkeys(record.notes)),
         )
@@ -79,6 +83,7 @@ def recorded_instance(model: nn.Module, record: Record) -> RecordedModel:
         model=model,
         parameters=collected(model, record),
         module_sites=_module_sites(model, record),
+        lost=lost_writes(model, record),
         roots=record.roots,
         notes=tuple(dict.fromkeys(record.notes)),
     )

@@ -186,6 +186,7 @@ def _described(
         module_sites=dict(recorded.module_sites),
         module_types={path: f"{type(m).__module__}.{type(m).__qualname__}" for path, m in recorded.model.named_modules()},
         unreached=unreached,
+        lost=recorded.lost,
         notes=(*recorded.notes, *notes),
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import sysconfig
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from types import FrameType
 
@@ -71,12 +71,13 @@ def site_of(frame: FrameType) -> Site:
 class Stack:
     """The user's frames above a point, and what of torch lay between."""
 
-    __slots__ = ("default", "frames", "init")
+    __slots__ = ("default", "frames", "init", "options")
 
     def __init__(self, depth: int = 1) -> None:
         frame: FrameType | None = sys._getframe(depth)
         self.frames: list[FrameType] = []
         self.init = ""  # the outermost function of torch.nn.init on the way
+        self.options: dict[str, float | str] = {}  # what that function was given
         self.default = False  # a module of torch was constructing itself
         while frame is not None:
             name = frame.f_code.co_filename
@@ -86,6 +87,7 @@ class Stack:
             elif kind == "torch" and not self.frames:
                 if name.endswith("init.py") and "nn" in name and not frame.f_code.co_name.startswith("_"):
                     self.init = frame.f_code.co_name
+                    self.options = options_of(frame)
                 elif "/nn/modules/" in name.replace("\\", "/"):
                     self.default = self.default or frame.f_code.co_name in CONSTRUCTING
             frame = frame.f_back
@@ -102,6 +104,17 @@ class Stack:
         """The innermost frame under `roots` (else of the user's) that is no method of `owner`."""
         callers = [frame for frame in self.frames if not _is_method_of(frame, owner)]
         return next((frame for frame in callers if is_below(frame.f_code.co_filename, roots)), callers[0] if callers else None)
+
+
+def options_of(frame: FrameType) -> dict[str, float | str]:
+    """The arguments of a running function that are numbers or names."""
+    code, values = frame.f_code, frame.f_locals
+    return plain({name: values[name] for name in code.co_varnames[: code.co_argcount] if name in values})
+
+
+def plain(arguments: Mapping[str, object]) -> dict[str, float | str]:
+    """Those of these arguments that are numbers or names."""
+    return {name: value for name, value in arguments.items() if isinstance(value, int | float | str)}
 
 
 def _is_method_of(frame: FrameType, owner: object) -> bool:

@@ -90,6 +90,16 @@ class Write:
     site: Site | None  # the innermost user frame (never a frame of torch or of initlint)
     stack: tuple[Site, ...] = ()  # all user frames, outermost first
     default: bool = False  # made by the default `reset_parameters` of a library module while it was constructed
+    options: Mapping[str, float | str] = field(default_factory=dict)  # numbers and modes the function of torch.nn.init was given
+    shape: tuple[int, ...] = ()  # of the tensor it was given, which may be a view of the parameter
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LostWrite:
+    """A draw into a tensor that is computed anew from parameters at every use, or is a copy of one: it has no effect."""
+
+    write: Write
+    sources: tuple[str, ...]  # the parameters that the tensor was computed from
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,5 +147,6 @@ class TracedModel:
     modules: Mapping[str, str]  # module path ("layers.0.fc"), by node name
     module_sites: Mapping[str, Site] = field(default_factory=dict)  # construction line, by module path
     module_types: Mapping[str, str] = field(default_factory=dict)  # class, by module path
+    lost: tuple[LostWrite, ...] = ()  # initializations of tensors that are not part of the model
     unreached: tuple[str, ...] = ()  # parameters that the traced forward never reads
     notes: tuple[str, ...] = ()  # what was tried before `method` worked, for the report

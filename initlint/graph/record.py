@@ -2,21 +2,17 @@
 
 A dispatch mode sees every operator of the constructor. Large factory calls go to the meta device; small tensors stay real,
 so that constructors which look at values work. For each storage the record keeps which stretch of it has which law, and who
-wrote it. The functions of `torch.nn.init` that do nothing on meta tensors are caught at the function itself, by exchanging
-its code object while the model is built: that reaches every reference to it, however it was imported.
+wrote it.
 """
 
 from __future__ import annotations
 
-import contextlib
 import math
-import types
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from initlint.graph import laws
@@ -25,7 +21,6 @@ from initlint.graph.model import Law, Site, Write
 from initlint.graph.op_laws import NoLaw, law_of_result, measured
 
 LARGE = 65_536  # elements; a tensor above this is never allocated
-SEED = 0x1417
 
 aten = torch.ops.aten
 
@@ -42,13 +37,19 @@ class Stretch:
 
 @dataclass(slots=True)
 class Held:
-    """What one storage holds, and the writes that made it so. `alive` keeps the storage's address from being reused."""
+    """What one storage holds, and the writes that made it so. `alive` keeps the storage's address from being reused.
+
+    sources   storages that it was computed from
+    unread    the writes since something was last computed from it
+    """
 
     size: int
     stretches: list[Stretch]
     alive: torch.Tensor
     writes: list[Write] = field(default_factory=list)
     version: int = 0
+    sources: frozenset[int] = frozenset()
+    unread: list[Write] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -181,6 +182,10 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call,unused-ignore
         """Update what is known after one operator ran."""
         outputs = [t for t in (result if isinstance(result, list | tuple) else [result]) if isinstance(t, torch.Tensor)]
         written = bool(func._schema.is_mutable) and args and isinstance(args[0], torch.Tensor)
+        for t in tensors[1:] if written else tensors:
+            read = self.record.held.get(key_of(t))
+            if read is not None:
+                read.unread.clear()
         if written and name.endswith("_"):
             target = args[0]
             self.write(target, self.law_after(func, name[:-1], target, args, kwargs), name, self.source(name, args))
@@ -228,7 +233,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call,unused-ignore
         """A new storage."""
         size = max(output.untyped_storage().nbytes() // max(output.element_size(), 1), output.numel())
         stretches = [Stretch(0, size, law, copied)]
-        held = Held(size, stretches, output)
+        held = Held(size, stretches, output, sources=frozenset(key_of(t) for t in tensors))
         if op in ("cat", "stack") and (op == "stack" or not _inner_cat(tensors, output)):
             position, stretches = 0, []
             for t in tensors:
@@ -246,9 +251,11 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call,unused-ignore
                 ]
         self.record.held[key_of(output)] = held
         if law.family != "uninitialized":
-            self.note(held, op, 1.0)
+            self.note(held, output, op, 1.0)
 
-    def write(self, target: torch.Tensor, law: Law, op: str, copied: int | None = None) -> None:
+    def write(
+        self, target: torch.Tensor, law: Law, op: str, copied: int | None = None, options: Mapping[str, float | str] | None = None
+    ) -> None:
         """`law` was written to a tensor, which may be a view of part of its storage."""
         held = self.record.held.get(key_of(target))
         if held is None:
@@ -265,7 +272,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call,unused-ignore
             else:
                 blend = laws.pooled([(1.0 - share, old), (share, law)])
             held.stretches = [Stretch(0, held.size, blend)]
-            self.note(held, op, share)
+            self.note(held, target, op, share, options)
             return
         start, stop = span
         kept: list[Stretch] = []
@@ -276,13 +283,27 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call,unused-ignore
                 kept.append(Stretch(max(s.start, stop), s.stop, s.law, s.copied))
         kept.append(Stretch(start, stop, law, copied))
         held.stretches = sorted(kept, key=lambda s: s.start)
-        self.note(held, op, (stop - start) / max(held.size, 1))
+        self.note(held, target, op, (stop - start) / max(held.size, 1), options)
 
-    def note(self, held: Held, op: str, share: float) -> None:
+    def note(
+        self, held: Held, tensor: torch.Tensor, op: str, share: float, options: Mapping[str, float | str] | None = None
+    ) -> None:
         site, stack, frames = self.record.site(3)
         law = laws.pooled([(float(s.stop - s.start), s.law) for s in held.stretches])
         label = f"nn.init.{frames.init}" if frames.init else op
-        held.writes.append(Write(op=label, law=law, coverage=share, site=site, stack=stack, default=frames.default))
+        given = frames.options if options is None else options
+        write = Write(
+            op=label,
+            law=law,
+            coverage=share,
+            site=site,
+            stack=stack,
+            default=frames.default,
+            options=given,
+            shape=tuple(tensor.shape),
+        )
+        held.writes.append(write)
+        held.unread.append(write)
 
 
 def overwrites(func: Any, args: Any) -> bool:
@@ -310,110 +331,3 @@ COPIES = {"clone", "_to_copy", "contiguous"}
 def _inner_cat(tensors: Sequence[torch.Tensor], output: torch.Tensor) -> bool:
     """Whether pieces were joined along another dimension than the first, so that they interleave in memory."""
     return bool(tensors) and output.dim() > 1 and tensors[0].shape[0] == output.shape[0]
-
-
-# -- functions of torch.nn.init that skip meta tensors, or whose law their operators do not show -------------------------
-
-
-def _named(function: str, tensor: torch.Tensor, options: dict[str, Any]) -> Law:
-    shape = tuple(tensor.shape)
-    if function == "trunc_normal_":
-        return laws.truncated_normal(options["mean"], options["std"], options["a"], options["b"])
-    if function == "orthogonal_":
-        return laws.orthogonal(shape, options["gain"])
-    if function == "sparse_":
-        return laws.sparse(shape, options["sparsity"], options["std"])
-    if function == "eye_":
-        return laws.identity(shape, min(shape))
-    groups = int(options.get("groups", 1))
-    return laws.identity(shape, groups * min(shape[0] // groups, shape[1]))
-
-
-SKIPPED = ("trunc_normal_", "orthogonal_", "sparse_", "eye_", "dirac_")
-_active: list[Recorder] = []
-
-
-def _intercept(function: str, original: Callable[..., Any], args: Any, kwargs: Any) -> Any:
-    import inspect
-
-    recorder = _active[-1]
-    bound = inspect.signature(original).bind(*args, **kwargs)
-    bound.apply_defaults()
-    tensor = bound.arguments["tensor"]
-    recorder.silent += 1
-    try:
-        result = original(*args, **kwargs)
-    finally:
-        recorder.silent -= 1
-    recorder.write(tensor, _named(function, tensor, bound.arguments), f"nn.init.{function}")
-    if function in ("trunc_normal_", "orthogonal_", "sparse_"):
-        recorder.record.random.add(key_of(tensor))
-    if tensor.is_meta:
-        recorder.record.history.append(Step(None, (tensor,), {}, tensor, random=True))
-    return result
-
-
-@contextlib.contextmanager
-def _watched_init() -> Iterator[None]:
-    """Exchange the code of the functions in SKIPPED, so that every reference to them is watched."""
-    saved: list[tuple[types.FunctionType, types.CodeType]] = []
-    try:
-        for name in SKIPPED:
-            function = getattr(nn.init, name)
-            original = types.FunctionType(
-                function.__code__, function.__globals__, name, function.__defaults__, function.__closure__
-            )
-            original.__kwdefaults__ = function.__kwdefaults__
-            namespace: dict[str, Any] = {}
-            exec(  # noqa: S102 - a function whose only constants are ours, to lend its code object
-                f"def {name}(*args, **kwargs):\n"
-                f"    from initlint.graph import record\n"
-                f"    return record._intercept({name!r}, record._originals[{name!r}], args, kwargs)\n",
-                namespace,
-            )
-            _originals[name] = original
-            saved.append((function, function.__code__))
-            function.__code__ = namespace[name].__code__
-        yield
-    finally:
-        for function, code in saved:
-            function.__code__ = code
-
-
-_originals: dict[str, Callable[..., Any]] = {}
-
-
-@contextlib.contextmanager
-def recording(record: Record, large: int = LARGE) -> Iterator[Recorder]:
-    """Watch what a constructor does. Random state, default dtype and grad mode are left as found."""
-    from torch.nn.modules import module as registry
-
-    recorder = Recorder(record, large)
-
-    def remember(owner: nn.Module, name: str, _value: Any) -> None:
-        site, _, stack = record.site(3)
-        if site is not None:
-            record.made[id(owner), name] = site
-        if id(owner) not in record.constructed:
-            record.kept.append(owner)  # its id stays its own
-            caller = stack.outside(owner, record.roots)
-            if caller is not None:
-                record.constructed[id(owner)] = site_of(caller)
-
-    hooks = [
-        registry.register_module_parameter_registration_hook(remember),
-        registry.register_module_module_registration_hook(remember),
-        registry.register_module_buffer_registration_hook(remember),
-    ]
-    dtype, grad = torch.get_default_dtype(), torch.is_grad_enabled()
-    _active.append(recorder)
-    try:
-        with torch.random.fork_rng(devices=[]), _watched_init(), recorder:
-            torch.manual_seed(SEED)
-            yield recorder
-    finally:
-        _active.pop()
-        torch.set_default_dtype(dtype)
-        torch.set_grad_enabled(grad)
-        for hook in hooks:
-            hook.remove()

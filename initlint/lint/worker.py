@@ -154,7 +154,8 @@ def _send_failure(
 
 def _file(job: Job, scratch: str, mixed: bool, send: Send) -> None:
     """Import the file under a recorder and check its models one after another, wholes before parts."""
-    from initlint.graph.record import LARGE, Record, recording
+    from initlint.graph.record import LARGE, Record
+    from initlint.graph.watch import recording
     from initlint.targets.discover import TargetNotFound, discover
 
     _settle(scratch)

@@ -1,0 +1,57 @@
+"""INI706: a gain given as `a` of kaiming initialization, where the negative slope of the leaky ReLU is expected."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from initlint.lint.finding import Severity
+from initlint.lint.rule import Rule
+from initlint.lint.wording import finding, innermost, module_of, number
+
+if TYPE_CHECKING:
+    from initlint.lint.facts import Facts
+    from initlint.lint.finding import Finding
+
+RULE = Rule(
+    code="INI706",
+    name="gain-passed-as-slope",
+    severity=Severity.WARNING,
+    summary="A gain such as sqrt(2) is given as the negative slope of kaiming initialization, which makes weights smaller.",
+    fix="unsafe",
+)
+
+# What torch.nn.init.calculate_gain gives for ReLU and tanh. No leaky ReLU has such a slope. sqrt(5), which nn.Linear's own
+# start uses, is none of them.
+GAINS = {math.sqrt(2.0): "ReLU", 5.0 / 3.0: "tanh"}
+
+
+def check(facts: Facts) -> Iterator[Finding]:
+    """Weights last drawn by a kaiming function whose slope is a known gain."""
+    for parameter in facts.traced.parameters.values():
+        if parameter.alias_of is not None or not parameter.writes:
+            continue
+        write = parameter.writes[-1]
+        slope = write.options.get("a")
+        if write.default or not write.op.startswith("nn.init.kaiming") or not isinstance(slope, int | float):
+            continue
+        if write.options.get("nonlinearity") != "leaky_relu":  # the slope is read for this one alone
+            continue
+        gain = next((gain for gain in GAINS if math.isclose(gain, slope, rel_tol=1e-3)), None)
+        site = innermost((write.site, *reversed(write.stack)), facts)
+        if gain is None or site is None:
+            continue
+        drawn = math.sqrt(2.0 / (1.0 + slope**2))
+        yield finding(
+            RULE,
+            facts,
+            at=site,
+            message=(
+                f"`{parameter.name}`: a={number(slope)} is the gain for {GAINS[gain]}, but `a` is the negative slope of a leaky "
+                f"ReLU. The gain drawn with is {number(drawn)}: weights start {number(gain / drawn)}x smaller than meant."
+            ),
+            help="give nonlinearity='relu' (or 'tanh') and leave `a` out",
+            modules=[module_of(parameter)],
+            evidence={"slope": float(slope), "gain": drawn},
+        )

@@ -1,0 +1,56 @@
+"""INI703: a draw into a tensor that is thrown away, so that the parameter keeps its old start."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from initlint.lint.finding import Severity
+from initlint.lint.rule import Rule
+from initlint.lint.wording import finding, innermost, law_in_words, pattern_of
+
+if TYPE_CHECKING:
+    from initlint.graph.model import LostWrite, Site
+    from initlint.lint.facts import Facts
+    from initlint.lint.finding import Finding
+
+RULE = Rule(
+    code="INI703",
+    name="ineffective-initialization",
+    severity=Severity.WARNING,
+    summary="An initialization writes to a tensor that is not the parameter, so it has no effect.",
+    fix="unsafe",
+)
+
+
+def check(facts: Facts) -> Iterator[Finding]:
+    """One finding per line that draws into a temporary."""
+    by_line: dict[tuple[str, int], tuple[Site, list[LostWrite]]] = {}
+    for lost in facts.traced.lost:
+        site = innermost((lost.write.site, *reversed(lost.write.stack)), facts)
+        if site is not None:
+            by_line.setdefault((site.path, site.line), (site, []))[1].append(lost)
+    for site, losses in by_line.values():
+        yield _finding(facts, site, losses)
+
+
+def _finding(facts: Facts, site: Site, losses: list[LostWrite]) -> Finding:
+    sources = list(dict.fromkeys(name for lost in losses for name in lost.sources))
+    computed = any(len(lost.sources) > 1 for lost in losses)
+    why = (
+        f"the tensor it writes to is computed from {pattern_of(sources)} again at every use"
+        if computed
+        else f"it writes to a copy of {pattern_of(sources)}, which nothing keeps"
+    )
+    return finding(
+        RULE,
+        facts,
+        at=site,
+        message=f"this initialization ({law_in_words(losses[0].write.law)}) has no effect: {why}. The start stays what it was.",
+        help=(
+            "initialize before weight_norm or the parametrization is applied, or assign to the parametrized attribute itself"
+            if computed
+            else "write to the parameter in place, under torch.no_grad()"
+        ),
+        modules=[name.rpartition(".")[0] or name for name in sources],
+    )

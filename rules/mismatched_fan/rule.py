@@ -1,0 +1,83 @@
+"""INI707: a weight drawn for a number of inputs that is not the number it sums over."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from initlint.lint.finding import Severity
+from initlint.lint.rule import Rule
+from initlint.lint.wording import finding, innermost, module_of, number
+
+if TYPE_CHECKING:
+    from initlint.graph.layers import WeightLayer
+    from initlint.graph.model import Parameter, Write
+    from initlint.lint.facts import Facts
+    from initlint.lint.finding import Finding
+
+RULE = Rule(
+    code="INI707",
+    name="mismatched-fan",
+    severity=Severity.WARNING,
+    summary="The fan that the initialization read off the weight's shape is not the number of inputs each output sums over.",
+    fix="unsafe",
+)
+
+# The standard deviation is off by the square root of this: two such layers in a row change the signal fourfold.
+RATIO = 4.0
+
+
+def check(facts: Facts) -> Iterator[Finding]:
+    """Weights of linear maps, last drawn by a kaiming (fan_in) or xavier function for another fan."""
+    uses: dict[str, list[WeightLayer]] = {}
+    for layer in facts.structure.layers.values():
+        if layer.kind in ("linear", "product", "convolution"):
+            uses.setdefault(layer.weight, []).append(layer)
+    for name, layers in uses.items():
+        parameter = facts.parameter(name)
+        if parameter.alias_of is not None or not parameter.writes or len({layer.fan_in for layer in layers}) != 1:
+            continue
+        found = _finding(facts, parameter, layers[0])
+        if found is not None:
+            yield found
+
+
+def _finding(facts: Facts, parameter: Parameter, layer: WeightLayer) -> Finding | None:
+    write = parameter.writes[-1]
+    site = innermost((write.site, *reversed(write.stack)), facts)
+    if write.default or site is None or write.coverage < 1.0:
+        return None
+    fans = _fans(write, layer)
+    if fans is None:
+        return None
+    drawn_for, needed = fans
+    off = drawn_for / needed
+    if 1.0 / RATIO < off < RATIO:
+        return None
+    return finding(
+        RULE,
+        facts,
+        at=site,
+        message=(
+            f"`{parameter.name}` {list(parameter.shape)} is drawn for a fan of {drawn_for:.7g}, read off its shape, but each "
+            f"output sums over {needed:.7g} inputs: its standard deviation is {number(max(math.sqrt(off), math.sqrt(1 / off)))}x "
+            f"too {'small' if off > 1 else 'large'}."
+        ),
+        help="torch.nn.init reads (outputs, inputs, kernel…): initialize the transpose, or each matrix of a stack by itself",
+        modules=[module_of(parameter)],
+        evidence={"drawn_for": drawn_for, "needed": needed},
+    )
+
+
+def _fans(write: Write, layer: WeightLayer) -> tuple[float, float] | None:
+    """The fan an initialization divided by, and the one that the graph asks for; None for those that read no fan."""
+    if len(write.shape) < 2:
+        return None
+    kernel = math.prod(write.shape[2:])
+    fan_in, fan_out = write.shape[1] * kernel, write.shape[0] * kernel
+    if write.op.startswith("nn.init.kaiming") and write.options.get("mode") == "fan_in":
+        return float(fan_in), float(layer.fan_in)
+    if write.op.startswith("nn.init.xavier") and len(write.shape) > 2 and layer.kind != "convolution":
+        return (fan_in + fan_out) / 2, (layer.fan_in + layer.fan_out) / 2
+    return None

@@ -1,0 +1,57 @@
+"""INI704: `normal_(w, 0.02)`, which is a mean of 0.02 with a standard deviation of one."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from initlint.lint.finding import Severity
+from initlint.lint.rule import Rule
+from initlint.lint.wording import finding, innermost, module_of, number
+
+if TYPE_CHECKING:
+    from initlint.graph.model import Law
+    from initlint.lint.facts import Facts
+    from initlint.lint.finding import Finding
+
+RULE = Rule(
+    code="INI704",
+    name="std-passed-as-mean",
+    severity=Severity.ERROR,
+    summary="The one number given to normal_ is its mean; the standard deviation stays one.",
+    fix="unsafe",
+)
+
+LARGEST = 0.5  # a mean above it is hardly a standard deviation that somebody meant
+
+
+def check(facts: Facts) -> Iterator[Finding]:
+    """Weights whose last draw has the default deviation and a small mean of its own."""
+    for parameter in facts.traced.parameters.values():
+        if parameter.kind != "parameter" or parameter.alias_of is not None or len(parameter.shape) < 2:
+            continue
+        write = next((write for write in reversed(parameter.writes) if not write.default), None)
+        if write is None or not write.op.endswith("normal_") or not _swapped(write.law):
+            continue
+        site = innermost((write.site, *reversed(write.stack)), facts)
+        if site is None:
+            continue
+        mean = write.law.mean
+        yield finding(
+            RULE,
+            facts,
+            at=site,
+            message=(
+                f"`{parameter.name}` is drawn from N({number(mean)}, 1): the only number given is the mean. A standard deviation "
+                f"of {number(mean)} was probably meant; this one is {number(1 / mean)}x larger, and every entry is shifted."
+            ),
+            help=f"name the argument: normal_(…, mean=0.0, std={number(mean)})",
+            modules=[module_of(parameter)],
+            evidence={"mean": mean, "std": 1.0},
+        )
+
+
+def _swapped(law: Law) -> bool:
+    """Whether a law has a small positive mean and exactly the default deviation."""
+    return law.family == "normal" and 0.0 < law.mean <= LARGEST and math.isclose(law.std, 1.0, rel_tol=1e-6)
