@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
@@ -57,7 +58,8 @@ class Propagation:
 def run(traced: TracedModel) -> Propagation:
     """Forward over the whole graph, then backward from every floating output; then rank, spread and flags."""
     graph = traced.program.graph
-    leaves: dict[str, Any] = {name: parameter_value(p) for name, p in traced.parameters.items()}
+    places = itertools.count()
+    leaves: dict[str, Any] = {name: parameter_value(p, places) for name, p in traced.parameters.items()}
     for n, (name, law) in enumerate(traced.inputs.items()):
         leaves[name] = input_value(law, n)
     tied: dict[str, Any] = {}

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,6 +13,7 @@ from initlint.graph.model import InputLaw, Law, Parameter
 from initlint.propagate.axes import Axis, canonical, state_of
 from initlint.propagate.known import known_moments
 from initlint.propagate.moments import Moments, iid
+from initlint.propagate.sizes import by_size, by_value
 from initlint.propagate.tape import Known, Unknown
 
 if TYPE_CHECKING:
@@ -103,20 +105,30 @@ def _mixture(law: Law, shape: Sequence[int]) -> Moments:
     return result
 
 
-def parameter_value(parameter: Parameter) -> Moments | Known | Unknown:
-    """What a parameter or buffer is to the propagation: known values, moments of its law, or unknown."""
+def parameter_value(parameter: Parameter, places: Iterator[int] | None = None) -> Moments | Known | Unknown:
+    """What a parameter or buffer is to the propagation: known values, moments of its law, or unknown.
+
+    places  numbers the wide vectors of a model (see `sizes`)
+    """
     if parameter.law.family == "unknown":
         return Unknown(f"the law of `{parameter.name}` is lost in {parameter.law.source}")
     if parameter.value is not None and (parameter.kind != "parameter" or not parameter.trainable):
         return Known(parameter.value.detach().clone())
     if parameter.value is not None and parameter.law.family == "exact":
         table = _weights(known_moments(Known(parameter.value.detach()), _steps(parameter.value)))
+        if table.mean.size == 1 and (grouped := by_value(parameter.value.detach())) is not None:
+            return _weights(grouped)
         if table.mean.size == 1 and not parameter.value.is_complex():
             table.sample = np.sort(parameter.value.detach().double().numpy().reshape(-1))[:: max(parameter.value.numel() // 4096, 1)]
         return table
     moments = law_moments(parameter.law, parameter.shape)
     if parameter.law.quantiles and moments.mean.size == 1:
-        moments.sample = np.array(parameter.law.quantiles)
+        quantiles = np.array(parameter.law.quantiles)
+        if len(moments.axes) == 1 and parameter.law.pair is None:
+            grouped = by_size(quantiles, parameter.shape[0], itertools.count() if places is None else places)
+            if grouped is not None:
+                return _weights(grouped)
+        moments.sample = quantiles
     return moments.with_(complex=True) if "complex" in parameter.dtype else moments
 
 

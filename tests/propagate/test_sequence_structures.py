@@ -110,8 +110,7 @@ class GatedScan(nn.Module):
 
 add("causal linear attention by running sums", LinearAttention, TOKENS,
     missing="a ratio of two sums over the same keys: what the keys share cancels in the gradient")  # fmt: skip
-add("a selective state-space scan by steps", Selective, SHORT,
-    grad_bits=2.4, why="rates 1 … 8 are one group, and the slower get more gradient")  # fmt: skip
+add("a selective state-space scan by steps", Selective, SHORT)
 add("a state-space convolution by FFT", LongConvolution, TOKENS,
     missing="complex numbers whose real and imaginary parts have different laws")  # fmt: skip
 add("a gated diagonal recurrence", GatedScan, SHORT,
