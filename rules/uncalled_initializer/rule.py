@@ -1,0 +1,55 @@
+"""INI708: a method that initializes the weights, and that nobody calls."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from initlint.graph.model import Site
+from initlint.lint.finding import Severity
+from initlint.lint.rule import Rule
+from initlint.lint.wording import finding
+from initlint.source.initializers import initializers
+from initlint.source.text import Unreadable, read_source
+
+if TYPE_CHECKING:
+    from initlint.lint.facts import Facts
+    from initlint.lint.finding import Finding
+
+RULE = Rule(
+    code="INI708",
+    name="uncalled-initializer",
+    severity=Severity.WARNING,
+    summary="A method initializes the weights, but nothing calls it: the model starts from the defaults of its layers.",
+    fix="unsafe",
+)
+
+
+def check(facts: Facts) -> Iterator[Finding]:
+    """Initializing methods of the classes of this model that their file names only once."""
+    try:
+        tree = ast.parse(read_source(facts.path))
+    except (Unreadable, SyntaxError, ValueError):
+        return
+    paths = {kind.rpartition(".")[2]: path for path, kind in reversed(tuple(facts.traced.module_types.items()))}
+    ran = {(site.path, site.line) for item in facts.traced.parameters.values() for write in item.writes for site in write.stack}
+    for item in initializers(tree):
+        if item.called or not item.alone or item.owner not in paths:
+            continue
+        if any((facts.path, line) in ran for line in range(item.line, item.end_line + 1)):
+            continue
+        private = item.name.startswith("_")
+        yield finding(
+            RULE,
+            facts,
+            at=Site(path=facts.path, line=item.line, column=1),
+            severity=Severity.WARNING if private else Severity.INFO,
+            message=(
+                f"`{item.owner}.{item.name}` initializes weights, but nothing in this file calls it"
+                f"{'' if private else ' (another file may)'}: "
+                "the model starts from the defaults of its layers."
+            ),
+            help=f"call it at the end of __init__: {f'self.apply(self.{item.name})' if item.applied else f'self.{item.name}()'}",
+            modules=[paths[item.owner]] if paths[item.owner] else [],
+        )

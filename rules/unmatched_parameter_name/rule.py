@@ -1,0 +1,70 @@
+"""INI709: a test of a parameter's name that no parameter passes, so that the initialization below it never runs."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from initlint.graph.model import Site
+from initlint.lint.finding import Severity
+from initlint.lint.rule import Rule
+from initlint.lint.wording import finding, role_of
+from initlint.source.initializers import name_tests
+from initlint.source.text import Unreadable, read_source
+
+if TYPE_CHECKING:
+    from initlint.lint.facts import Facts
+    from initlint.lint.finding import Finding
+    from initlint.source.initializers import NameTest
+
+RULE = Rule(
+    code="INI709",
+    name="unmatched-parameter-name",
+    severity=Severity.WARNING,
+    summary="The name that guards an initialization occurs in no parameter, so the initialization never runs.",
+    fix="unsafe",
+)
+
+
+def check(facts: Facts) -> Iterator[Finding]:
+    """Tests of names under which nothing was written, and which no name of this model passes."""
+    try:
+        tree = ast.parse(read_source(facts.path))
+    except (Unreadable, SyntaxError, ValueError):
+        return
+    parameters = [item.name for item in facts.traced.parameters.values() if item.kind == "parameter"]
+    parameters += facts.traced.unreached
+    names = {"named_parameters": parameters, "named_modules": list(facts.traced.module_types)}
+    ran = {(site.path, site.line) for item in facts.traced.parameters.values() for write in item.writes for site in write.stack}
+    for test in name_tests(tree):
+        below = any((facts.path, line) in ran for line in range(test.body[0], test.body[1] + 1))
+        if below or any(test.holds(name) for name in names[test.over]):
+            continue
+        found = _finding(facts, test, names[test.over])
+        if found is not None:
+            yield found
+
+
+def _finding(facts: Facts, test: NameTest, names: Sequence[str]) -> Finding | None:
+    """A warning where a full name ends in the text it is compared with; a note where the text occurs nowhere."""
+    near = [name for name in names if name.endswith("." + test.text)] if test.kind == "equals" else []
+    if test.kind == "equals" and not near:
+        return None  # a loop over the parameters of a part, whose names are shorter
+    what = "parameter" if test.over == "named_parameters" else "module"
+    message = (
+        f'no {what} is named just "{test.text}": names are full paths, such as "{role_of(near[0])}". The initialization below never runs.'
+        if near
+        else f'no {what} of this model has a name that {test.kind} "{test.text}": the initialization below does not run.'
+    )
+    return finding(
+        RULE,
+        facts,
+        at=Site(
+            path=facts.path, line=test.line, column=test.column, end_line=test.end_line, end_column=test.end_column
+        ),
+        severity=Severity.WARNING if near else Severity.INFO,
+        message=message,
+        help=f'test with name.endswith("{test.text}")' if near else "compare with the names that the model has",
+        modules=[name.rpartition(".")[0] for name in near],
+    )
