@@ -13,7 +13,7 @@ import numpy as np
 
 from initlint.propagate.assumptions import flags_of
 from initlint.propagate.axes import Array, Axis
-from initlint.propagate.drawn import draws_of
+from initlint.propagate.drawn import Draws
 from initlint.propagate.formula import expression_of
 from initlint.propagate.forward import Forward, propagate_graph
 from initlint.propagate.laws import input_value, parameter_value
@@ -67,7 +67,7 @@ def run(traced: TracedModel) -> Propagation:
         key = parameter.alias_of or parameter.name
         leaves[name] = tied.setdefault(key, leaves[name])
     forward = propagate_graph(
-        graph, leaves, traced.program.graph_module, weights=traced.parameters.keys(), draw=draws_of(traced.parameters)
+        graph, leaves, traced.program.graph_module, weights=traced.parameters.keys(), draws=Draws(traced.parameters)
     )
     seeds: dict[int, tuple[Moments, Moments]] = {}
     named = {node.name: node for node in graph.nodes}

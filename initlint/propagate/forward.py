@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from initlint.propagate.drawn import Draw, Drawn
+from initlint.propagate.drawn import Drawn, Draws
 from initlint.propagate.moments import Moments
 from initlint.propagate.ops import TRANSFERS, CannotPredict
 from initlint.propagate.ops.registry import as_moments
@@ -53,14 +53,14 @@ class Forward:
 
 
 def propagate_graph(
-    graph: fx.Graph, leaves: Mapping[str, Any], module: Any, *, weights: Collection[str] = (), draw: Draw | None = None
+    graph: fx.Graph, leaves: Mapping[str, Any], module: Any, *, weights: Collection[str] = (), draws: Draws | None = None
 ) -> Forward:
     """Run over `graph`; `leaves` gives the values of placeholders and get_attr nodes by node name.
 
-    weights  names of the leaves that are parameters, buffers or constants, which `draw` can draw
+    weights  names of the leaves that are parameters, buffers or constants, which `draws` can draw
     """
     state = Forward()
-    _Run(state, module, weights, draw).graph(graph, leaves)
+    _Run(state, module, weights, draws).graph(graph, leaves)
     return state
 
 
@@ -71,10 +71,10 @@ REPEATED = frozenset(("linear", "addmm", "mm", "matmul", "conv1d", "conv2d", "co
 class _Run:
     """The mutable state of one pass: environment, aliases between nodes, versions of what they alias."""
 
-    def __init__(self, state: Forward, module: Any, weights: Collection[str], draw: Draw | None) -> None:
+    def __init__(self, state: Forward, module: Any, weights: Collection[str], draws: Draws | None) -> None:
         self.state = state
         self.weights = weights
-        self.drawn = Drawn(draw)
+        self.drawn = Drawn(draws, state.produced, state.tape)
         self.module = module
         self.parent: dict[fx.Node, fx.Node] = {}
         self.version: dict[fx.Node, int] = {}
@@ -180,6 +180,7 @@ class _Run:
         if isinstance(whole, Unknown) or isinstance(value, Unknown):
             self.write(parent, Unknown("written through a view"))
             return
+        self.drawn.complete((whole, value))
         merged: Any
         try:
             merged = self.write_through(node, as_moments(whole, None), as_moments(value))
@@ -248,6 +249,7 @@ class _Run:
             if made is not None:
                 self.state.sampled.add(node.name)
                 return made
+        self.drawn.complete((args, kwargs))
         return self.transfer(node, target, name, args, kwargs)
 
     def transfer(self, node: fx.Node, target: Any, name: str, args: Any, kwargs: Any) -> Any:

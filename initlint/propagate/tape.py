@@ -52,7 +52,7 @@ Value = Any  # Moments | Known | a list of them | a Python scalar
 class Entry:
     """One recorded operator: pullback from the cotangent of `output` to those of `inputs`."""
 
-    inputs: tuple[Moments, ...]
+    inputs: Sequence[Moments]
     output: Moments
     pull: Pull | None
     coherent: CoherentPull | None = None

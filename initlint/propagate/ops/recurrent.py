@@ -23,7 +23,6 @@ from initlint.propagate.ops.functions import affine, torch_function, unary
 from initlint.propagate.ops.matrix import linear
 from initlint.propagate.ops.registry import CannotPredict, as_moments, transfer
 from initlint.propagate.ops.view import chunk
-from initlint.propagate.sampling import sampled
 from initlint.propagate.tape import Known, Tape
 
 GATES = {"lstm": 4, "gru": 3, "rnn_tanh": 1, "rnn_relu": 1}
@@ -106,6 +105,8 @@ def _layer(kind: str) -> Callable[..., Any]:
         tape: Tape, x: Any, hx: Any, params: Any, has_biases: bool, layers: int, dropout: float, train: bool, both_ways: bool,
         batch_first: bool,
     ) -> Any:  # fmt: skip
+        from initlint.propagate.sampling import sampled  # which needs the table of operators
+
         if not isinstance(has_biases, bool) or isinstance(x, list):
             raise CannotPredict("a packed sequence")
         x, params, directions = as_moments(x), [as_moments(p) for p in params], 1 + both_ways
