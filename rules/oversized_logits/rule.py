@@ -10,7 +10,7 @@ from initlint.graph.dataflow import operands, operator, shape_of, strip
 from initlint.lint.finding import Severity
 from initlint.lint.paths import feeding_layer
 from initlint.lint.rule import Rule
-from initlint.lint.wording import finding, module_at, number, site_made, site_of_scale, step_at
+from initlint.lint.wording import finding, module_at, number, site_of_module, site_of_scale, step_at
 
 if TYPE_CHECKING:
     from torch.fx import Node
@@ -70,9 +70,9 @@ def _finding(facts: Facts, node: Node, layer: WeightLayer, classes: int) -> Find
     if loss < WARN_AT * guess:
         return None
     parameter = facts.parameter(layer.weight)
-    layers = [other for other in facts.structure.layers.values() if other.kind == "embedding"]
-    tables = {facts.parameter(other.weight).name: facts.parameter(other.weight) for other in layers}
-    tied = tables.get(parameter.name) or tables.get(parameter.alias_of or "")
+    tables = [other for other in facts.structure.layers.values() if other.kind == "embedding"]
+    shared = {parameter.name, parameter.alias_of}
+    tied = next((other for other in tables if facts.parameter(other.weight).name in shared), None)
     what = f"`{parameter.name}`, which is also the embedding table," if tied else f"`{parameter.name}`"
     return finding(
         RULE,
@@ -86,6 +86,6 @@ def _finding(facts: Facts, node: Node, layer: WeightLayer, classes: int) -> Find
         help=f"start it about {number(deviation)}x smaller, for example nn.init.normal_(…, std=0.02), or scale the logits",
         modules=[module_at(layer, facts)],
         evidence={"std": deviation, "first_loss": loss, "guessing": guess},
-        related=step_at(site_made(tied, facts), "the embedding table is made here") if tied else (),
+        related=step_at(site_of_module(tied.module, facts), "the embedding table is made here") if tied else (),
         rests_on=(node.name,),
     )
