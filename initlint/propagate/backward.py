@@ -188,8 +188,9 @@ def _signal(value: Moments, gradient: Moments | None, shape: tuple[int, ...], wa
     masked = value.valid is not None
     if value.valid is not None:
         kept = value.average(value.valid)
-        mean = value.average(value.mean * value.valid) + (1.0 - kept) * value.fill
-        second = value.average(value.cells * value.valid) + (1.0 - kept) * value.fill**2
+        hidden = 1.0 - kept if kept < 1.0 - 1e-12 else 0.0
+        mean = value.average(value.mean * value.valid) + (hidden * value.fill if hidden else 0.0)
+        second = value.average(value.cells * value.valid) + (hidden * value.fill**2 if hidden else 0.0)
     method: Method = "sampled" if was_sampled or value.method == "sampled" else value.method  # type: ignore[assignment]
     return Signal(
         mean=mean if masked else _finite(mean),

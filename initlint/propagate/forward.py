@@ -261,7 +261,7 @@ class _Run:
         reason = f"no formula for {target}"
         if function is not None:
             try:
-                result = function(self.state.tape, *args, **kwargs)
+                result = function(self.state.tape, *args, **kwargs, **memory_of(node, name))
                 if was_sampled(result) and not was_sampled((args, kwargs)):
                     self.state.sampled.add(node.name)
                 return self.remembered(node, args, kwargs, result)
@@ -424,6 +424,15 @@ def name_of(target: Any) -> str:
     """An operator's base name: "add" for aten.add.Tensor, with the underscore of in-place operators kept."""
     packet = getattr(target, "overloadpacket", None)
     return packet.__name__ if packet is not None else getattr(target, "__name__", str(target))
+
+
+def memory_of(node: fx.Node, name: str) -> dict[str, Any]:
+    """What the formula of `as_strided` has to know besides its arguments: where the entries of its tensor lie."""
+    from torch import fx
+
+    first = node.args[0] if node.args else None
+    value = first.meta.get("val") if name == "as_strided" and isinstance(first, fx.Node) else None
+    return {} if value is None else {"strides": tuple(map(int, value.stride())), "start": int(value.storage_offset())}
 
 
 def formula_of(target: Any) -> Callable[..., Any] | None:

@@ -369,6 +369,21 @@ case("gather of other tokens for every sample", lambda m, x: m.b(torch.gather(m.
      a=linear(), b=linear())  # fmt: skip
 case("logsumexp of masked scores", lambda m, x: torch.logsumexp((m.a(x) @ m.b(x).mT / 8.0).masked_fill(torch.ones(12, 12).triu(1) > 0, float("-inf")), -1),
      TOKENS, a=linear(), b=linear())  # fmt: skip
+SAMPLES = torch.arange(4)
+for _name, _places in {
+    "first tokens": (SAMPLES, torch.zeros(4, dtype=torch.long)), "two tokens": (SAMPLES[:, None], torch.tensor([[2, 5]])),
+    "places without a pattern": (torch.tensor([0, 1, 1, 3]), torch.tensor([0, 3, 4, 11])),
+}.items():
+    _shape = torch.broadcast_shapes(*(i.shape for i in _places))
+    for _more in (False, True):
+        case(f"{_name} {'added to' if _more else 'written'}", lambda m, x, i=_places, s=_shape, n=_more: m.b(
+            m.a(x).index_put(i, m.c(x[:, : s.numel() // 4] * 3.0).reshape(*s, 64), accumulate=n)), TOKENS, a=linear(), b=linear(), c=linear())  # fmt: skip
+case("zeros written by a mask", lambda m, x: m.b(m.a(x).index_put((torch.arange(48).reshape(4, 12) % 5 == 0,), torch.tensor(0.0))), TOKENS,
+     a=linear(), b=linear())  # fmt: skip
+case("overlapping windows of tokens", lambda m, x: m.b(m.a(x)).as_strided((4, 5, 4, 64), (768, 128, 64, 1)) * 2, TOKENS, a=linear(), b=linear())
+case("overlapping windows of heads", lambda m, x: (heads_of(m.a(x)).as_strided((4, 4, 5, 4, 16), (768, 16, 128, 64, 1)) + 1) ** 2, TOKENS, a=linear())
+case("scores hidden through a slice", lambda m, x: torch.softmax(hidden_in_part(m.a(x) @ m.b(x).mT / 8), -1) @ m.c(x), TOKENS,
+     a=linear(), b=linear(), c=linear())  # fmt: skip
 case("tril of a score matrix", lambda m, x: torch.tril(m.a(x) @ m.b(x).transpose(1, 2)), TOKENS, a=linear(), b=linear())
 case("a diagonal", lambda m, x: torch.diagonal(m.a(x) @ m.b(x).transpose(1, 2), dim1=1, dim2=2), TOKENS, a=linear(), b=linear())
 
@@ -378,6 +393,15 @@ def _written(m: Any, x: torch.Tensor) -> torch.Tensor:
     y[:, :16] = 2.0
     y[:, 16:32] = y[:, 32:48] * 0 + F.relu(x[:, :16])
     return torch.tanh(y)
+
+
+def heads_of(x: torch.Tensor) -> torch.Tensor:
+    return x.unflatten(-1, (4, 16)).transpose(1, 2)
+
+
+def hidden_in_part(scores: torch.Tensor) -> torch.Tensor:
+    scores[:, :6] = scores[:, :6].masked_fill(torch.ones(6, 12).triu(3) > 0, float("-inf"))
+    return scores
 
 
 def _scaled_view(m: Any, x: torch.Tensor) -> torch.Tensor:

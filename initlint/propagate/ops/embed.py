@@ -142,7 +142,7 @@ def _select_along(tape: Tape, x: Moments, d: int, indices: Any) -> Moments:
         order = np.asarray(values % x.shape[d])
         if np.all(np.diff(order) > 0):
             return taken(tape, x, d, order)
-    y = _rows_along(tape, x, d, indices)
+    y = rows_along(tape, x, d, indices)
     from initlint.propagate.ops.scatter import remember
 
     if d == 0:
@@ -150,7 +150,8 @@ def _select_along(tape: Tape, x: Moments, d: int, indices: Any) -> Moments:
     return y
 
 
-def _rows_along(tape: Tape, x: Moments, d: int, indices: Known) -> Moments:
+def rows_along(tape: Tape, x: Moments, d: int, indices: Known) -> Moments:
+    """x at known indices along dimension d, which becomes the dimensions of `indices`."""
     if x.dims[d] and any(axis.labels is not None for axis in x.dims[d]) and len(indices.shape) == 1 and not indices.distinct:
         from initlint.propagate.ops.scatter import moved_along  # rows of different kinds: which is taken matters
 

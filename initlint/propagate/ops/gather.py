@@ -97,11 +97,30 @@ def _at(k: int, index: Labels, ndim: int) -> tuple[slice | Labels, ...]:
     return tuple(index if n == k else slice(None) for n in range(ndim))
 
 
+def shown(x: Moments) -> Moments:
+    """One where x is valid, zero where it is masked, as moments."""
+    if x.valid is None:
+        return Moments(x.dims, np.ones_like(x.mean), np.ones_like(x.pair))
+    valid = np.broadcast_to(x.valid, x.mean.shape)
+    first, second = (valid[np.ix_(*(axis.rows[n] for axis in x.axes))] for n in (0, 1))
+    return Moments(x.dims, valid, np.minimum(first, second) if x.both is None else x.both)
+
+
 def join(pieces: Sequence[Moments], d: int) -> Moments:
     """Independent tensors one after the other along dimension d."""
     pieces = [p for p in pieces if 0 not in p.shape] or list(pieces[:1])
     if len(pieces) == 1:
         return pieces[0]
+    masked = [p for p in pieces if p.valid is not None]
+    joined = _joined(pieces, d)
+    if masked:
+        joined, seen = align(joined, _joined([shown(p) for p in pieces], d))
+        joined.valid, joined.both, joined.fill = seen.mean, seen.pair, masked[0].fill
+    return joined
+
+
+def _joined(pieces: Sequence[Moments], d: int) -> Moments:
+    """The same without regard to masks."""
     sizes = [size_of(p.dims[d]) for p in pieces]
     pieces = [single(p, d) for p in pieces]
     # bring the other dimensions to common axes: dimension d is taken out, aligned, and put back as a first axis

@@ -1,21 +1,25 @@
-"""Entries picked from a tensor along one dimension, other ones in every row: gathers.
+"""Entries picked from a tensor, or written to it, at known places: gathers, writes by index, overlapping windows.
 
-Law: two picked entries are at the same place along the dimension with the probability that their indices agree; that is counted.
+Law: two picked entries are at the same place along a dimension with the probability that their indices agree; that is counted.
+What is written to some places is independent of what is kept at the others.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from initlint.propagate.axes import Array, Axis, Labels
-from initlint.propagate.moments import Dims, Moments, replaced
-from initlint.propagate.ops.embed import equal_share
+from initlint.propagate.moments import Dims, Moments, constant, replaced
+from initlint.propagate.ops.arithmetic import added
+from initlint.propagate.ops.choice import where
+from initlint.propagate.ops.embed import equal_share, rows_along
 from initlint.propagate.ops.gather import single
-from initlint.propagate.ops.registry import CannotPredict, as_moments, transfer
-from initlint.propagate.ops.view import expanded, taken
+from initlint.propagate.ops.registry import CannotPredict, as_moments, scalar_of, transfer
+from initlint.propagate.ops.view import expanded, overwritten, permuted, relabelled, reshaped, same, taken
 from initlint.propagate.sparse import Sparse
 from initlint.propagate.tape import Known, Tape
 
@@ -103,3 +107,159 @@ def by_state(share: Array, varying: Sequence[int], dims: Dims) -> Array:
         if d in varying:
             index.append(1 - equal.astype(np.int64))
     return share[tuple(index)] if index else np.broadcast_to(share, (1,) * rank)
+
+
+# -- writes by index --------------------------------------------------------------------------------------------------------
+
+
+@transfer("index_put", "_unsafe_index_put")
+def index_put(tape: Tape, x: Any, indices: Sequence[Any], values: Any, accumulate: bool = False, *args: Any) -> Any:
+    """x with `values` at some places, which a mask or integers for each of the first dimensions name."""
+    used = [(d, i) for d, i in enumerate(indices) if i is not None]
+    if not all(isinstance(i, Known) for _, i in used):
+        raise CannotPredict("indices that are not known")
+    x = as_moments(x)
+    first = used[0][0]
+    if len(used) == 1 and used[0][1].tensor.dtype == torch_bool():
+        mask = used[0][1].tensor
+        if scalar_of(values) is not None and not accumulate:
+            trailing = len(x.shape) - first - mask.dim()
+            return where(tape, Known(mask.reshape(*mask.shape, *(1,) * trailing)), scalar_of(values), x)
+        coordinates = list(mask.nonzero().T)
+    else:
+        coordinates = [i.tensor for _, i in used]
+        if [d for d, _ in used] != list(range(first, first + len(used))) or any(c.dtype == torch_bool() for c in coordinates):
+            raise CannotPredict("indices apart from each other")
+    last = first + len(coordinates)
+    arrays = np.broadcast_arrays(*(c.numpy() for c in coordinates))
+    sizes, lead, trail = x.shape[first:last], x.shape[:first], x.shape[last:]
+    flat = np.ravel_multi_index([a.reshape(-1) % n for a, n in zip(arrays, sizes, strict=True)], sizes)
+    source = expanded(tape, as_moments(values), [*lead, *arrays[0].shape, *trail])
+    source = reshaped(tape, source, [*lead, len(flat), *trail])
+    if len(flat) == 0:
+        return same(tape, x)
+    places, order = np.unique(flat, return_index=True)
+    if len(places) < len(flat):
+        if not accumulate:
+            raise CannotPredict("one place written several times")
+        from initlint.propagate.ops.scatter import scattered
+
+        wide = reshaped(tape, x, [*lead, int(np.prod(sizes)), *trail])
+        return reshaped(tape, scattered(tape, wide, first, Known(torch_of(flat)), source), x.shape)
+    if np.any(np.diff(order) < 0):
+        unsorted = source
+        source = tape.record([unsorted], relabelled(source, first, order).with_(), lambda g: [relabelled(g, first, np.argsort(order))])
+    chosen = [np.unique(c) for c in np.unravel_index(places, sizes)]
+    base = constant(x.shape, 0.0) if accumulate else x
+    if int(np.prod([len(c) for c in chosen])) == len(places):  # all combinations of some indices of each dimension
+        source = reshaped(tape, source, [*lead, *(len(c) for c in chosen), *trail])
+        y = written(tape, base, source, {first + n: c for n, c in enumerate(chosen)})
+    else:
+        wide = reshaped(tape, base, [*lead, int(np.prod(sizes)), *trail])
+        y = reshaped(tape, written(tape, wide, source, {first: places}), x.shape)
+    return added(tape, x, y) if accumulate else y
+
+
+def written(tape: Tape, x: Moments, source: Moments, places: Mapping[int, Labels]) -> Moments:
+    """x with `source` at all combinations of the indices given for some dimensions."""
+    partial = [d for d, indices in places.items() if len(indices) < x.shape[d]]
+    if not partial:
+        return expanded(tape, source, x.shape)
+    d = partial[0]
+    if len(partial) > 1:
+        source = written(tape, taken(tape, x, d, places[d]), source, {n: places[n] for n in partial[1:]})
+    return overwritten(tape, x, source, d, places[d])
+
+
+# -- windows ----------------------------------------------------------------------------------------------------------------
+
+
+@transfer("as_strided")
+def as_strided(
+    tape: Tape, x: Any, size: Sequence[int], stride: Sequence[int], offset: int | None = None, *,
+    strides: Sequence[int] | None = None, start: int = 0,
+) -> Moments:  # fmt: skip
+    """Memory read in other steps. `strides` and `start` are those of x itself, contiguous if not given.
+
+    Each dimension of the result walks along one dimension of x; several together make windows, which may overlap.
+    """
+    x = as_moments(x)
+    if strides is None:
+        strides = [int(np.prod(x.shape[d + 1 :])) for d in range(len(x.shape))]
+    order = sorted((d for d in range(len(x.shape)) if x.shape[d] > 1), key=lambda d: -strides[d])
+    runs = walked([(x.shape[d], strides[d]) for d in order], size, stride)
+    y = permuted(tape, x, [*order, *(d for d in range(len(x.shape)) if d not in order)])
+    y = reshaped(tape, y, [run.size for run in runs])
+    rest = (start if offset is None else offset) - start
+    axes: list[int] = []
+    for run in runs:
+        index = np.full((1,) * len(run.walks), rest // run.step)
+        rest %= run.step
+        for m, k in enumerate(run.walks):
+            steps = np.arange(size[k]) * (stride[k] // run.step)
+            index = index + steps.reshape([-1 if q == m else 1 for q in range(len(run.walks))])
+        if index.min() < 0 or index.max() >= run.size:
+            raise CannotPredict("a window beyond its dimension")
+        y = windowed(tape, y, len(axes), index)
+        axes += run.walks
+    return reshaped(tape, permuted(tape, y, [int(n) for n in np.argsort(axes)]), size)
+
+
+@dataclass(slots=True)
+class Run:
+    """Entries at equal steps of memory, and the dimensions of the result that walk along them."""
+
+    size: int
+    step: int
+    walks: list[int] = field(default_factory=list)
+
+
+def walked(dims: Sequence[tuple[int, int]], size: Sequence[int], stride: Sequence[int]) -> list[Run]:
+    """The runs of a tensor with these (size, step), which become one where a walk crosses from one to the next."""
+    runs = [Run(n, step) for n, step in dims]
+    while True:
+        for run in runs:
+            run.walks = []
+        for k, (count, step) in enumerate(zip(size, stride, strict=True)):
+            if count == 1:
+                continue
+            below = next((r for r in runs if r.step <= step), None)
+            if below is None or step % below.step:
+                raise CannotPredict("steps that are none of the tensor's own")
+            below.walks.append(k)
+        reach = [sum((size[k] - 1) * stride[k] for k in run.walks) for run in runs]
+        beyond = next((n for n, run in enumerate(runs) if reach[n] >= run.size * run.step), None)
+        if beyond is None:
+            return runs
+        inner = runs[beyond]
+        if beyond == 0 or runs[beyond - 1].step != inner.size * inner.step:
+            raise CannotPredict("a window beyond its dimension")
+        runs[beyond - 1 : beyond + 1] = [Run(runs[beyond - 1].size * inner.size, inner.step)]
+
+
+def windowed(tape: Tape, x: Moments, d: int, index: Labels) -> Moments:
+    """x at a table of indices along dimension d, which becomes as many dimensions as the table has."""
+    from initlint.propagate.ops.scatter import moved_along
+
+    flat = index.reshape(-1)
+    shape = [*x.shape[:d], *index.shape, *x.shape[d + 1 :]]
+    if bool((np.diff(flat) > 0).all()):
+        return reshaped(tape, taken(tape, x, d, flat), shape)
+    if any(axis.labels is not None for axis in x.dims[d]):  # entries of different kinds: which is read how often matters
+        y = moved_along(tape, x, d, Sparse((len(flat), x.shape[d]), np.arange(len(flat)), flat))
+        return reshaped(tape, y, shape)
+    return rows_along(tape, x, d, Known(torch_of(index)))
+
+
+def torch_bool() -> Any:
+    """The type of masks."""
+    import torch
+
+    return torch.bool
+
+
+def torch_of(index: Labels) -> Any:
+    """The same integers as a torch tensor."""
+    import torch
+
+    return torch.from_numpy(np.ascontiguousarray(index))

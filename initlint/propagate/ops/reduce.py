@@ -16,7 +16,7 @@ from initlint.propagate.linear import mapped, octaves
 from initlint.propagate.moments import Moments, outer_means
 from initlint.propagate.ops.arithmetic import added
 from initlint.propagate.ops.functions import affine, torch_function, unary
-from initlint.propagate.ops.gather import single
+from initlint.propagate.ops.gather import shown, single
 from initlint.propagate.ops.registry import CannotPredict, as_moments, transfer
 from initlint.propagate.ops.view import reshaped
 from initlint.propagate.pointwise import Cotangent, Profile, coarsened, grid, pair_of, profile_of, times
@@ -213,14 +213,6 @@ def logsumexp(tape: Tape, x: Any, dim: Any, keepdim: bool = False) -> Moments:
         return [result]
 
     return tape.record([x], y, pull)
-
-
-def shown(x: Moments) -> Moments:
-    """One where x is valid, zero where it is masked, as moments."""
-    assert x.valid is not None
-    valid = np.broadcast_to(x.valid, x.mean.shape)
-    first, second = (valid[np.ix_(*(axis.rows[n] for axis in x.axes))] for n in (0, 1))
-    return Moments(x.dims, valid, np.minimum(first, second) if x.both is None else x.both)
 
 
 def largest(tape: Tape, x: Moments, dims: Sequence[int], keep: bool, sign: float = 1.0) -> Moments:

@@ -19,8 +19,14 @@ from initlint.propagate.ops.registry import TRANSFERS, CannotPredict, as_moments
 from initlint.propagate.tape import Known, Tape
 
 
+@transfer("type_as")
+def type_as(tape: Tape, x: Any, other: Any) -> Any:
+    """The very tensor; a known one, as a condition, becomes numbers where the other is a random tensor."""
+    return Known(x.tensor.float()) if isinstance(x, Known) and isinstance(other, Moments) else x
+
+
 @transfer(
-    "contiguous", "to", "type_as", "_to_copy", "float", "requires_grad_", "cpu", "half", "double", "bfloat16", "resolve_neg",
+    "contiguous", "to", "_to_copy", "float", "requires_grad_", "cpu", "half", "double", "bfloat16", "resolve_neg",
      "lift_fresh", "lift", "lift_fresh_copy",
 )  # fmt: skip
 def itself(tape: Tape, x: Any, *args: Any, **kwargs: Any) -> Any:
@@ -202,8 +208,11 @@ def slice_(tape: Tape, x: Any, dim: int = 0, start: int | None = None, end: int 
 
 
 @transfer("narrow")
-def narrow(tape: Tape, x: Any, dim: int, start: int, length: int) -> Moments:
-    return slice_(tape, x, dim, start, start + length)
+def narrow(tape: Tape, x: Any, dim: int, start: Any, length: int) -> Moments:
+    begin = scalar_of(start)
+    if begin is None:
+        raise CannotPredict("a start that is not known")
+    return slice_(tape, x, dim, int(begin), int(begin) + length)
 
 
 @transfer("select")
