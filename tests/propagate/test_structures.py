@@ -153,6 +153,18 @@ class BatchNormedVectors(nn.Module):
         return self.net(x)
 
 
+class BatchNormedTower(nn.Module):
+    """A tower of linear, batch norm, ReLU over a batch of eight: an error of a few per cent a layer would be a factor."""
+
+    def __init__(self, depth: int = 24, width: int = 256) -> None:
+        super().__init__()
+        layers = (layer for _ in range(depth) for layer in (nn.Linear(width, width, bias=False), nn.BatchNorm1d(width), nn.ReLU()))
+        self.net = nn.Sequential(nn.Linear(64, width), *layers)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.net(x)
+
+
 class ChannelsFirstNorm(nn.Module):
     """ConvNeXt's own layer norm over the channels of an image."""
 
@@ -234,6 +246,7 @@ def around(norm: Callable[[], nn.Module]) -> dict[str, Callable[[], nn.Module]]:
 
 add("six layers with batch norm of images", BatchNormed, MAPS)
 add("six layers with batch norm of vectors", BatchNormedVectors, VECTORS)
+add("a tower with batch norm of eight vectors", BatchNormedTower, torch.zeros(8, 64))
 add("batch norm by hand of ReLUs", lambda m, x: m.b(m.n(F.relu(m.a(x)))), MAPS, **around(lambda: BatchNormByHand(64)),
     grad_bits=0.9, why="a centred ReLU is no function of its source: sums of gradients before it keep what centring removes")  # fmt: skip
 add("layer norm over channels by hand", lambda m, x: m.b(F.gelu(m.n(m.a(x)))), MAPS, **around(lambda: ChannelsFirstNorm(64)))

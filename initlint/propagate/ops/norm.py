@@ -3,10 +3,11 @@
 Each subtracts an average over some axes and divides by the deviation over them, which a wide layer hardly lets fluctuate:
 
     x̂ = (x − x̄) / √(v + ε),     v = E[x²] − E[x̄²] within the axes, so q_out = γ² v/(v+ε) + β²
-    g_in = γ² E[1/(v̂+ε)] · (centred g) · (dof − 1)/dof,   v̂ ~ v χ²_dof/dof
+    g_in = γ² E[1/(v̂+ε)] · (g − ḡ − x̂ (g·x̂)/n),   v̂ ~ v χ²_dof/dof
 
-dof = (tr Σ)²/tr Σ² of the centred covariance over the axes: n − 1 for independent entries (Ba et al. 2016; for batch norm
-Yang et al. 2019, De & Smith 2020). Batch norm divides by the variance *within* a channel, which after a ReLU is not q.
+g·x̂ is taken with what is known of their dependence: behind a ReLU, g carries the step function of x̂. dof =
+(tr Σ)²/tr Σ² of the centred covariance over the axes: n − 1 for independent entries (Ba et al. 2016; for batch norm Yang et
+al. 2019, De & Smith 2020). Batch norm divides by the variance *within* a channel, which after a ReLU is not q.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import numpy as np
 
 from initlint.propagate.axes import Array
 from initlint.propagate.moments import Moments, outer_means
-from initlint.propagate.ops.arithmetic import add, mul
+from initlint.propagate.ops.arithmetic import add, mul, times_signal
 from initlint.propagate.ops.reduce import marginals, project
 from initlint.propagate.ops.registry import as_moments, scalar_of, transfer
 from initlint.propagate.ops.view import reshaped
@@ -90,57 +91,61 @@ def rescaled(
     y = x.with_(mean=mean * scale.reshape(shape), pair=pair * factor, zeros=0.0, valid=None, positive=False, negative=False)
     wobble = freedom / np.maximum(freedom - 2.0, LEAST_FREEDOM)
     wobble = np.where(freedom > 1.0 + 1e-6, 1.0 + share * (wobble - 1.0), 1.0)
-    removed = np.where(freedom > 1.0 + 1e-6, 1.0 - share / np.maximum(freedom, 1.0), 1.0 - share)
-    gain = np.sqrt(np.maximum(wobble * removed, 0.0))
-    back = factor * by_state(x, axes, gain)
+    back = factor * by_state(x, axes, np.sqrt(np.maximum(wobble, 0.0)))
+    lost = by_state(x, axes, np.sqrt(np.where(freedom > 1.0 + 1e-6, share * (2.0 - share), share)))
+    own = x.profile is not None or x.affine is not None
 
-    if x.profile is None and x.affine is None:
-
-        def pull(g: Moments) -> list[Moments]:
-            fine = _like(g, y)
-            pair = project(fine, fine.dim_axes(dims), -1.0)[1] if centre else fine.pair
-            return [fine.with_(pair=pair * _fit(back, x, fine))]
-
-        return tape.record([x], y, pull)
-    spread_out = np.sqrt(np.maximum(wobble, 0.0))
-    lost = np.where(freedom > 1.0 + 1e-6, share * (2.0 - share), share)
-
-    def pull_coherent(g: Moments) -> list[Moments | Cotangent]:
-        fine = _like(g, y)
+    def pull(g: Cotangent) -> list[Cotangent | None]:
+        power = times_signal(g, y).total()
+        total = g.total()
+        if total is None or power is None:
+            return [None]
+        fine = _like(total, y)
         pair = project(fine, fine.dim_axes(dims), -1.0)[1] if centre else fine.pair
-        pair = pair * _fit(factor * by_state(x, axes, spread_out), x, fine)
-        result = Cotangent(fine.with_(pair=pair))
-        along = _direction(fine.with_(pair=pair), x, y, axes)
-        if along is not None:
-            root = along.with_(pair=-along.pair * by_state(x, axes, np.sqrt(lost)))
-            profile = profile_of(x)
-            values = profile.values * scale.reshape(shape)
-            if centre:
-                values = values - (x.mean - mean) * scale.reshape(shape)
-            result.add_coherent(root, profile.source, values)
+        along = _along(power, x, axes)
+        if along is None:
+            return [Cotangent(fine.with_(pair=pair * _fit(back, x, fine)))]
+        if not own:
+            return [Cotangent(fine.with_(pair=_less(fine, pair, _fit(along * lost * y.pair, x, fine)) * _fit(back, x, fine)))]
+        result = Cotangent(fine.with_(pair=pair * _fit(back, x, fine)))
+        root = x.with_(mean=np.zeros_like(x.mean), pair=-along * lost * back, valid=None, gram=None)
+        profile = profile_of(x)
+        values = profile.values * scale.reshape(shape)
+        if centre:
+            values = values - (x.mean - mean) * scale.reshape(shape)
+        result.add_coherent(root, profile.source, values)
         return [result]
 
-    return tape.record([x], y, pull_coherent)
+    return tape.record_coherent([x], y, pull)
 
 
-def _direction(g: Moments, x: Moments, y: Moments, axes: Sequence[int]) -> Moments | None:
-    """The power of a cotangent along the direction of y itself, by pair state: E[(Σ_w g_w y_w)(Σ_w' g_w' y_w')]/n².
+def _along(power: Moments, x: Moments, axes: Sequence[int]) -> Array | None:
+    """The power of a cotangent along the direction of y itself, by pair state of x: E[(Σ_w g_w y_w)(Σ_w' g_w' y_w')]/n².
 
-    What a normalization sends back has no part along y. Written as the negative of a term y_u y_v, it stays known to the
-    function of which x is a value: a shift or scale of that function's argument meets it again.
+    `power` has the pair moments of g·y. What a normalization sends back has no part along y. Written as the negative of a
+    term y_u y_v, it stays known to the function of which x is a value: a shift or scale of that function's argument meets
+    it again.
     """
-    if tuple(map(len, g.dims)) != tuple(map(len, x.dims)):
+    if tuple(map(len, power.dims)) != tuple(map(len, x.dims)):
         return None
     for k, coarse in enumerate(x.axes):
-        if not g.axes[k].same_partition(coarse):
-            g = g.coarsened(k, coarse)
-    g = g.with_(dims=x.dims)
-    pair = g.pair * y.pair
+        if not power.axes[k].same_partition(coarse):
+            power = power.coarsened(k, coarse)
+    pair = power.pair
     for k in axes:
         axis = x.axes[k]
         total = np.tensordot(pair, axis.pairs / axis.size**2, (k, 0))
         pair = np.broadcast_to(np.expand_dims(total, k), (*total.shape[:k], axis.states, *total.shape[k:]))
-    return g.with_(pair=np.array(pair))
+    return np.array(pair)
+
+
+def _less(fine: Moments, pair: Array, part: Array) -> Array:
+    """pair − part, where no element loses more than all it has."""
+    cells = tuple(slice(0, axis.groups) for axis in fine.axes)
+    part = np.broadcast_to(part, pair.shape)
+    kept = pair - part
+    kept[cells] = np.maximum(kept[cells], 0.0)
+    return kept
 
 
 def _like(g: Moments, y: Moments) -> Moments:
