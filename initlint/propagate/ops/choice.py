@@ -8,7 +8,7 @@ import numpy as np
 
 from initlint.propagate.moments import Moments, align, constant, outer_means
 from initlint.propagate.ops.arithmetic import MASKED, added, multiplied, spread
-from initlint.propagate.ops.functions import _register_unary, binary_on_source, torch_function, unary
+from initlint.propagate.ops.functions import _register_unary, affine, binary_on_source, torch_function, unary
 from initlint.propagate.ops.gather import flags_of, worst
 from initlint.propagate.ops.registry import CannotPredict, as_moments, scalar_of, transfer
 from initlint.propagate.ops.view import unbroadcast
@@ -156,10 +156,38 @@ def masked_fill(tape: Tape, x: Any, mask: Any, value: Any) -> Any:
     return mixture(tape, as_moments(mask, x), constant([1] * len(x.shape), number), x)
 
 
-@transfer("dropout", "feature_dropout", "alpha_dropout", "feature_alpha_dropout", "native_dropout")
+SATURATED = 1.7580993408473766  # minus the value of a SELU far to the left, which alpha dropout writes (Klambauer et al. 2017)
+
+
+@transfer("dropout", "native_dropout")
 def dropout(tape: Tape, x: Any, p: float, train: bool = True) -> Any:
     """Multiplication by a mask of independent 0 and 1/(1−p)."""
     return masked(tape, as_moments(x), p, whole=0) if train and p > 0 else x
+
+
+@transfer("feature_dropout")
+def feature_dropout(tape: Tape, x: Any, p: float, train: bool = True) -> Any:
+    """One draw for a whole channel."""
+    return masked(tape, as_moments(x), p, whole=max(len(x.shape) - 2, 0)) if train and p > 0 else x
+
+
+@transfer("alpha_dropout")
+def alpha_dropout(tape: Tape, x: Any, p: float, train: bool = True) -> Any:
+    """a (m x − α (1 − m)) + b, m of 0 and 1, with a and b that keep mean zero and variance one: a (m (x + α) − α (1 − p))."""
+    return _saturated(tape, as_moments(x), p, 0) if train and 0 < p < 1 else x
+
+
+@transfer("feature_alpha_dropout")
+def feature_alpha_dropout(tape: Tape, x: Any, p: float, train: bool = True) -> Any:
+    return _saturated(tape, as_moments(x), p, max(len(x.shape) - 2, 0)) if train and 0 < p < 1 else x
+
+
+def _saturated(tape: Tape, x: Moments, p: float, whole: int) -> Moments:
+    a = ((SATURATED**2 * p + 1.0) * (1.0 - p)) ** -0.5
+    kept = masked(tape, affine(tape, x, 1.0, SATURATED), p, whole)
+    y = affine(tape, kept, a * (1.0 - p), -a * SATURATED * (1.0 - p))
+    y.zeros = 0.0
+    return y
 
 
 def masked(tape: Tape, x: Moments, p: float, whole: int) -> Moments:
