@@ -144,9 +144,14 @@ def std(tape: Tape, x: Any, dim: Any = None, correction: Any = 1, keepdim: bool 
     return unary(tape, var(tape, x, dim, correction, keepdim, **kwargs), torch_function("sqrt", (), {}))
 
 
-@transfer("var_mean", "std_mean")
+@transfer("var_mean")
 def var_mean(tape: Tape, x: Any, dim: Any = None, correction: Any = 1, keepdim: bool = False, **kwargs: Any) -> list[Moments]:
     return [var(tape, x, dim, correction, keepdim, **kwargs), mean(tape, x, dim, keepdim)]
+
+
+@transfer("std_mean")
+def std_mean(tape: Tape, x: Any, dim: Any = None, correction: Any = 1, keepdim: bool = False, **kwargs: Any) -> list[Moments]:
+    return [std(tape, x, dim, correction, keepdim, **kwargs), mean(tape, x, dim, keepdim)]
 
 
 @transfer("linalg_vector_norm", "norm")
