@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 # Functions that draw or fill in place, of torch.nn.init and of tensors alike.
-DRAWS = re.compile(r"^(normal|uniform|trunc_normal|xavier|glorot|kaiming|he|orthogonal|constant|zeros?|ones|fill|eye|dirac|sparse|copy|exponential)\w*_$")
+DRAWS = re.compile(
+    r"^(normal|uniform|trunc_normal|xavier|glorot|kaiming|he|orthogonal|constant|zeros?|ones|fill|eye|dirac|sparse|copy|exponential)\w*_$"
+)
 INITIALIZER = re.compile(
     r"^_*((init|initialize|reset)_(all_)?(weights?|param(eter)?s?|layers?|model)|weights?_init|initialize|params?_init)_*$"
 )

@@ -60,9 +60,7 @@ def _finding(facts: Facts, test: NameTest, names: Sequence[str]) -> Finding | No
     return finding(
         RULE,
         facts,
-        at=Site(
-            path=facts.path, line=test.line, column=test.column, end_line=test.end_line, end_column=test.end_column
-        ),
+        at=Site(path=facts.path, line=test.line, column=test.column, end_line=test.end_line, end_column=test.end_column),
         severity=Severity.WARNING if near else Severity.INFO,
         message=message,
         help=f'test with name.endswith("{test.text}")' if near else "compare with the names that the model has",

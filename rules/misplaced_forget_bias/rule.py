@@ -1,0 +1,59 @@
+"""INI710: the positive bias meant for an LSTM's forget gate, written to another gate."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from initlint.graph.dataflow import operator
+from initlint.lint.finding import Severity
+from initlint.lint.rule import Rule
+from initlint.lint.wording import finding, module_of, number, site_of_last_write
+
+if TYPE_CHECKING:
+    from initlint.lint.facts import Facts
+    from initlint.lint.finding import Finding
+
+RULE = Rule(
+    code="INI710",
+    name="misplaced-forget-bias",
+    severity=Severity.WARNING,
+    summary="A positive bias stands on a gate of an LSTM that is not the forget gate.",
+    fix="unsafe",
+)
+
+GATES = ("input", "forget", "cell", "output")  # their order in PyTorch's weights
+OPEN = 0.5  # a bias from here on is meant to hold a gate open
+
+
+def check(facts: Facts) -> Iterator[Finding]:
+    """Biases of LSTM layers of which one quarter, or a part across two, is a positive constant."""
+    for layer in facts.structure.layers.values():
+        if layer.kind != "recurrent" or operator(facts.structure.nodes[layer.node]) != "lstm":
+            continue
+        for name in layer.others:
+            parameter = facts.parameter(name)
+            if len(parameter.shape) != 1 or parameter.shape[0] % 4:
+                continue
+            width = parameter.shape[0] // 4
+            raised = [
+                (region[0][0], region[0][1], law.mean)
+                for region, law in parameter.law.parts
+                if law.family == "constant" and law.mean >= OPEN
+            ]
+            if not raised or any(start < 2 * width and stop > width for start, stop, _ in raised):
+                continue
+            start, stop, value = raised[0]
+            gates = [gate for n, gate in enumerate(GATES) if start < (n + 1) * width and stop > n * width]
+            yield finding(
+                RULE,
+                facts,
+                at=site_of_last_write(parameter, facts),
+                message=(
+                    f"`{parameter.name}` has a bias of {number(value)} on its {' and '.join(gates)} gate (entries {start} to {stop - 1} "
+                    f"of {4 * width}), and none on the forget gate: PyTorch's order is input, forget, cell, output."
+                ),
+                help=f"fill entries {width} to {2 * width - 1}: bias[n // 4 : n // 2]",
+                modules=[module_of(parameter)],
+                evidence={"bias": value},
+            )
