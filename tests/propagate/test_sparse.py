@@ -11,7 +11,7 @@ from initlint.graph.capture import capture
 from initlint.propagate import propagate
 from initlint.propagate.axes import Axis
 from initlint.propagate.linear import mean_map, pair_map
-from initlint.propagate.ops.conv import tap_matrices
+from initlint.propagate.ops.maps import tap_matrices
 from initlint.propagate.sparse import Sparse, total
 
 

@@ -1,8 +1,8 @@
 """Transfer functions of ATen operators, a file per family; importing this package fills the registry.
 
 In reading order: `registry`, `gather` and `view` (moving elements), `functions` (of one tensor), `arithmetic`, `choice`
-(conditions, masks), `reduce`, `matrix`, `norm`, `conv`, `attention`, `embed`, `picked`, `scatter`, `chance` (dropout and kin),
-`spectral`, `recurrent`.
+(conditions, masks), `reduce`, `matrix`, `norm`, `maps` (known linear ones), `conv`, `pool`, `resize`, `attention`, `embed`, `picked`,
+`scatter`, `chance` (dropout and kin), `spectral`, `recurrent`.
 """
 
 from initlint.propagate.ops import (
@@ -13,11 +13,14 @@ from initlint.propagate.ops import (
     conv,
     embed,
     functions,
+    maps,
     matrix,
     norm,
     picked,
+    pool,
     recurrent,
     reduce,
+    resize,
     scatter,
     spectral,
     view,
@@ -34,11 +37,14 @@ __all__ = [
     "conv",
     "embed",
     "functions",
+    "maps",
     "matrix",
     "norm",
     "picked",
+    "pool",
     "recurrent",
     "reduce",
+    "resize",
     "scatter",
     "spectral",
     "view",

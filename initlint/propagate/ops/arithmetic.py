@@ -63,7 +63,7 @@ def added(tape: Tape, x: Moments, y: Moments, alpha: float = 1.0) -> Moments:
 
 def of_slices(tape: Tape, x: Moments, y: Moments, alpha: float) -> Moments:
     """x + alpha·y for two slices of one tensor along one dimension: a known linear map of that tensor."""
-    from initlint.propagate.ops.conv import along
+    from initlint.propagate.ops.maps import along
 
     assert x.slice_of is not None and y.slice_of is not None
     base, d, first = x.slice_of

@@ -18,8 +18,8 @@ from initlint.propagate.axes import Array, Axis, Labels
 from initlint.propagate.linear import group_rows, mapped
 from initlint.propagate.moments import Moments, constant, replaced
 from initlint.propagate.ops.arithmetic import added
-from initlint.propagate.ops.conv import returning, single_axis
 from initlint.propagate.ops.gather import flags_of, join, single
+from initlint.propagate.ops.maps import returning, single_axis
 from initlint.propagate.ops.reduce import maximum_law, selected
 from initlint.propagate.ops.registry import CannotPredict, as_moments, transfer
 from initlint.propagate.ops.view import relabelled

@@ -1,0 +1,186 @@
+"""Pooling: averages of windows are known linear maps; the largest entry follows the law of maxima (see `reduce`)."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from initlint.propagate.axes import Array, Axis
+from initlint.propagate.linear import mapped
+from initlint.propagate.moments import Moments
+from initlint.propagate.ops.gather import single
+from initlint.propagate.ops.maps import along, each_of, matrix_of, separable, single_axis, tap_matrices
+from initlint.propagate.ops.reduce import maximum_law, selected
+from initlint.propagate.ops.registry import as_moments, transfer
+from initlint.propagate.ops.view import permuted, reshaped
+from initlint.propagate.pointwise import Cotangent, coarsened, profile_of
+from initlint.propagate.sparse import Sparse, total
+from initlint.propagate.tape import Tape
+
+DENSE = 1024  # beyond so many positions no matrix is written out
+
+
+def _register_pools() -> None:
+    for n in (1, 2, 3):
+
+        def average(tape: Tape, x: Any, kernel: Any, stride: Any = (), padding: Any = 0, ceil_mode: bool = False,
+                    include: bool = True, divisor: Any = None, *, n: int = n) -> Moments:  # fmt: skip
+            import torch
+
+            kernels, paddings = each_of(kernel, n), each_of(padding, n)
+            strides = each_of(stride, n) if stride not in ((), [], None) else kernels
+
+            def matrix(j: int, size: int) -> Array | Sparse:
+                if size > DENSE and not ceil_mode:
+                    out = (size + 2 * paddings[j] - kernels[j]) // strides[j] + 1
+                    windows = total(tap_matrices(size, out, kernels[j], strides[j], paddings[j], 1))
+                    return windows.rescaled(1.0 / (np.full(out, kernels[j]) if include else np.maximum(windows.sum(1), 1.0)))
+                return matrix_of(
+                    lambda e: torch.nn.functional.avg_pool1d(e[None], kernels[j], strides[j], paddings[j], ceil_mode, include)[0],
+                    size,
+                )
+
+            return separable(tape, x, n, matrix)
+
+        def adaptive(tape: Tape, x: Any, out: Any, *, n: int = n) -> Moments:
+            import torch
+
+            sizes = list(out) if isinstance(out, list | tuple) else [out] * n
+
+            def matrix(j: int, size: int) -> Array:
+                goal = size if sizes[j] is None else int(sizes[j])
+                return matrix_of(lambda e: torch.nn.functional.adaptive_avg_pool1d(e[None], goal)[0], size)
+
+            return separable(tape, x, n, matrix)
+
+        def greatest(tape: Tape, x: Any, kernel: Any, stride: Any = (), padding: Any = 0, dilation: Any = 1,
+                     ceil_mode: bool = False, *, n: int = n) -> Moments:  # fmt: skip
+            kernels, paddings, dilations = each_of(kernel, n), each_of(padding, n), each_of(dilation, n)
+            strides = each_of(stride, n) if stride not in ((), [], None) else kernels
+            x = as_moments(x)
+            taps = []
+            for j in range(n):
+                size = x.shape[len(x.shape) - n + j]
+                span = size + 2 * paddings[j] - dilations[j] * (kernels[j] - 1) - 1
+                out = (-(-span // strides[j]) if ceil_mode else span // strides[j]) + 1
+                if ceil_mode and (out - 1) * strides[j] >= size + paddings[j]:
+                    out -= 1
+                taps.append(tap_matrices(size, out, kernels[j], strides[j], paddings[j], dilations[j]))
+            return max_pooled(tape, x, taps)
+
+        def adaptive_greatest(tape: Tape, x: Any, out: Any, *, n: int = n) -> list[Any]:
+            sizes = list(out) if isinstance(out, list | tuple) else [out] * n
+            x = as_moments(x)
+            taps = []
+            for j in range(n):
+                size = x.shape[len(x.shape) - n + j]
+                goal = size if sizes[j] is None else int(sizes[j])
+                starts = np.arange(goal) * size // goal
+                ends = -(-(np.arange(goal) + 1) * size // goal)
+                width = int((ends - starts).max())
+                matrices = []
+                for t in range(width):
+                    inside = starts + t < ends
+                    matrices.append(Sparse((goal, size), np.arange(goal)[inside], (starts + t)[inside]))
+                taps.append(tuple(matrices))
+            return [max_pooled(tape, x, taps), None]
+
+        transfer(f"avg_pool{n}d")(average)
+        transfer(f"adaptive_avg_pool{n}d", f"_adaptive_avg_pool{n}d")(adaptive)
+        transfer(f"max_pool{n}d")(greatest)
+        transfer(f"max_pool{n}d_with_indices")(functools.partial(_with_indices, greatest))
+        transfer(f"adaptive_max_pool{n}d")(adaptive_greatest)
+
+
+def _with_indices(function: Callable[..., Moments], tape: Tape, *args: Any, **kwargs: Any) -> list[Any]:
+    return [function(tape, *args, **kwargs), None]
+
+
+def max_pooled(tape: Tape, x: Moments, taps: Sequence[Sequence[Sparse]]) -> Moments:
+    """The largest entry of each window. Borders count as having full windows."""
+    n = len(taps)
+    first = len(x.shape) - n
+    for d in range(first, len(x.shape)):
+        x = single_axis(tape, x, d)
+    before = x
+    x = coarsened(x, x.dim_axes(range(first, len(x.shape))))
+    profile = profile_of(x)
+    window = Moments(x.dims, np.zeros_like(x.mean), profile.source.correlation)
+    count = 1.0
+    for j, matrices in enumerate(taps):
+        windows = total(matrices)
+        reach = windows.sum(1)
+        count *= float(reach.mean())
+        k = window.position(first + j)
+        if window.dims[first + j]:
+            average = windows.rescaled(1.0 / np.maximum(reach, 1.0))
+            target = Axis(windows.shape[0], None, window.dims[first + j][0].role)
+            window = mapped(window, k, average, target)
+    y, chance = maximum_law(profile, window, count, 1.0)
+    y.flags = before.flags
+    into = float(np.prod([m[0].shape[1] for m in taps]))
+    out = float(np.prod([m[0].shape[0] for m in taps]))
+
+    def pull(g: Moments) -> list[Cotangent]:
+        for d in range(first, len(g.dims)):
+            g = single(g, d)
+            if g.dims[d]:
+                g = g.coarsened(g.position(d))
+        dims = list(g.dims)
+        pair = g.pair
+        whole = g.summed(g.dim_axes(range(first, len(g.dims)))).pair
+        for j in range(n):
+            d = first + j
+            size = taps[j][0].shape[1]
+            if not dims[d] and size > 1:
+                k = sum(len(dim) for dim in dims[:d])
+                pair = np.repeat(np.expand_dims(pair, k), 2, axis=k)
+            dims[d] = (Axis(size),) if size > 1 else ()
+        axes = [axis for dim in dims for axis in dim]
+        # each window sends its cotangent to one entry; two entries get that of two different windows, or nothing if they
+        # share the window, which `inside` of `different` pairs of entries do
+        spots = [k for k in range(len(axes)) if sum(len(dim) for dim in dims[:first]) <= k]
+        same = np.ones((1,) * pair.ndim, dtype=bool)
+        others = np.ones((1,) * pair.ndim, dtype=bool)
+        for k in range(len(axes)):
+            here = (np.arange(axes[k].states) < axes[k].groups).reshape([-1 if m == k else 1 for m in range(pair.ndim)])
+            if k in spots:
+                same = same & here
+            else:
+                others = others & here
+        inside = min((count - 1.0) / max(into - 1.0, 1.0), 1.0)
+        pair = np.where(others & ~same, pair * (1.0 - inside), pair)
+        routed = Moments(tuple(dims), np.zeros([axis.groups for axis in axes]), pair)
+        return [selected(before, routed, chance, out / into, (routed.dim_axes(range(first, len(dims))), whole))]
+
+    return tape.record([before], y, pull)
+
+
+@transfer("im2col")
+def im2col(tape: Tape, x: Any, kernel: Any, dilation: Any = 1, padding: Any = 0, stride: Any = 1) -> Moments:
+    """Patches as columns: along each dimension every tap of every window, a known map; then the taps go to the channels."""
+    x = as_moments(x)
+    kernels, dilations, paddings, strides = (each_of(v, 2) for v in (kernel, dilation, padding, stride))
+    if len(x.shape) == 3:
+        whole = im2col(tape, reshaped(tape, x, [1, *x.shape]), kernels, dilations, paddings, strides)
+        return reshaped(tape, whole, whole.shape[1:])
+    outs: list[int] = []
+    for j in range(2):
+        size = x.shape[2 + j]
+        outs.append((size + 2 * paddings[j] - dilations[j] * (kernels[j] - 1) - 1) // strides[j] + 1)
+        taps = np.zeros((kernels[j] * outs[j], size))
+        for t in range(kernels[j]):
+            index = np.arange(outs[j]) * strides[j] - paddings[j] + t * dilations[j]
+            inside = (index >= 0) & (index < size)
+            taps[t * outs[j] + np.flatnonzero(inside), index[inside]] = 1.0
+        x = along(tape, x, 2 + j, taps)
+    batch, channels = x.shape[:2]
+    y = reshaped(tape, x, [batch, channels, kernels[0], outs[0], kernels[1], outs[1]])
+    y = permuted(tape, y, [0, 1, 2, 4, 3, 5])
+    return reshaped(tape, y, [batch, channels * kernels[0] * kernels[1], outs[0] * outs[1]])
+
+
+_register_pools()
