@@ -133,3 +133,12 @@ def coarsen_matrix(fine: Axis, coarse: Axis) -> Array:
         row = int(coarse.rows[0][state])
         matrix[state, np.flatnonzero(inside == row)[0]] = 1.0
     return matrix
+
+
+def average_of_pairs(sums: Array, axis: Axis) -> None:
+    """In place: from sums over the pairs of each state along the first dimension, "different" still containing "same", averages."""
+    sums[axis.groups + np.arange(axis.groups) * (axis.groups + 1)] -= sums[: axis.groups]
+    count = axis.pairs
+    possible = count > 0
+    sums[possible] /= count[possible].reshape(-1, *(1,) * (sums.ndim - 1))
+    sums[~possible] = sums[axis.rows[0][~possible]]

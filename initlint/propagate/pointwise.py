@@ -13,38 +13,20 @@ E[f'²], is what decides whether two inputs are told apart after many layers (Po
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable
-from dataclasses import dataclass
-from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from initlint.propagate import views
 from initlint.propagate.axes import Array
-from initlint.propagate.moments import Moments, align
+from initlint.propagate.moments import Dims, Moments, align
+from initlint.propagate.sources import COARSE, ORDER, REACH, Profile, Source, grid, scale_by_state, shape_of
 
-ORDER = 16  # Hermite coefficients kept
-REACH = 8.0  # standard deviations covered by the grid; P(|z| > 8) = 1e-15
-FINE, COARSE = 640, 160  # grid points for a few cells, and for many
-MANY_CELLS = 4
+if TYPE_CHECKING:
+    from initlint.propagate.joint import Ensemble
+
 OTHER = 0.3  # share of the variance above which a bias of another law makes the sum no normal one
-
-_ids = itertools.count()
-
-
-@lru_cache(maxsize=4)
-def grid(points: int) -> tuple[Array, Array, Array]:
-    """Nodes z_i between the kinks most functions have at 0, weights w_i, and the matrix that gives a_k from values."""
-    step = 2 * REACH / points
-    z = -REACH + step * (np.arange(points) + 0.5)
-    w = np.exp(-(z**2) / 2)
-    w /= w.sum()
-    basis = np.empty((ORDER, points))
-    basis[0], basis[1] = 1.0, z
-    for k in range(2, ORDER):
-        basis[k] = (z * basis[k - 1] - np.sqrt(k - 1) * basis[k - 2]) / np.sqrt(k)
-    return np.asarray(z), np.asarray(w), np.asarray(basis * w)
-
 
 def sample_of_sum(normal: Moments, other: Moments) -> Array | None:
     """Values at equal steps of probability of a centred normal entry plus one of another law, a good part of the whole."""
@@ -60,41 +42,6 @@ def sample_of_sum(normal: Moments, other: Moments) -> Array | None:
     order = np.argsort(total)
     reached = np.cumsum(weight[order]) - weight[order] / 2
     return np.asarray(np.interp((np.arange(4 * COARSE) + 0.5) / (4 * COARSE), reached, total[order]), dtype=np.float64)
-
-
-class Source:
-    """A tensor taken as jointly Gaussian: mean and deviation by cell, correlation by pair state."""
-
-    __slots__ = ("correlation", "deviation", "dims", "key", "origin", "points")
-
-    def __init__(self, moments: Moments) -> None:
-        self.key = next(_ids)
-        self.origin = moments
-        self.dims = moments.dims
-        variance = np.maximum(moments.cells - moments.mean**2, 0.0)
-        # what rounding leaves of a deterministic tensor is not a spread
-        variance = np.where(variance < 1e-13 * moments.cells, 0.0, variance)
-        self.deviation = np.sqrt(variance)
-        self.points = FINE if self.deviation.size <= MANY_CELLS else COARSE
-        spread = scale_by_state(moments, self.deviation)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            correlation = moments.centered() / spread
-        self.correlation = np.clip(np.where(spread > 0, correlation, 0.0), -1.0, 1.0)
-
-
-def scale_by_state(moments: Moments, by_cell: Array) -> Array:
-    """by_cell(u)·by_cell(v) for every pair state."""
-    from initlint.propagate.moments import outer_means
-
-    return outer_means(moments.axes, by_cell, by_cell)
-
-
-@dataclass(frozen=True, slots=True)
-class Profile:
-    """A tensor as a function of a source: `values[i, cell]` at the grid node z_i."""
-
-    source: Source
-    values: Array
 
 
 def profile_of(x: Moments) -> Profile:
@@ -125,9 +72,12 @@ def profile_of(x: Moments) -> Profile:
     return x.profile
 
 
-def pair_of(dims_like: Moments | None, profile: Profile) -> Array:
-    """E[f(u) f(v)] by pair state."""
+def pair_of(dims: Dims | None, profile: Profile) -> Array:
+    """E[f(u) f(v)] by pair state; of a view's new axes by their groups in `dims` where those are given."""
     source = profile.source
+    if isinstance(source, views.View):
+        chosen = source.dims if dims is None else dims
+        return views.pair_of_view(source, profile.values, [axis for dim in chosen for axis in dim])
     _, w, transform = grid(source.points)
     values = profile.values.reshape(source.points, -1)
     series = transform @ values
@@ -137,25 +87,29 @@ def pair_of(dims_like: Moments | None, profile: Profile) -> Array:
     shape = source.correlation.shape
     rho = source.correlation.reshape(-1)
     groups = tuple(axis.groups for axis in axes)
+    near = np.flatnonzero(rho)  # of uncorrelated pairs, most of those between features, only the means are left
     if values.shape[1] == 1:
         left = right = np.zeros(1, dtype=np.int64)
-        coefficients = series**2
-        tail = rest
+        pair = np.full_like(rho, series[0, 0] ** 2)
     else:
         cells = np.arange(values.shape[1]).reshape(groups)
         left = cells[np.ix_(*(axis.rows[0] for axis in axes))].reshape(-1)
         right = cells[np.ix_(*(axis.rows[1] for axis in axes))].reshape(-1)
-        coefficients = series[:, left] * series[:, right]
-        tail = np.sqrt(rest[left] * rest[right])
-    pair = np.zeros_like(rho)
+        pair = series[0, left] * series[0, right]
+        left, right = left[near], right[near]
+    rho = rho[near]
+    coefficients = series[:, left] * series[:, right]
+    tail = np.sqrt(rest[left] * rest[right])
+    summed = np.zeros_like(rho)
     for k in range(ORDER - 1, -1, -1):
-        pair = pair * rho + coefficients[k]
+        summed = summed * rho + coefficients[k]
     if np.any(tail > 1e-12 * np.abs(coefficients).sum(0)):
         step = 2 * REACH / source.points
         slope = w @ (np.asarray(np.gradient(values, step, axis=0)) ** 2) - np.arange(ORDER) @ series**2
         power = np.clip(slope / np.maximum(rest, 1e-300), ORDER, 1e3)
         power = np.sqrt(power[left] * power[right])
-        pair = pair + tail * np.maximum(rho, 0.0) ** power
+        summed = summed + tail * np.maximum(rho, 0.0) ** power
+    pair[near] = summed
     pair = pair.reshape(shape)
     same = tuple(slice(0, g) for g in groups)
     if np.all(source.correlation[same] > 0) or not groups:
@@ -167,15 +121,21 @@ def pair_of(dims_like: Moments | None, profile: Profile) -> Array:
 
 def from_profile(profile: Profile, like: Moments, method: str) -> Moments:
     """The tensor with this profile."""
-    _, w, _ = grid(profile.source.points)
-    flat = profile.values.reshape(len(w), -1)
-    mean = (w @ flat).reshape(profile.values.shape[1:])
+    source = profile.source
+    _, w, _ = grid(source.points)
+    dims = like.dims if like.shape == shape_of(source.dims) else source.dims
+
+    def mean_of(values: Array) -> Array:
+        mean = (w @ values.reshape(len(w), -1)).reshape(values.shape[1:])
+        return views.averaged(source, mean, [axis for dim in dims for axis in dim]) if isinstance(source, views.View) else mean
+
     result = Moments(
-        like.dims, mean, pair_of(like, profile), method=method, flags=like.flags, profile=profile, valid=like.valid
+        dims, mean_of(profile.values), pair_of(dims, profile), method=method, flags=like.flags, profile=profile, valid=like.valid
     )
     result.positive = bool(np.all(profile.values >= 0))
     result.negative = bool(np.all(profile.values <= 0))
-    result.zeros = result.average((w @ (flat == 0)).reshape(mean.shape)) if np.any(flat == 0) else 0.0
+    empty = profile.values == 0
+    result.zeros = result.average(mean_of(empty)) if np.any(empty) else 0.0
     return result
 
 
@@ -189,19 +149,31 @@ def apply(function: Callable[[Array], Array], x: Moments, *, method: str = "quad
 
 def combine(function: Callable[[Array, Array], Array], x: Moments, y: Moments) -> Moments | None:
     """f(x, y) where both are functions of one source; None where they are not."""
-    if lineage(x) != lineage(y) or x.shape != y.shape:
+    if lineage(x) == lineage(y) and x.shape == y.shape:
+        both = profile_of(x), profile_of(y)
+    elif x.valid is None and y.valid is None and all(root_of(t).profile is not None for t in (x, y)):
+        broadcast = views.joint(profile_of(x), profile_of(y))
+        if broadcast is None:
+            return None
+        both = broadcast
+    else:
         return None
-    left, right = profile_of(x), profile_of(y)
     with np.errstate(all="ignore"):
-        values = finite(function(left.values, right.values))
-    return from_profile(Profile(left.source, values), x, "quadrature")
+        values = finite(function(both[0].values, both[1].values))
+    return from_profile(Profile(both[0].source, values), y if y.shape == shape_of(both[0].source.dims) else x, "quadrature")
 
 
 def lineage(x: Moments) -> int:
     """Equal for tensors that are functions of one source, element by element."""
+    x = root_of(x)
+    return id(x) if x.profile is None else id(x.profile.source)
+
+
+def root_of(x: Moments) -> Moments:
+    """What x is a multiple of, plus a number, if it is not known as a function of a source."""
     while x.profile is None and x.affine is not None:
         x = x.affine[0]
-    return id(x) if x.profile is None else id(x.profile.source)
+    return x
 
 
 def finite(values: Array) -> Array:
@@ -220,6 +192,10 @@ def coarsened(x: Moments, axes: list[int]) -> Moments:
         return x
     before = profile_of(x)
     source = before.source
+    if isinstance(source, views.View):
+        for k in axes:
+            x = x.coarsened(k)
+        return x
     base = Moments(source.dims, np.zeros_like(source.deviation), source.correlation * scale_by_state(x, source.deviation))
     values, coarse = before.values, x
     for k in axes:
@@ -245,9 +221,9 @@ class Cotangent:
     what makes the gradient of `x * sigmoid(x)` right, whose two paths carry the same cotangent.
     """
 
-    __slots__ = ("coherent", "plain", "spent")
+    __slots__ = ("coherent", "drawn", "plain", "spent")
 
-    def __init__(self, plain: Moments | None = None, spent: Moments | None = None) -> None:
+    def __init__(self, plain: Moments | None = None, spent: Moments | None = None, drawn: Ensemble | None = None) -> None:
         self.plain = plain
         self.spent = spent  # to be reported, but already accounted for further back
         self.coherent: dict[tuple[int, int], tuple[Moments, Source, Array]] = {}
@@ -268,11 +244,23 @@ class Cotangent:
     def total(self) -> Moments | None:
         """Pair moments of the whole cotangent; coherent terms are folded in, so that later terms see one root."""
         for root, source, coefficient in self.coherent.values():
-            pair = pair_of(None, Profile(source, coefficient))
-            factor = Moments(source.dims, np.zeros(coefficient.shape[1:]), pair)
-            self.add_plain(times(factor, root))
+            dims = views.matched(source, root)
+            factor = Moments(dims, np.zeros([axis.groups for dim in dims for axis in dim]), pair_of(dims, Profile(source, coefficient)))
+            term = times(factor, root)
+            self.add_plain(views.arrived(source, term) if isinstance(source, views.View) else term)
         self.coherent = {}
-        return self.plain
+        if self.drawn is None:
+            return self.plain
+        drawn = self.drawn.cotangent()
+        return drawn if self.plain is None else plus(self.plain, drawn)
+
+    def measured(self) -> Cotangent:
+        """The same, with pair moments in place of what was drawn."""
+        result = Cotangent(self.plain, self.spent)
+        if self.drawn is not None:
+            result.add_plain(self.drawn.cotangent())
+        result.coherent = dict(self.coherent)
+        return result
 
 
 def plus(x: Moments, y: Moments) -> Moments:
@@ -286,3 +274,9 @@ def times(x: Moments, y: Moments) -> Moments:
     x, y = align(x, y)
     gram = x.gram if y.gram is None else y.gram if x.gram is None else None
     return Moments(x.dims, x.mean * y.mean, x.pair * y.pair, gram=gram)
+
+
+__all__ = [
+    "REACH", "Cotangent", "Profile", "Source", "apply", "coarsened", "combine", "finite", "from_profile", "grid", "lineage",
+    "pair_of", "plus", "profile_of", "root_of", "sample_of_sum", "times",
+]  # fmt: skip

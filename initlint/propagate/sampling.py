@@ -45,7 +45,7 @@ def draw(x: Moments, generator: np.random.Generator) -> npt.NDArray[Any]:
         values = x.profile.values.reshape(len(nodes), -1)
         if values.shape[1] == 1:
             return np.asarray(np.interp(z, nodes, values[:, 0]))
-        cell = by_index(x, np.arange(values.shape[1], dtype=np.float64).reshape(x.mean.shape))
+        cell = by_index(x, np.arange(values.shape[1], dtype=np.float64).reshape(x.profile.values.shape[1:]))
         result = np.empty_like(z)
         for k, column in enumerate(values.T):
             result[cell == k] = np.interp(z[cell == k], nodes, column)
@@ -62,9 +62,12 @@ def _axes(dims: Dims) -> list[Axis]:
 
 
 def by_index(x: Moments, by_cell: Array) -> Array:
-    """A quantity given by cell at every element of x."""
+    """A quantity given by cell at every element of x, or along some axes by index."""
     for k, axis in enumerate(x.axes):
-        by_cell = np.repeat(by_cell, axis.size, axis=k) if axis.labels is None else np.take(by_cell, axis.labels, axis=k)
+        if axis.labels is not None:
+            by_cell = np.take(by_cell, axis.labels, axis=k)
+        elif by_cell.shape[k] != axis.size:
+            by_cell = np.repeat(by_cell, axis.size, axis=k)
     return by_cell.reshape(x.shape)
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from initlint.propagate.moments import Moments, align
-from initlint.propagate.ops.functions import affine, binary_on_source, torch_function, unary
+from initlint.propagate.ops.functions import affine, binary_on_source, on_table, torch_function, unary
 from initlint.propagate.ops.gather import flags_of, worst
 from initlint.propagate.ops.registry import CannotPredict, as_moments, scalar_of, transfer
 from initlint.propagate.ops.view import unbroadcast
@@ -200,6 +200,9 @@ def add(tape: Tape, x: Any, y: Any, *, alpha: float = 1.0) -> Any:
             return with_parameter(tape, x, y, 1.0, alpha * right, alpha)
         if left is not None and alpha == 1.0 and fits(y, x):
             return with_parameter(tape, y, x, 1.0, left, 1.0)
+    wide = on_table(tape, x, y, lambda a, b: a + alpha * b)
+    if wide is not None:
+        return wide
     x, y = pair_up(x, y)
     return added(tape, x, y, alpha)
 
@@ -354,6 +357,9 @@ def mul(tape: Tape, x: Any, y: Any) -> Any:
                 return with_parameter(tape, tensor, parameter, value, 0.0)
     if isinstance(x, Known):
         x, y = y, x
+    wide = on_table(tape, x, y, lambda a, b: a * b)
+    if wide is not None:
+        return wide
     table = y if isinstance(y, Known) else None
     x, y = pair_up(x, y)
     z = multiplied(tape, x, y, table)
@@ -383,6 +389,9 @@ def div(tape: Tape, x: Any, y: Any, *, rounding_mode: str | None = None) -> Any:
             return found
     x, y = pair_up(x, y)
     together = binary_on_source(tape, x, y, lambda a, b: a / b)
+    wide = on_table(tape, x, y, lambda a, b: a / b)
+    if wide is not None:
+        return wide
     if together is not None:
         return together
     share = part_of_sum(tape, x, y)
@@ -471,3 +480,6 @@ def power(tape: Tape, x: Any, y: Any) -> Moments:
             tape, y, lambda t: base**t
         )
     raise CannotPredict("a power of two tensors")
+    wide = on_table(tape, x, y, lambda a, b: a**b)
+    if wide is not None:
+        return wide

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from initlint.propagate import views
 from initlint.propagate.axes import Array
+from initlint.propagate.known import numbers
 from initlint.propagate.moments import Moments, outer_means
 from initlint.propagate.ops.registry import TRANSFERS, CannotPredict, as_moments, scalar_of
 from initlint.propagate.pointwise import (
@@ -15,10 +17,11 @@ from initlint.propagate.pointwise import (
     Profile,
     apply,
     combine,
+    finite,
     from_profile,
     profile_of,
 )
-from initlint.propagate.tape import Tape
+from initlint.propagate.tape import Known, Tape
 
 if TYPE_CHECKING:
     import torch
@@ -31,8 +34,13 @@ UNARY = (
     "clamp_min clamp_max logit log_sigmoid log2 log10 exp2 softshrink hardshrink threshold tan asin acos atan sinh cosh "
     "asinh acosh atanh nan_to_num logical_not isnan isinf isfinite gt lt ge le eq ne sinc i0 special_erf heaviside xlogy "
     "logaddexp clip fmod remainder floor_divide digamma lgamma log_sigmoid_forward special_expit "
-    "bitwise_not logical_and logical_or __and__ __or__ logical_xor bitwise_and bitwise_or"
+    "bitwise_not logical_and logical_or __and__ __or__ __xor__ logical_xor bitwise_and bitwise_or bitwise_xor"
 ).split()
+# a random condition is carried as 0 and 1
+LOGICAL = {
+    "__and__": "logical_and", "__or__": "logical_or", "__xor__": "logical_xor", "bitwise_not": "logical_not",
+    "bitwise_and": "logical_and", "bitwise_or": "logical_or", "bitwise_xor": "logical_xor",
+}  # fmt: skip
 HOMOGENEOUS = {"relu", "leaky_relu", "abs"}
 
 
@@ -40,7 +48,7 @@ def torch_function(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> 
     """The operator itself on float64 tensors, further arguments fixed; a boolean result counts as 0 and 1."""
     import torch
 
-    packet = getattr(torch.ops.aten, name)
+    packet = getattr(torch.ops.aten, LOGICAL.get(name, name))
 
     def call(*tensors: torch.Tensor) -> torch.Tensor:
         result = packet(*tensors, *args, **kwargs)
@@ -79,23 +87,27 @@ def derivatives(function: Callable[..., Any], *arrays: Array) -> list[Array]:
     return result
 
 
-def through(source_of: Moments, coefficient: Callable[[], Array]) -> Callable[[Cotangent], Cotangent]:
-    """Pull a cotangent through y = f(x): every term is multiplied by f'(z) on the grid of x's source."""
+def through(source_of: Moments, coefficient: Callable[[], Array], output: Moments | None = None) -> Callable[[Cotangent], Cotangent]:
+    """Pull a cotangent through y = f(x): every term is multiplied by f'(z) on the grid of y's source.
+
+    That is x's own unless y, the `output`, is broadcast against others: then the cotangents of its new axes come together in x.
+    """
 
     def pull(g: Cotangent) -> Cotangent:
-        profile = profile_of(source_of)
-        slope = coefficient()
+        into = profile_of(source_of).source
+        at = into if output is None else profile_of(output).source
+        slope, index = coefficient(), () if at is into else views.broadcast_from(into, at)
         result = Cotangent()
         foreign = Cotangent(g.plain)
         for key, (root, source, values) in g.coherent.items():
-            if source is profile.source:
-                result.add_coherent(root, source, values * slope)
+            if views.place_of(source) is at:
+                result.add_coherent(root, views.onto(source, at, into, index), values * views.as_seen(slope, at, source))
             else:
                 foreign.coherent[key] = (root, source, values)
         if foreign.coherent:
             foreign.plain = foreign.total()
         if foreign.plain is not None:
-            result.add_coherent(foreign.plain, profile.source, slope)
+            result.add_coherent(foreign.plain, views.onto(at, at, into, index), slope)
         return result
 
     return pull
@@ -133,9 +145,12 @@ def several(tape: Tape, name: str, x: Any, args: tuple[Any, ...], kwargs: dict[s
         packet = getattr(torch.ops.aten, name)
         left = torch.tensor(number, dtype=torch.float64)
         return unary(tape, args[0], lambda t: _as_float(packet(left, t)))
-    if len(args) >= 1 and isinstance(x, Moments) and isinstance(args[0], Moments):
+    if len(args) >= 1 and (isinstance(x, Moments) or isinstance(args[0], Moments)):
         function = torch_function(name, args[1:], kwargs)
-        together = binary_on_source(tape, x, args[0], function)
+        if isinstance(x, Moments) and isinstance(args[0], Moments):
+            together = binary_on_source(tape, x, args[0], function)
+        else:
+            together = on_table(tape, x, args[0], function)
         if together is not None:
             return together
     raise CannotPredict(f"aten.{name} of several independent tensors")
@@ -154,10 +169,36 @@ def binary_on_source(tape: Tape, x: Moments, y: Moments, function: Callable[...,
         return None
 
     def pull(g: Cotangent) -> list[Cotangent]:
-        left, right = derivatives(function, profile_of(x).values, profile_of(y).values)
-        return [through(x, lambda: left)(g), through(y, lambda: right)(g)]
+        layout = views.layout_of(profile_of(z).source)
+        left, right = derivatives(function, *(views.in_view(profile_of(t), layout).values for t in (x, y)))
+        return [through(x, lambda: left, z)(g), through(y, lambda: right, z)(g)]
 
     return tape.record_coherent([x, y], z, pull)
+
+
+def on_table(tape: Tape, x: Any, y: Any, function: Callable[..., Any]) -> Moments | None:
+    """f(x, y) where one is a known tensor, of shape that the other has not: a function of the other for every index.
+
+    None where it varies along an axis of the other's source, whose indices are exchangeable, or is too large to be followed.
+    """
+    if isinstance(x, Known):
+        x, y, given = y, x, function
+        function = lambda a, b: given(b, a)  # noqa: E731
+    if not isinstance(x, Moments) or not isinstance(y, Known) or not views.may_widen(x, y.shape) or y.tensor.is_complex():
+        return None
+    found = views.widened(profile_of(x), numbers(y.tensor))
+    if found is None:
+        return None
+    wide, table = found[0], torch_tensor(found[1])
+    z = from_profile(Profile(wide.source, finite(on_grid(lambda t: function(t, table))(wide.values))), x, "quadrature")
+    pull = through(x, lambda: derivatives(lambda t: function(t, table), wide.values)[0], z)
+    return tape.record_coherent([x], z, lambda g: [pull(g)])
+
+
+def torch_tensor(values: Array) -> Any:
+    import torch
+
+    return torch.from_numpy(np.array(values))
 
 
 def affine(tape: Tape, x: Moments, factor: float, shift: float) -> Moments:

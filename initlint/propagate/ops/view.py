@@ -7,15 +7,17 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
+from initlint.propagate import views
 from initlint.propagate.axes import Axis, Labels
 from initlint.propagate.moments import Moments, constant
 from initlint.propagate.ops.gather import join, place, single, take
 from initlint.propagate.ops.registry import TRANSFERS, CannotPredict, as_moments, scalar_of, transfer
+from initlint.propagate.pointwise import Cotangent, from_profile, profile_of, root_of
 from initlint.propagate.tape import Known, Tape
 
 
@@ -48,6 +50,25 @@ def detach(tape: Tape, x: Any, *args: Any, **kwargs: Any) -> Any:
     return x.with_(affine=(x, 1.0, 0.0)) if isinstance(x, Moments) else x
 
 
+def element_of(tape: Tape, x: Moments, y: Moments, back: Callable[[Moments], Moments], index: views.Index) -> Moments:
+    """y, whose elements are elements of x and functions of one source with them: cotangents stay coherent."""
+
+    def pull(g: Cotangent) -> list[Cotangent]:
+        into, at = profile_of(x).source, profile_of(y).source
+        result, rest = Cotangent(), Cotangent(g.plain)
+        for key, (root, source, values) in g.coherent.items():
+            if views.place_of(source) is at:
+                result.add_coherent(root, views.onto(source, at, into, index), values)
+            else:
+                rest.coherent[key] = (root, source, values)
+        plain = rest.total()
+        if plain is not None:
+            result.add_plain(back(plain))
+        return [result]
+
+    return tape.record_coherent([x], y, pull)
+
+
 def reshaped(tape: Tape, x: Moments, shape: Sequence[int]) -> Moments:
     """x in another shape; one entry may be -1."""
     sizes = list(shape)
@@ -59,7 +80,10 @@ def reshaped(tape: Tape, x: Moments, shape: Sequence[int]) -> Moments:
     if tuple(sizes) == before:
         return same(tape, x)
     y = x.reshaped(sizes)
-    return tape.record([x], y, lambda g: [g.reshaped(before)])
+    y.profile = None if root_of(x).profile is None else views.reshaped(profile_of(x), sizes)
+    if y.profile is None:
+        return tape.record([x], y, lambda g: [g.reshaped(before)])
+    return element_of(tape, x, y, lambda plain: plain.reshaped(before), views.unchanged(y.profile.source))
 
 
 @transfer("view", "reshape", "_unsafe_view", "_reshape_alias", "unsafe_view")
@@ -194,6 +218,11 @@ def taken(tape: Tape, x: Moments, d: int, indices: Labels) -> Moments:
     if len(indices) == 0:
         return constant([0 if n == d else s for n, s in enumerate(x.shape)], 0.0)
     y = take(x, d, indices)
+    part = None if root_of(x).profile is None else views.sliced(profile_of(x), d, indices)
+    if part is not None:
+        index = views.sliced_at(profile_of(x).source, d, indices)
+        axis = x.dims[d][0]
+        return element_of(tape, x, from_profile(part, y, x.method), lambda plain: place(plain, d, size, indices, axis), index)
     if len(x.dims[d]) == 1:
         y.slice_of = (x, d, np.asarray(indices))
     like = x.dims[d][0] if x.dims[d] else None
