@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import math
 import operator
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 Layout = tuple[tuple[int, str], ...]  # (size, role) of each axis of a node, major first
 ROUNDING = 2.0**-20  # relative size of what float32 leaves of an exact zero after a few cancellations
 EPSILON = 2.0**-23  # of float32
+LEAST = 4  # draws; the standard error of fewer says little
 
 
 class CannotMeasure(Exception):
@@ -57,6 +59,7 @@ class Measured:
     k_batch: Estimate | None = None
     noise: float = 0.0  # second moment below which a value is rounding error
     grad_noise: float = 0.0
+    draws: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,8 +86,11 @@ def measure(
     draws: int = 8,
     seed: int = 0,
     layouts: Mapping[str, Layout] | None = None,
+    seconds: float = math.inf,
 ) -> dict[str, Measured]:
     """Statistics of every floating node over `draws` constructions; `layouts` says which axes are samples and positions.
+
+    Drawing ends early after `seconds`, with LEAST draws at least.
 
     Raises:
         CannotMeasure: the program needs a value nobody kept, or cannot run on the CPU.
@@ -93,7 +99,10 @@ def measure(
 
     found: dict[str, list[dict[str, float]]] = {}
     with torch.random.fork_rng(devices=[]), _quiet_threads():
+        start = time.monotonic()
         for n in range(draws):
+            if n >= LEAST and time.monotonic() - start > seconds:
+                break
             torch.manual_seed(seed * 100_003 + n)
             for name, quantities in _one_draw(traced, build, layouts or {}).items():
                 found.setdefault(name, []).append(quantities)
@@ -375,6 +384,7 @@ def _measured(rows: Sequence[Mapping[str, float]]) -> Measured:
         k_batch=_estimate(rows, "k_batch"),
         noise=ROUNDING**2 * max(row.get("scale", 0.0) for row in rows),
         grad_noise=EPSILON**2 * max(row.get("floor", 0.0) for row in rows),
+        draws=len(rows),
     )
 
 

@@ -1,5 +1,8 @@
 """Factories of tests/real → do they build, and does their forward run in train mode on real CPU tensors?
 
+Inputs are given here, for each library as its documentation says; of the packages of `requirements.txt` it is `initlint` that
+finds them, and only those that it does not find are given.
+
 python tests/real/check_real.py [MODULE[:FACTORY] …]
 """
 
@@ -9,11 +12,13 @@ import importlib
 import inspect
 import sys
 import time
+from collections.abc import Callable
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
-MODULES = ("transformers_models", "peft_models", "diffusers_models", "geometric_models", "xtransformers_models")
+MODULES = tuple(sorted(path.stem for path in Path(__file__).parent.glob("*_models.py")))
 
 
 Inputs = tuple[tuple[object, ...], dict[str, object]]
@@ -86,8 +91,48 @@ def inputs_of(module: str, name: str, model: nn.Module) -> Inputs:
             return of_geometric(name)
         case "xtransformers_models":
             return of_x_transformers(name, tokens)
-        case _:
+        case "peft_models":
             return (), {"input_ids": tokens}
+        case _:
+            return found(name, model, tokens)
+
+
+def found(name: str, model: nn.Module, tokens: Tensor) -> Inputs:
+    """By initlint, or from the table of those that it finds none for."""
+    from initlint.targets.inputs import infer
+
+    if name in GIVEN:
+        return GIVEN[name](tokens)
+    inputs = infer(model)
+    return inputs.args, dict(inputs.kwargs)
+
+
+VIDEO: Inputs = ((torch.randn(2, 3, 4, 32, 32),), {})
+TABLE = torch.stack([torch.randint(n, (2,)) for n in (10, 5, 6, 5, 8)], 1)
+GIVEN: dict[str, Callable[[Tensor], Inputs]] = {
+    "linear_attention": lambda tokens: ((tokens,), {}),
+    "linear_attention_causal": lambda tokens: ((tokens.repeat(1, 2),), {}),
+    "linear_attention_local": lambda tokens: ((tokens,), {}),
+    "aura_flow": lambda _: (
+        (torch.randn(2, 4, 16, 16),),
+        {"encoder_hidden_states": torch.randn(2, 7, 64), "timestep": torch.rand(2)},
+    ),
+    "unet1d": lambda _: ((torch.randn(2, 2, 64), torch.tensor([3, 5])), {}),
+    "point_transformer": lambda _: ((torch.randn(2, 16, 32), torch.randn(2, 16, 3)), {}),
+    "peleenet": lambda _: ((torch.randn(2, 3, 224, 224),), {}),
+    "snac": lambda _: ((torch.randn(2, 1, 2048),), {}),
+    "ft_transformer": lambda _: ((torch.randn(4, 12), None), {}),
+    "tab_transformer": lambda _: ((TABLE, torch.randn(2, 10)), {}),
+    "token_transformer": lambda _: ((TABLE, torch.randn(2, 10)), {}),
+    "decision_transformer": lambda _: (
+        (torch.randn(2, 9, 8), torch.randn(2, 9, 4), torch.randn(2, 9, 1), torch.randn(2, 9, 1), torch.arange(9).expand(2, 9)),
+        {},
+    ),
+    "timesformer": lambda _: ((torch.randn(2, 4, 3, 32, 32),), {}),
+    "vivit": lambda _: VIDEO,
+    "vit_3d": lambda _: VIDEO,
+    "mobile_vit": lambda _: ((torch.randn(2, 3, 64, 64),), {}),
+}
 
 
 def say(line: str) -> None:
@@ -101,9 +146,17 @@ def main(wanted: list[str]) -> int:
     torch.set_num_threads(1)
     failed = 0
     for module_name in MODULES:
-        module = importlib.import_module(module_name)
+        if wanted and module_name not in {w.partition(":")[0] for w in wanted}:
+            continue
+        try:
+            module = importlib.import_module(module_name)
+        except ImportError as error:
+            say(f"skip  {module_name}: {error}")
+            continue
         for name, factory in vars(module).items():
             if name.startswith("_") or not inspect.isfunction(factory) or factory.__module__ != module_name:
+                continue
+            if inspect.signature(factory).parameters:
                 continue
             if wanted and not {module_name, f"{module_name}:{name}"} & set(wanted):
                 continue
@@ -121,5 +174,5 @@ def main(wanted: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.path.insert(0, __file__.rpartition("/")[0])
+    sys.path.insert(0, str(Path(__file__).parent))
     sys.exit(1 if main(sys.argv[1:]) else 0)
