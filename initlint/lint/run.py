@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from initlint.source.scan import Fault
 
 FILES_PER_WORKER = 3  # another process that imports torch pays off from here
+# the matrices are small: threads of the linear algebra behind numpy only wait for each other, many times longer than the work takes
+ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "VECLIB_MAXIMUM_THREADS": "1"}
 _START = "import sys; sys.path[:] = [p for p in sys.path if p]; from initlint.lint.worker import main; main()"
 
 
@@ -182,7 +184,7 @@ def _serve(work: Queue[dict[str, Any]], gathered: _Gathered, progress: Callable[
 def _start() -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-c", _START], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        encoding="utf-8",
+        encoding="utf-8", env={**os.environ, **ONE_THREAD},
     )  # fmt: skip
 
 
