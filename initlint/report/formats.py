@@ -10,6 +10,8 @@ from initlint.report.data import as_json, as_json_lines
 from initlint.report.github import as_github
 from initlint.report.gitlab import as_gitlab
 from initlint.report.junit import as_junit
+from initlint.report.rdjson import as_rdjson, as_rdjsonl
+from initlint.report.sarif import as_sarif
 from initlint.report.text import Look, as_concise, as_full, as_grouped
 
 Renderer = Callable[[Report, Look], str]
@@ -44,4 +46,7 @@ FORMATS: Mapping[str, Format] = {
     "github": Format(render=_machine(as_github), root="GITHUB_WORKSPACE"),
     "gitlab": Format(render=_machine(as_gitlab), root="CI_PROJECT_DIR"),
     "junit": Format(render=_machine(as_junit)),
+    "rdjson": Format(render=as_rdjson),
+    "rdjsonl": Format(render=as_rdjsonl),
+    "sarif": Format(render=as_sarif, root="GITHUB_WORKSPACE"),
 }

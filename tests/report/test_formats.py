@@ -8,18 +8,23 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
+from initlint.report.fingerprint import line_hashes
 from initlint.report.formats import FORMATS
 from initlint.report.text import Look
 from tests.report.samples import FINDINGS, REPORTS, SOURCES
 
 GOLDEN = Path(__file__).parent / "golden"
-ENDINGS = {"json": "json", "json-lines": "jsonl", "gitlab": "json", "junit": "xml"}
+ENDINGS = {
+    "json": "json", "json-lines": "jsonl", "gitlab": "json", "junit": "xml", "rdjson": "json", "rdjsonl": "jsonl", "sarif": "json",
+}  # fmt: skip
 PLAIN = Look(colour=False, width=100, lines=lambda path: SOURCES.get(path, ()))
 
 
 def written(name, report, look=PLAIN):
     text = FORMATS[name].render(REPORTS[report], look)
-    return text.replace(f'"initlint": "{version("initlint")}"', '"initlint": "VERSION"')
+    for field in ("initlint", "semanticVersion"):
+        text = text.replace(f'"{field}": "{version("initlint")}"', f'"{field}": "VERSION"')
+    return text
 
 
 @pytest.mark.parametrize("report", REPORTS)
@@ -122,3 +127,56 @@ def test_junit_counts_its_cases(report, cases, failures):
     root = ET.fromstring(written("junit", report))
     assert (root.get("tests"), root.get("failures")) == (str(cases), str(failures))
     assert (len(list(root.iter("testcase"))), len(list(root.iter("failure")))) == (cases, failures)
+
+
+def test_sarif_has_what_code_scanning_asks_for():
+    log = json.loads(written("sarif", "awkward"))
+    assert log["version"] == "2.1.0"
+    run = log["runs"][0]
+    for rule in run["tool"]["driver"]["rules"]:
+        assert rule["id"] and rule["shortDescription"]["text"] and rule["fullDescription"]["text"] and rule["help"]["text"]
+    assert len(run["results"]) == len(FINDINGS)
+    known = [rule["id"] for rule in run["tool"]["driver"]["rules"]]
+    for result in run["results"]:
+        assert result["message"]["text"]
+        assert result["level"] in ("error", "warning", "note")
+        place = result["locations"][0]["physicalLocation"]
+        assert place["artifactLocation"]["uri"]
+        assert place["region"]["startLine"] >= 1
+        if result["ruleId"] in known:
+            assert known[result["ruleIndex"]] == result["ruleId"]
+
+
+def test_rdjson_counts_columns_in_bytes_and_suggests_whole_lines():
+    data = json.loads(written("rdjson", "awkward"))
+    lines = [json.loads(line) for line in written("rdjsonl", "awkward").splitlines()]
+    assert [item["message"] for item in lines] == [item["message"] for item in data["diagnostics"]]
+    for finding, item in zip(FINDINGS, data["diagnostics"], strict=True):
+        source = SOURCES.get(finding.span.path, ())
+        start = item["location"]["range"]["start"]
+        if 0 < finding.span.line <= len(source):
+            text = source[finding.span.line - 1]
+            assert start["column"] == len(text[: finding.span.column - 1].encode()) + 1
+        for suggestion in item.get("suggestions", ()):
+            assert set(suggestion["range"]["start"]) == set(suggestion["range"]["end"]) == {"line"}
+
+
+# what the hashes are of these texts, from github/codeql-action's own description of its algorithm
+HASHES = {
+    "": ["c129715d7a2bc9a3:1"],
+    " a\nb\n  \t\tc\n d": ["271789c17abda88f:1", "54703d4cd895b18:1", "180aee12dab6264:1", "a23a3dc5e078b07b:1"],
+    " hello; \t\r\nworld!!!\r\n\n\r  \t\tGreetings\r End\r\n": [
+        "e9496ae3ebfced30:1", "fb7c023a8b9ccb3f:1", "ce8ba1a563dcdaca:1", "e20e36e16fcb0cc8:1",
+        "b3edc88f2938467e:1", "c8e28b0b4002a3a0:1", "c129715d7a2bc9a3:1",
+    ],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("text", HASHES, ids=["empty", "blanks", "line ends"])
+def test_lines_have_the_fingerprint_of_code_scanning(text):
+    assert line_hashes(text) == HASHES[text]
+
+
+def test_equal_lines_are_counted():
+    hashes = line_hashes("Lorem ipsum dolor sit amet.\n" * 10)
+    assert [item.rpartition(":")[2] for item in hashes[:6]] == ["1", "2", "3", "4", "5", "6"]
