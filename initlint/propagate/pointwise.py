@@ -14,7 +14,6 @@ E[f'²], is what decides whether two inputs are told apart after many layers (Po
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -22,9 +21,6 @@ from initlint.propagate import views
 from initlint.propagate.axes import Array
 from initlint.propagate.moments import Dims, Moments, align
 from initlint.propagate.sources import COARSE, ORDER, REACH, Profile, Source, grid, scale_by_state, shape_of
-
-if TYPE_CHECKING:
-    from initlint.propagate.joint import Ensemble
 
 OTHER = 0.3  # share of the variance above which a bias of another law makes the sum no normal one
 
@@ -221,9 +217,9 @@ class Cotangent:
     what makes the gradient of `x * sigmoid(x)` right, whose two paths carry the same cotangent.
     """
 
-    __slots__ = ("coherent", "drawn", "plain", "spent")
+    __slots__ = ("coherent", "plain", "spent")
 
-    def __init__(self, plain: Moments | None = None, spent: Moments | None = None, drawn: Ensemble | None = None) -> None:
+    def __init__(self, plain: Moments | None = None, spent: Moments | None = None) -> None:
         self.plain = plain
         self.spent = spent  # to be reported, but already accounted for further back
         self.coherent: dict[tuple[int, int], tuple[Moments, Source, Array]] = {}
@@ -249,18 +245,7 @@ class Cotangent:
             term = times(factor, root)
             self.add_plain(views.arrived(source, term) if isinstance(source, views.View) else term)
         self.coherent = {}
-        if self.drawn is None:
-            return self.plain
-        drawn = self.drawn.cotangent()
-        return drawn if self.plain is None else plus(self.plain, drawn)
-
-    def measured(self) -> Cotangent:
-        """The same, with pair moments in place of what was drawn."""
-        result = Cotangent(self.plain, self.spent)
-        if self.drawn is not None:
-            result.add_plain(self.drawn.cotangent())
-        result.coherent = dict(self.coherent)
-        return result
+        return self.plain
 
 
 def plus(x: Moments, y: Moments) -> Moments:
