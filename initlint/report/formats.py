@@ -11,6 +11,7 @@ from initlint.report.github import as_github
 from initlint.report.gitlab import as_gitlab
 from initlint.report.junit import as_junit
 from initlint.report.rdjson import as_rdjson, as_rdjsonl
+from initlint.report.review import as_github_review
 from initlint.report.sarif import as_sarif
 from initlint.report.text import Look, as_concise, as_full, as_grouped
 
@@ -44,6 +45,7 @@ FORMATS: Mapping[str, Format] = {
     "json": Format(render=_machine(as_json)),
     "json-lines": Format(render=_machine(as_json_lines)),
     "github": Format(render=_machine(as_github), root="GITHUB_WORKSPACE"),
+    "github-review": Format(render=as_github_review, root="GITHUB_WORKSPACE"),
     "gitlab": Format(render=_machine(as_gitlab), root="CI_PROJECT_DIR"),
     "junit": Format(render=_machine(as_junit)),
     "rdjson": Format(render=as_rdjson),
