@@ -201,7 +201,8 @@ rows("of tokens", {
     "linalg_vector_norm": lambda x: torch.linalg.vector_norm(x, 2, -1), "the largest absolute value":
     lambda x: torch.linalg.vector_norm(x, float("inf"), -1), "cumsum": lambda x: torch.cumsum(x, -1), "cumprod of 1 + x/10":
     lambda x: torch.cumprod(1 + 0.1 * x, 1), "diff": lambda x: torch.diff(x, dim=1), "prod of 1 + x/10": lambda x: (1 + 0.1 * x).prod(1),
-    "sort": lambda x: x.sort(-1).values, "topk": lambda x: x.topk(3, -1).values, "median": lambda x: x.median(-1).values,
+    "sort": lambda x: x.sort(-1).values, "topk": lambda x: x.topk(3, -1).values, "median": lambda x: x.median(-1).values, "kthvalue": lambda x:
+    x.kthvalue(4, -1).values, "argsort": lambda x: x.gather(-1, x.argsort(-1, descending=True)), "msort": lambda x: x.msort(),
 }, T)  # fmt: skip
 
 # -- moving elements about --------------------------------------------------------------------------------------------------

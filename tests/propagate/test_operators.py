@@ -46,7 +46,6 @@ BOUNDS: dict[str, tuple[float, float, str]] = {
                     "bilinear upsampling", "bilinear upsampling with corners", "bicubic upsampling")},
     "adaptive max pool to 1 of a convolution": (0.06, 0.35, INSIDE), "amax over positions of a convolution": (0.06, 0.35, INSIDE),
     "concatenation of channels, then batch norm": (0.06, 1.1, JOINED), "a write into a slice": (0.06, 0.4, JOINED),
-    "topk of correlated ReLUs": (0.06, 1.0, "order statistics are sampled without knowing what the entries are functions of"),
     "rotary positions": (0.06, 0.75, "a shift of all keys cancels in a softmax up to the rotation"),
     "RNN over embeddings": (0.06, 0.5, "sampled with six draws of Gaussian weights"),
     "an LSTM cell over four steps": (0.06, 1.3, "weights that are used at every step get cotangents that are alike"),
@@ -384,6 +383,15 @@ case("overlapping windows of tokens", lambda m, x: m.b(m.a(x)).as_strided((4, 5,
 case("overlapping windows of heads", lambda m, x: (heads_of(m.a(x)).as_strided((4, 4, 5, 4, 16), (768, 16, 128, 64, 1)) + 1) ** 2, TOKENS, a=linear())
 case("scores hidden through a slice", lambda m, x: torch.softmax(hidden_in_part(m.a(x) @ m.b(x).mT / 8), -1) @ m.c(x), TOKENS,
      a=linear(), b=linear(), c=linear())  # fmt: skip
+for _name, _route in {
+    "two of four experts by a softmax of the chosen": lambda z: chosen(z, 2, float("-inf")).softmax(-1),
+    "three of four experts with steep gates": lambda z: chosen(3 * z, 3, float("-inf")).softmax(-1),
+    "one expert": lambda z: chosen(z, 1, float("-inf")).softmax(-1), "the chosen among zeros": lambda z: chosen(z + 1, 2, 0.0),
+    "the chosen among ones": lambda z: chosen(z + 1, 2, 1.0), "gates looked up by the order of their scores": lambda z: by_order(z),
+}.items():
+    case(_name, lambda m, x, f=_route: (f(m.r(x))[..., None] * torch.stack([m.a(x), m.b(x), m.c(x), m.d(x)], -2)).sum(-2), TOKENS,
+         draws=32, a=linear(), b=linear(), c=linear(), d=linear(), r=linear(64, 4))  # fmt: skip
+case("the largest of everything", lambda m, x: m.a(x).reshape(-1).topk(5).values * 2, TOKENS, a=linear(64, 4))
 case("tril of a score matrix", lambda m, x: torch.tril(m.a(x) @ m.b(x).transpose(1, 2)), TOKENS, a=linear(), b=linear())
 case("a diagonal", lambda m, x: torch.diagonal(m.a(x) @ m.b(x).transpose(1, 2), dim1=1, dim2=2), TOKENS, a=linear(), b=linear())
 
@@ -402,6 +410,18 @@ def heads_of(x: torch.Tensor) -> torch.Tensor:
 def hidden_in_part(scores: torch.Tensor) -> torch.Tensor:
     scores[:, :6] = scores[:, :6].masked_fill(torch.ones(6, 12).triu(3) > 0, float("-inf"))
     return scores
+
+
+def chosen(scores: torch.Tensor, count: int, fill: float) -> torch.Tensor:
+    values, places = scores.topk(count, -1)
+    return torch.full_like(scores, fill).scatter(-1, places, values)
+
+
+def by_order(scores: torch.Tensor) -> torch.Tensor:
+    gates = scores.sigmoid()
+    places = gates.topk(2, -1).indices
+    gates = gates.gather(-1, places)
+    return torch.zeros_like(scores).scatter(-1, places, gates / gates.sum(-1, keepdim=True))
 
 
 def _scaled_view(m: Any, x: torch.Tensor) -> torch.Tensor:

@@ -1,8 +1,9 @@
 """Transfer functions of ATen operators, a file per family; importing this package fills the registry.
 
 In reading order: `registry`, `gather` and `view` (moving elements), `functions` (of one tensor), `arithmetic`, `choice`
-(conditions, masks), `reduce`, `matrix`, `norm`, `maps` (known linear ones), `conv`, `pool`, `resize`, `attention`, `embed`, `picked`,
-`scatter`, `chance` (dropout and kin), `spectral`, `recurrent`.
+(conditions, masks), `reduce`, `matrix`, `norm`, `maps` (known linear ones), `conv`, `pool`,
+`resize`, `attention`, `embed`, `picked`, `ranked` (sorted values), `scatter`, `chance` (dropout and kin),
+`spectral`, `recurrent`.
 """
 
 from initlint.propagate.ops import (
@@ -18,6 +19,7 @@ from initlint.propagate.ops import (
     norm,
     picked,
     pool,
+    ranked,
     recurrent,
     reduce,
     resize,
@@ -42,6 +44,7 @@ __all__ = [
     "norm",
     "picked",
     "pool",
+    "ranked",
     "recurrent",
     "reduce",
     "resize",

@@ -13,11 +13,12 @@ from typing import Any
 import numpy as np
 
 from initlint.propagate.axes import Array, Axis, Labels
-from initlint.propagate.moments import Dims, Moments, constant, replaced
-from initlint.propagate.ops.arithmetic import added
-from initlint.propagate.ops.choice import where
+from initlint.propagate.moments import Dims, Moments, align, constant, replaced
+from initlint.propagate.ops.arithmetic import MASKED, added
+from initlint.propagate.ops.choice import mixture, where
 from initlint.propagate.ops.embed import equal_share, rows_along
 from initlint.propagate.ops.gather import single
+from initlint.propagate.ops.ranked import in_order_of, ranked
 from initlint.propagate.ops.registry import CannotPredict, as_moments, scalar_of, transfer
 from initlint.propagate.ops.view import expanded, overwritten, permuted, relabelled, reshaped, same, taken
 from initlint.propagate.sparse import Sparse
@@ -37,6 +38,9 @@ def gather(tape: Tape, x: Any, dim: int, indices: Any, **kwargs: Any) -> Moments
             x = taken(tape, x, n, np.arange(size))
     if not x.dims[d]:
         return expanded(tape, x, shape)
+    order = in_order_of(x, d, indices)
+    if order is not None and order.ranks is not None:
+        return ranked(tape, x, d, order.ranks, order.of)
     rows = same_everywhere(indices, d)
     if rows is not None:
         from initlint.propagate.ops.scatter import moved_along
@@ -50,28 +54,36 @@ def gather(tape: Tape, x: Any, dim: int, indices: Any, **kwargs: Any) -> Moments
     x = x.coarsened(k)
     here = x.axes[k]
     share, varying = share_of_indices(indices)
-    picked: tuple[Axis, ...] = (Axis(shape[d], None, here.role),) if shape[d] > 1 else ()
-    dims = replaced(x.dims, k, picked)
+    y = picked(x, d, shape[d], share, varying)
+    return tape.record([before], y, lambda g: [placed(g, d, here, share, varying)])
+
+
+def picked(x: Moments, d: int, count: int, share: Array, varying: Sequence[int]) -> Moments:
+    """`count` entries at random places along dimension d, which is one axis with one group."""
+    k = x.position(d)
+    axes: tuple[Axis, ...] = (Axis(count, None, x.axes[k].role),) if count > 1 else ()
+    dims = replaced(x.dims, k, axes)
     agree = by_state(share, varying, dims)
-    same, different = (np.take(x.pair, [s], axis=k) if picked else np.take(x.pair, s, axis=k) for s in (0, 1))
-    pair = agree * same + (1.0 - agree) * different
-    mean, valid = (v if picked or v is None else v.squeeze(k) for v in (x.mean, x.valid))
-    y = x.with_(dims=dims, mean=mean, pair=pair, valid=valid)
+    same, different = (np.take(x.pair, [s], axis=k) if axes else np.take(x.pair, s, axis=k) for s in (0, 1))
+    mean, valid = (v if axes or v is None else v.squeeze(k) for v in (x.mean, x.valid))
+    return x.with_(dims=dims, mean=mean, pair=agree * same + (1.0 - agree) * different, valid=valid)
 
-    def pull(g: Moments) -> list[Moments]:
-        g = single(g, d)
-        at = g.position(d)
-        if g.dims[d]:
-            g = g.coarsened(at)
-        own = by_state(share, varying, g.dims)
-        parts = [g.pair * own, g.pair * (1.0 - own)]
-        if g.dims[d]:  # a place collects what all that picked it send
-            parts = [np.tensordot(part, g.axes[at].pairs, (at, 0)) for part in parts]
-        pair = np.stack([parts[0] / here.size, parts[1] / (here.size * (here.size - 1.0))], axis=at)
-        mean = g.mean if g.dims[d] else np.expand_dims(g.mean, at)
-        return [Moments((*g.dims[:d], (here,), *g.dims[d + 1 :]), mean, pair)]
 
-    return tape.record([before], y, pull)
+def placed(g: Moments, d: int, axis: Axis, share: Array, varying: Sequence[int]) -> Moments:
+    """What entries come to along dimension d where each is added at the place of its index: the transpose of a gather."""
+    g = single(g, d)
+    at = g.position(d)
+    if g.dims[d]:
+        g = g.coarsened(at)
+    agree = by_state(share, varying, g.dims)
+    parts, mean = [g.pair * agree, g.pair * (1.0 - agree)], g.mean
+    if g.dims[d]:  # a place collects what all that picked it send
+        parts = [np.tensordot(part, g.axes[at].pairs, (at, 0)) for part in parts]
+        mean = mean * g.axes[at].size
+    else:
+        mean = np.expand_dims(mean, at)
+    pair = np.stack([parts[0] / axis.size, parts[1] / (axis.size * (axis.size - 1.0))], axis=at)
+    return Moments((*g.dims[:d], (axis,), *g.dims[d + 1 :]), mean / axis.size, pair)
 
 
 def same_everywhere(indices: Known, d: int) -> Labels | None:
@@ -107,6 +119,52 @@ def by_state(share: Array, varying: Sequence[int], dims: Dims) -> Array:
         if d in varying:
             index.append(1 - equal.astype(np.int64))
     return share[tuple(index)] if index else np.broadcast_to(share, (1,) * rank)
+
+
+@transfer("scatter")
+def scatter(tape: Tape, x: Any, dim: int, indices: Any, source: Any = None, *args: Any, value: Any = None, reduce: Any = None) -> Any:
+    """x with other entries at some places along one dimension, different ones in every row.
+
+    Where everything else is far below zero, the chosen entries are those that a softmax sees.
+    """
+    if not isinstance(indices, Known) or reduce is not None:
+        raise CannotPredict("indices that are not known")
+    source = value if source is None else source
+    base, source = as_moments(x), as_moments(source)
+    d = base.dim(dim)
+    shape = indices.shape
+    if any(n != m for k, (n, m) in enumerate(zip(shape, base.shape, strict=True)) if k != d) or not base.dims[d]:
+        raise CannotPredict("a scatter of a part")
+    for k, size in enumerate(shape):
+        if len(source.shape) and size < source.shape[k]:
+            source = taken(tape, source, k, np.arange(size))
+    source = expanded(tape, source, shape)
+    floor = scalar_of(x)
+    hidden = floor is not None and floor <= MASKED
+    rows = same_everywhere(indices, d)
+    if rows is not None and len(set(rows)) == len(rows) and not hidden:
+        order = np.argsort(rows)
+        arranged = tape.record([source], relabelled(source, d, order).with_(), lambda g: [relabelled(g, d, np.argsort(order))])
+        return written(tape, base, arranged, {d: rows[order]})
+    share, varying = share_of_indices(indices)
+    axis = Axis(base.shape[d], None, single(base, d).dims[d][0].role)
+    put, chosen = align(placed(source, d, axis, share, varying), placed(constant(shape, 1.0), d, axis, share, varying))
+    y = source.with_(dims=put.dims, mean=divided(put.mean, chosen.mean), pair=divided(put.pair, chosen.pair), valid=None)
+
+    def pull(g: Moments) -> list[Moments]:
+        g, those = align(single(g, d), chosen)  # nothing comes from places that were not chosen
+        g = g.with_(pair=divided(g.pair, those.pair))
+        return [picked(g.coarsened(g.position(d)), d, shape[d], share, varying)]
+
+    if hidden:
+        y.valid, y.both, y.fill = chosen.mean, chosen.pair, float(floor or 0.0)
+        return tape.record([source], y, pull)
+    return mixture(tape, chosen, tape.record([source], y, pull), base)
+
+
+def divided(x: Array, y: Array) -> Array:
+    """x/y, and nothing where y is zero."""
+    return np.divide(x, y, out=np.zeros(np.broadcast_shapes(x.shape, y.shape)), where=np.broadcast_to(y > 1e-300, np.broadcast_shapes(x.shape, y.shape)))
 
 
 # -- writes by index --------------------------------------------------------------------------------------------------------
