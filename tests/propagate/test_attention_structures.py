@@ -69,6 +69,20 @@ class Causal(Attention):
         return scores.masked_fill(self.mask[:, :, :12, :12] == 0, torch.finfo(scores.dtype).min)
 
 
+class CausalStack(nn.Module):
+    """Three causal layers on small tokens: what came of early positions differs from what came of late ones."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(nn.ModuleDict({"norm": nn.LayerNorm(64), "attention": Causal()}) for _ in range(3))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = 0.02 * x
+        for layer in self.layers:
+            x = x + layer["attention"](layer["norm"](x))
+        return x
+
+
 class RelativeBias(Attention):
     """T5's: a bias by bucket of the distance, one for every head."""
 
@@ -247,6 +261,7 @@ add("attention with flat logits", Attention, TOKENS)
 add("attention with logits of variance one", sharp(1.0), TOKENS)
 add("attention with sharp logits", sharp(6.0), TOKENS)
 add("causal attention by a buffer", Causal, TOKENS)
+add("layers of causal attention on small tokens", CausalStack, TOKENS)
 add("relative position biases of variance one", RelativeBias, TOKENS)
 add("slopes of distance", Slopes, TOKENS,
     bits=0.25, why="distances are known in groups of positions")  # fmt: skip

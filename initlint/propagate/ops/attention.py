@@ -112,9 +112,8 @@ def softmax(tape: Tape, x: Any, dim: int, *args: Any, **kwargs: Any) -> Moments:
         y.gram = replace(x.gram, scale=x.gram.scale * min(max(own, 0.0) / max(axis.size**2 * y.q, 1e-300), 1.0))
 
     def pull(g: Moments) -> list[Moments]:
-        g, factor = align(single(g, d), cross)
-        kk = g.position(d)
-        return [_pull_softmax(g, factor, kk)]
+        g, weights, factor = align(single(g, d), y, cross)
+        return [_pull_softmax(g, weights, factor.pair, g.position(d))]
 
     return tape.record([before], y, pull)
 
@@ -185,17 +184,33 @@ def _both(others: list[Axis], by_cell: Array) -> tuple[Array, Array]:
     return rows, columns
 
 
-def _pull_softmax(g: Moments, factor: Moments, k: int) -> Moments:
-    """Cotangent of the logits: white within a row but for summing to zero."""
+def _pull_softmax(g: Moments, p: Moments, back: Array, k: int) -> Moments:
+    """Cotangent of the logits, z̄ = p (ḡ − Σ p ḡ), for weights p along axis k.
+
+    ḡ is a part that keys of one group have in common, with covariances C by pair of groups, and a white rest. With w the share
+    of each group of keys in a row, the first gives E[p p'] (C − C w − w C + w C w), which is how keys that differ in what they
+    are (first and last ones, class tokens) move logits together; it is exact for weights that do not depend on ḡ. The rest
+    gives `back` = E[p²](1 − 2p + Σp²) by group, and what keeps the sum over a row at zero.
+    """
     axis = g.axes[k]
     groups = axis.groups
-    pair, weight = _front(g.pair, k), _front(factor.pair, k)
-    different = pair[groups:].reshape(groups, groups, *pair.shape[1:])
+    others = [a for n, a in enumerate(g.axes) if n != k]
+    pair, both = _front(g.pair, k), _front(p.pair, k)
+    pair = np.broadcast_to(pair, np.broadcast_shapes(pair.shape, both.shape))
+    apart = pair[groups:].reshape(groups, groups, *pair.shape[1:])
+    meeting = both[groups:].reshape(groups, groups, *both.shape[1:])
+    left, right = _both(others, _front(p.mean, k) * counts_like(axis, _front(p.mean, k)))
+    rows = np.einsum("ab...,b...->a...", apart, right)
+    columns = np.einsum("a...,ab...->b...", left, apart)
+    centre = (left * rows).sum(0)
+    common = apart - rows[:, None] - columns[None] + centre
+    diagonal = np.arange(groups)
+    equal = _front(back, k)[:groups] * (pair[:groups] - apart[diagonal, diagonal]) + both[:groups] * common[diagonal, diagonal]
+    different = meeting * common
     states = axis.pairs[groups:].reshape(groups, groups, *(1,) * (pair.ndim - 1))
-    common = (different * states).sum((0, 1)) / max(float(states.sum()), 1.0)
-    equal = weight[:groups] * (pair[:groups] - common)
-    total = (equal * counts_like(axis, equal)).sum(0)
-    new = np.concatenate([equal, np.broadcast_to(-total / max(float(states.sum()), 1.0), (groups * groups, *total.shape))])
+    total = (equal * counts_like(axis, equal)).sum(0) + (different * states).sum((0, 1))
+    different = different - meeting * total / np.maximum((meeting * states).sum((0, 1)), 1e-300)
+    new = np.concatenate([equal, different.reshape(groups * groups, *pair.shape[1:])])
     return Moments(g.dims, np.zeros_like(g.mean), np.moveaxis(new, 0, k), gram=g.gram)
 
 
