@@ -46,6 +46,10 @@ def profile_of(x: Moments) -> Profile:
         base, factor, shift = x.affine
         before = profile_of(base)
         x.profile = Profile(before.source, factor * before.values + shift)
+    if x.profile is None and x.parts and x.sample is None:
+        from initlint.propagate.sums import law_of_sum
+
+        x.profile = law_of_sum(x)
     if x.profile is None:
         source = Source(x)
         z = grid(source.points)[0].reshape(-1, *(1,) * x.mean.ndim)
@@ -66,6 +70,21 @@ def profile_of(x: Moments) -> Profile:
         else:
             x.profile = Profile(source, x.mean + source.deviation * z)
     return x.profile
+
+
+def values_of(x: Moments) -> Array | None:
+    """x on the grid of its source; None where it is normal, and no source of its own is needed to say so."""
+    factor, shift = 1.0, 0.0
+    while x.profile is None and x.affine is not None:
+        x, a, b = x.affine
+        factor, shift = factor * a, shift + factor * b
+    if x.profile is None and x.sample is None and not ((x.positive or x.negative) and np.all(x.mean)):
+        return None
+    values = factor * profile_of(x).values + shift
+    if values.shape[1:] != x.mean.shape:  # many functions of one entry (see `views`)
+        return None
+    bend = np.abs(np.diff(values, 2, axis=0)).max() if len(values) > 2 else 0.0
+    return values if bend > 1e-6 * np.abs(values).max() else None
 
 
 def pair_of(dims: Dims | None, profile: Profile) -> Array:
@@ -264,4 +283,5 @@ def times(x: Moments, y: Moments) -> Moments:
 __all__ = [
     "REACH", "Cotangent", "Profile", "Source", "apply", "coarsened", "combine", "finite", "from_profile", "grid", "lineage",
     "pair_of", "plus", "profile_of", "root_of", "sample_of_sum", "times",
+    "values_of",
 ]  # fmt: skip

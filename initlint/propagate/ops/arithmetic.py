@@ -20,6 +20,7 @@ from initlint.propagate.pointwise import (
     sample_of_sum,
     times,
 )
+from initlint.propagate.sums import conditioned
 from initlint.propagate.tape import Known, Tape
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ def added(tape: Tape, x: Moments, y: Moments, alpha: float = 1.0) -> Moments:
     z.negative = x.negative and y.negative and alpha > 0
     if x.shape == y.shape and alpha == 1.0:
         z.parts = ((x, 1.0), (y, 1.0))
-        return tape.record_coherent([x, y], z, lambda g: [settled(g, z)] * 2)
+        return tape.record_coherent([x, y], z, lambda g: [conditioned(settled(g, z), z, part) for part in (x, y)])
     return tape.record([x, y], z, lambda g: [unbroadcast(g, x), unbroadcast(g, y).scaled(alpha)])
 
 

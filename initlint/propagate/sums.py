@@ -1,0 +1,177 @@
+"""The law of a sum of independent terms that are not all normal, and what one term knows of a function of the sum.
+
+A residual stream of ReLUs is max(0, u) + y: skewed, positive more often than a normal variable of its mean and variance would
+be. Its values are the quantiles of that sum, as a function of a source whose correlations give back the pair moments:
+
+    s(z) = F⁻¹(Φ(z)),   F(s) = Σ_i w_i Φ((s − f(u_i))/σ_y);     Σ_k a_k(u) a_k(v) ρ^k = Cov(s_u, s_v)
+
+On the way back a function c(s), as the step of a ReLU, multiplies the cotangent of both terms, and a term max(0, u) has a step
+of its own that goes with it: the chance of both is not the product. E[c²|u] and E[c|u] are carried as functions of u.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from initlint.propagate.axes import Array, refinement
+from initlint.propagate.moments import Moments
+from initlint.propagate.pointwise import Cotangent, Profile, Source, grid, pair_of, profile_of, values_of
+
+SHARE = 0.05  # of the variance: a term that is less of a sum leaves it normal, and learns little from it
+TERMS = 16  # of a sum of sums that are looked at
+DEPTH = 160  # values of s at which F is evaluated
+STEPS = 4  # of Newton's method, for correlations
+EDGE = 1e-14  # of probability
+
+
+def terms_of(x: Moments) -> list[Moments]:
+    """The independent terms of a sum of sums, as far as none is known as a function of something; [x] if it is no sum."""
+    found: list[Moments] = []
+    waiting = [x]
+    while waiting:
+        term = waiting.pop()
+        if term.profile is None and term.affine is None and term.parts and len(found) + len(waiting) < TERMS:
+            if all(factor == 1.0 for _, factor in term.parts):
+                waiting.extend(part for part, _ in term.parts)
+                continue
+        found.append(term)
+    return found
+
+
+def on_cells(values: Array, term: Moments, x: Moments) -> Array | None:
+    """Values by cell of `term`, by cell of a sum x; None where their axes differ in kind."""
+    if [a.size for a in term.axes] != [a.size for a in x.axes]:
+        return None
+    for k, (coarse, fine) in enumerate(zip(term.axes, x.axes, strict=True)):
+        if not coarse.same_partition(fine):
+            values = np.take(values, refinement(coarse, fine), axis=k + 1)
+    return values
+
+
+def law_of_sum(x: Moments) -> Profile | None:
+    """A sum as a function of a source of its own; None where it is as good as normal, or its terms are not known."""
+    terms = terms_of(x)
+    if len(terms) < 2:
+        return None
+    variance = np.maximum(x.cells - x.mean**2, 0.0)
+    other, rest = [], variance
+    for term in terms:
+        values = values_of(term)
+        if values is None or term.q - term.m**2 < SHARE * (x.q - x.m**2):
+            continue
+        on = on_cells(values, term, x)
+        if on is None:
+            return None
+        other.append(on)
+        w = grid(len(on))[1].reshape(-1, *(1,) * x.mean.ndim)
+        rest = rest - ((w * on**2).sum(0) - (w * on).sum(0) ** 2)
+    if not other or not np.all(variance > 0):
+        return None
+    source = Source(x)
+    z = grid(source.points)[0]
+    result = np.empty((len(z), *x.mean.shape))
+    for cell in np.ndindex(*x.mean.shape):
+        column = (slice(None), *cell)
+        result[column] = quantiles([values[column] for values in other], float(max(rest[cell], 0.0)), z)
+    w = grid(source.points)[1].reshape(-1, *(1,) * x.mean.ndim)
+    mean = (w * result).sum(0)
+    deviation = np.sqrt((w * (result - mean) ** 2).sum(0))
+    result = x.mean + (result - mean) * np.sqrt(variance) / deviation
+    source.correlation = correlations(source, result, x)
+    return Profile(source, result)
+
+
+def quantiles(columns: list[Array], variance: float, z: Array) -> Array:
+    """F⁻¹(Φ(z)) for the sum of functions of independent standard normal variables, and a normal term of this variance."""
+    values, weights = columns[0], grid(len(columns[0]))[1]
+    for column in columns[1:]:
+        both = np.add.outer(thinned(values, weights), thinned(column, grid(len(column))[1])).reshape(-1)
+        values, weights = both, np.full(len(both), 1.0 / len(both))
+    total = float(np.sqrt(variance + weights @ values**2 - (weights @ values) ** 2))
+    sigma = max(np.sqrt(variance), 0.02 * total)  # a law of steps is smoothed a little
+    if len(values) > DEPTH:
+        values, weights = thinned(values, weights), np.full(DEPTH, 1.0 / DEPTH)
+    at = np.linspace(values.min() - 7.0 * sigma, values.max() + 7.0 * sigma, 4 * DEPTH)
+    reached = torch.special.ndtr(torch.from_numpy((at[:, None] - values[None, :]) / sigma)).numpy() @ weights
+    return np.asarray(np.interp(z, torch.special.ndtri(torch.from_numpy(np.clip(reached, EDGE, 1.0 - EDGE))).numpy(), at))
+
+
+def thinned(values: Array, weights: Array) -> Array:
+    """DEPTH values at equal steps of probability."""
+    order = np.argsort(values)
+    reached = np.cumsum(weights[order]) - weights[order] / 2
+    return np.asarray(np.interp((np.arange(DEPTH) + 0.5) / DEPTH, reached, values[order]))
+
+
+def correlations(source: Source, values: Array, x: Moments) -> Array:
+    """Correlations of the source at which these values have the covariances of x."""
+    transform = grid(source.points)[2]
+    series = (transform @ values.reshape(source.points, -1))[1:]
+    cells = np.arange(series.shape[1]).reshape(x.mean.shape)
+    left = cells[np.ix_(*(axis.rows[0] for axis in x.axes))].reshape(-1)
+    right = cells[np.ix_(*(axis.rows[1] for axis in x.axes))].reshape(-1)
+    coefficients = series[:, left] * series[:, right]
+    goal, rho = x.centered().reshape(-1), source.correlation.reshape(-1).copy()
+    for _ in range(STEPS):
+        value, slope = np.zeros_like(rho), np.zeros_like(rho)
+        for coefficient in coefficients[::-1]:
+            slope = slope * rho + value
+            value = value * rho + coefficient
+        slope, value = slope * rho + value, value * rho
+        rho = np.clip(rho - (value - goal) / np.maximum(slope, 1e-300), -1.0, 1.0)
+    found = np.asarray(rho.reshape(source.correlation.shape))
+    same = tuple(slice(0, axis.groups) for axis in x.axes)
+    found[same] = source.correlation[same]
+    return found
+
+
+def conditioned(g: Cotangent, z: Moments, part: Moments) -> Cotangent:
+    """A cotangent of z = part + rest, on its way to a part that is a function of a source u: functions of z become ones of u.
+
+    The rest is taken as normal. An entry's own square is multiplied by E[c²|u], the product of two by E[c|u] E[c|u'], with
+    what the rests of the two have in common put into the root.
+    """
+    if z.profile is None or values_of(part) is None or part.q - part.m**2 < SHARE * (z.q - z.m**2):
+        return g
+    own = [term for term in g.coherent.values() if term[1] is z.profile.source]
+    before = profile_of(part)
+    if z.profile.values.shape[1:] != z.mean.shape:
+        return g
+    if not own or [a.size for a in part.axes] != [a.size for a in z.axes] or before.source is z.profile.source:
+        return g
+    if not all(a.same_partition(b) for a, b in zip(part.axes, z.axes, strict=True)) or tuple(map(len, part.dims)) != tuple(
+        map(len, before.source.dims)
+    ):
+        return g
+    result = Cotangent(g.plain, g.spent)
+    for key, term in g.coherent.items():
+        if term[1] is not z.profile.source:
+            result.coherent[key] = term
+    variance = np.maximum(z.cells - z.mean**2, 0.0)
+    variance = np.maximum(variance - np.maximum(part.cells - part.mean**2, 0.0), 0.0)
+    for root, source, function in own:
+        first, second = expected(function, z.profile, before.values, z.mean - part.mean, np.sqrt(variance))
+        whole, met = pair_of(None, Profile(source, function)), pair_of(None, Profile(before.source, first))
+        flat = tuple(map(len, root.dims)) == tuple(map(len, z.dims))
+        if not flat or root.pair.shape != whole.shape or met.shape != whole.shape:
+            return g
+        same = np.zeros(whole.shape, dtype=bool)
+        same[tuple(slice(0, axis.groups) for axis in z.axes)] = True
+        with np.errstate(divide="ignore", invalid="ignore"):
+            ratio = np.where(np.abs(met) > 1e-9 * np.abs(whole).max(), whole / met, 1.0)
+        result.add_coherent(root.with_(pair=np.where(same, root.pair, 0.0)), before.source, np.sqrt(second))
+        result.add_coherent(root.with_(pair=np.where(same, 0.0, root.pair * ratio)), before.source, first)
+    return result
+
+
+def expected(function: Array, whole: Profile, part: Array, mean: Array, deviation: Array) -> tuple[Array, Array]:
+    """E[c|u] and E[c²|u] on the grid of u: s = part(u) + mean + deviation·y, c(s) given with s on the grid of a source."""
+    y, w, _ = grid(DEPTH)
+    first, second = np.empty(part.shape), np.empty(part.shape)
+    for cell in np.ndindex(*mean.shape):
+        column = (slice(None), *cell)
+        at = part[column][:, None] + mean[cell] + deviation[cell] * y[None, :]
+        c = np.interp(at, whole.values[column], function[column])
+        first[column], second[column] = c @ w, c**2 @ w
+    return first, second
