@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from initlint.propagate.covariance import note
 from initlint.propagate.drawn import Drawn, Draws
 from initlint.propagate.moments import Moments
 from initlint.propagate.ops import TRANSFERS, CannotPredict
@@ -289,7 +290,8 @@ class _Run:
         return self.state.tape.record_coherent([value], value.with_(affine=(value, 1.0, 0.0)), lambda g: [g])
 
     def remembered(self, node: fx.Node, args: Any, kwargs: Any, result: Any) -> Any:
-        """`result`; where the graph calls for it again, kept under its arguments."""
+        """`result`, as that of this call; where the graph calls for it again, kept under its arguments."""
+        note(self.state.tape, name_of(node.target).removesuffix("_"), formula_of(node.target), args, kwargs, result)
         key = call_key(node.target, args, kwargs)
         if key is None or node not in self.again or not isinstance(result, Moments) or self.state.tape.blocked:
             return result

@@ -21,6 +21,7 @@ import numpy as np
 from initlint.propagate.axes import Array, Axis, Labels, canonical, coarsen_matrix, common, refine_map, refinement, state_of
 
 if TYPE_CHECKING:
+    from initlint.propagate.covariance import Made
     from initlint.propagate.pointwise import Profile
 
 Dims = tuple[tuple[Axis, ...], ...]
@@ -63,6 +64,7 @@ class Moments:
     affine    (base, a, b) where the tensor is a·base + b element by element, or None
     complex   the pair moments are Hermitian ones, of real and imaginary parts that are alike (see `ops.spectral`)
     sample    the sorted values, where they are known and only their places are not
+    made      the call of the graph whose result it is, or None (see `covariance`)
     slice_of  (base, dimension, indices) where the tensor is base at these indices
     spectrum  axes that are frequencies of a real tensor's transform, zero in a group of its own
     gram      what it is a random linear image of, or None
@@ -71,7 +73,7 @@ class Moments:
     """
 
     __slots__ = (
-        "affine", "averaged_of", "axes", "both", "broadcast_of", "centred", "complex", "dims", "fill", "flags", "gram", "mean", "method", "negative", "pair", "parts", "positive",
+        "affine", "averaged_of", "axes", "both", "broadcast_of", "centred", "complex", "dims", "fill", "flags", "gram", "made", "mean", "method", "negative", "pair", "parts", "positive",
         "profile", "sample", "slice_of", "spectrum", "valid", "zeros",
     )  # fmt: skip
 
@@ -115,6 +117,7 @@ class Moments:
         self.gram = gram
         self.complex = complex
         self.sample: Array | None = None
+        self.made: Made | None = None
         self.slice_of: tuple[Moments, int, Labels] | None = None
         self.spectrum: frozenset[int] = frozenset()
         self.broadcast_of: Moments | None = None

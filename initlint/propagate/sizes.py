@@ -41,7 +41,7 @@ def by_size(quantiles: Array, size: int, places: Iterator[int]) -> Moments | Non
 
 
 def by_value(tensor: torch.Tensor) -> Moments | None:
-    """A known tensor that varies widely, and along one dimension only, in groups by size there; None for any other."""
+    """A known tensor that varies widely, and along one dimension only, its range cut into equal parts; None for any other."""
     if tensor.is_complex() or tensor.numel() < 2:
         return None
     values = tensor.double().numpy()
@@ -49,7 +49,7 @@ def by_value(tensor: torch.Tensor) -> Moments | None:
     if len(varied) != 1 or values.std() <= WIDE:
         return None
     along = np.moveaxis(values, varied[0], 0).reshape(values.shape[varied[0]], -1)[:, 0]
-    rank = np.argsort(np.argsort(along, kind="stable"), kind="stable")
-    groups: Labels = canonical(rank * SIZES // len(along))
+    low, high = along.min(), along.max()
+    groups: Labels = canonical(np.minimum((along - low) * (SIZES / (high - low)), SIZES - 1).astype(np.int64))
     dims = tuple(((Axis(n, groups if d == varied[0] else None),) if n > 1 else ()) for d, n in enumerate(values.shape))
     return from_array(values, dims)

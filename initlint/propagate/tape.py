@@ -7,7 +7,8 @@ has mean zero, because the injected one does and every pullback is linear; so co
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import itertools
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -83,6 +84,11 @@ class Tape:
     severed: dict[int, int] = field(default_factory=dict)
     kept: list[Moments] = field(default_factory=list)  # keeps the ids in `severed` valid
     segments: dict[int, Segment] = field(default_factory=dict)  # what was brought together by an index, by id
+    # covariances of tensors that met, by their ids; counts of calls and of tensors that no call made (see `covariance`)
+    covariances: dict[tuple[int, int], Moments | None] = field(default_factory=dict)
+    met: list[tuple[Moments, Moments]] = field(default_factory=list)  # keeps the ids in `covariances` valid
+    calls: Iterator[int] = field(default_factory=itertools.count)
+    leaves: Iterator[int] = field(default_factory=itertools.count)
     broken: list[str] = field(default_factory=list)  # why a pullback failed; nothing is predicted of what lies before it
 
     def record(self, inputs: Sequence[Moments], output: Moments, pull: Pull) -> Moments:

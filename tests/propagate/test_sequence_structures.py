@@ -242,8 +242,7 @@ add("an embedding tied to the head of a causal model", TiedModel, IDS,
     missing="moments of a tensor with another that the same weights made: the logit of the token itself")  # fmt: skip
 add("a tied autoencoder", TiedAutoencoder, VECTORS,
     missing="moments of a tensor with another that the same weights made: Wᵀ f(W x) has a part along x")  # fmt: skip
-add("one encoder for two inputs", Siamese, VECTORS, VECTORS,
-    missing="moments of a tensor with another that the same weights made: biases that both inputs meet cancel in the difference")  # fmt: skip
+add("one encoder for two inputs", Siamese, VECTORS, VECTORS)
 
 # -- experts ----------------------------------------------------------------------------------------------------------------
 

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from initlint.propagate.covariance import covariance
+from initlint.propagate.meeting import both_ways, dependent_product
 from initlint.propagate.moments import Moments, align
 from initlint.propagate.ops.functions import affine, binary_on_source, on_table, torch_function, unary
 from initlint.propagate.ops.gather import flags_of, worst
@@ -41,11 +43,14 @@ def added(tape: Tape, x: Moments, y: Moments, alpha: float = 1.0) -> Moments:
     if x.slice_of is not None and y.slice_of is not None and x.shape == y.shape:
         if x.slice_of[0] is y.slice_of[0] and x.slice_of[1] == y.slice_of[1]:
             return of_slices(tape, x, y, alpha)
-    a, b = align(x, y)
+    shared = covariance(tape, x, y)
+    a, b, *rest = align(x, y) if shared is None else align(x, y, both_ways(shared))
     mean = a.mean + alpha * b.mean
     pair = a.pair + alpha**2 * b.pair
     if np.any(a.mean) and np.any(b.mean):
         pair = pair + alpha * (a.mean_products(b) + b.mean_products(a))
+    if shared is not None:
+        pair = pair + alpha * rest[0].pair
     zeros = x.zeros * y.zeros if x.zeros and y.zeros else 0.0
     z = Moments(a.dims, mean, pair, zeros=zeros, method=worst([x, y]), flags=flags_of([x, y]), complex=x.complex or y.complex)
     if a.valid is not None or b.valid is not None:
@@ -57,7 +62,7 @@ def added(tape: Tape, x: Moments, y: Moments, alpha: float = 1.0) -> Moments:
         z.sample = sample_of_sum(x, y)
     z.negative = x.negative and y.negative and alpha > 0
     if x.shape == y.shape and alpha == 1.0:
-        z.parts = ((x, 1.0), (y, 1.0))
+        z.parts = ((x, 1.0), (y, 1.0)) if shared is None else ()
         return tape.record_coherent([x, y], z, lambda g: [conditioned(settled(g, z), z, part) for part in (x, y)])
     return tape.record([x, y], z, lambda g: [unbroadcast(g, x), unbroadcast(g, y).scaled(alpha)])
 
@@ -319,7 +324,8 @@ def multiplied(tape: Tape, x: Moments, y: Moments, table: Known | None = None) -
         found = normalizing(whole, scale)
         if found is not None:
             return normalized_by_hand(tape, whole, scale, *found)
-    z = times(x, y)
+    shared = None if table is not None else covariance(tape, x, y)
+    z = times(x, y) if shared is None else dependent_product(x, y, shared)
     z.zeros = 1.0 - (1.0 - x.zeros) * (1.0 - y.zeros)
     z.positive = (x.positive and y.positive) or (x.negative and y.negative)
     z.negative = (x.positive and y.negative) or (x.negative and y.positive)

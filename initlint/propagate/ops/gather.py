@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -106,20 +106,20 @@ def shown(x: Moments) -> Moments:
     return Moments(x.dims, valid, np.minimum(first, second) if x.both is None else x.both)
 
 
-def join(pieces: Sequence[Moments], d: int) -> Moments:
-    """Independent tensors one after the other along dimension d."""
+def join(pieces: Sequence[Moments], d: int, shared: Mapping[tuple[int, int], Moments] | None = None) -> Moments:
+    """Tensors one after the other along dimension d; `shared` has covariances of some, averaged over it."""
     pieces = [p for p in pieces if 0 not in p.shape] or list(pieces[:1])
     if len(pieces) == 1:
         return pieces[0]
     masked = [p for p in pieces if p.valid is not None]
-    joined = _joined(pieces, d)
+    joined = _joined(pieces, d, shared)
     if masked:
         joined, seen = align(joined, _joined([shown(p) for p in pieces], d))
         joined.valid, joined.both, joined.fill = seen.mean, seen.pair, masked[0].fill
     return joined
 
 
-def _joined(pieces: Sequence[Moments], d: int) -> Moments:
+def _joined(pieces: Sequence[Moments], d: int, shared: Mapping[tuple[int, int], Moments] | None = None) -> Moments:
     """The same without regard to masks."""
     sizes = [size_of(p.dims[d]) for p in pieces]
     pieces = [single(p, d) for p in pieces]
@@ -153,6 +153,11 @@ def _joined(pieces: Sequence[Moments], d: int) -> Moments:
                 for b in range(other.axes[0].groups):
                     state = int(state_of(offset, np.array(start + a), np.array(other_start + b)))
                     pair[state] = _products(others[0], piece.mean[a], other.mean[b])
+    for (i, j), covariance in (shared or {}).items():
+        found = align(others[0], covariance)[1].pair
+        (first, one), (second, other) = blocks[i], blocks[j]
+        rows, columns = np.indices((one.axes[0].groups, other.axes[0].groups)).reshape(2, -1)
+        pair[state_of(offset, first + rows, second + columns)] += found
     rest = list(others[0].dims)
     dims = (*rest[:d], (), *rest[d + 1 :])
     joined = Moments(((whole,), *dims), mean, pair, method=worst(pieces), flags=flags_of(pieces))

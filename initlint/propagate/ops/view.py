@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from initlint.propagate import views
 from initlint.propagate.axes import Axis, Labels
+from initlint.propagate.meeting import joined_covariances
 from initlint.propagate.moments import Moments, constant
 from initlint.propagate.ops.gather import join, place, single, take
 from initlint.propagate.ops.registry import TRANSFERS, CannotPredict, as_moments, scalar_of, transfer
@@ -294,7 +295,12 @@ def unbind(tape: Tape, x: Any, dim: int = 0) -> list[Moments]:
 def cat(tape: Tape, tensors: Sequence[Any], dim: int = 0) -> Moments:
     values = [as_moments(x) for x in tensors if 0 not in x.shape] or [as_moments(tensors[0])]
     d = values[0].dim(dim)
-    y = join(values, d)
+    return joined(tape, values, d, joined_covariances(tape, values, d))
+
+
+def joined(tape: Tape, values: list[Moments], d: int, shared: Mapping[tuple[int, int], Moments]) -> Moments:
+    """Tensors one after the other, of which some have covariances."""
+    y = join(values, d, shared)
     starts = np.cumsum([0, *(v.shape[d] for v in values)])
     return tape.record(
         values, y, lambda g: [take(g, d, np.arange(a, b)) for a, b in itertools.pairwise(starts)]
@@ -305,7 +311,7 @@ def cat(tape: Tape, tensors: Sequence[Any], dim: int = 0) -> Moments:
 def stack(tape: Tape, tensors: Sequence[Any], dim: int = 0) -> Moments:
     values = [as_moments(x) for x in tensors]
     dim %= len(values[0].shape) + 1
-    return cat(tape, [unsqueeze(tape, v, dim) for v in values], dim)
+    return joined(tape, [unsqueeze(tape, v, dim) for v in values], dim, joined_covariances(tape, values, dim, new=True))
 
 
 @transfer("repeat")
