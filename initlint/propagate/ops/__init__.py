@@ -1,9 +1,8 @@
 """Transfer functions of ATen operators, a file per family; importing this package fills the registry.
 
-In reading order: `registry`, `gather` and `view` (moving elements), `functions` (of one tensor), `arithmetic`, `choice`
-(conditions, masks), `reduce`, `matrix`, `norm`, `maps` (known linear ones), `conv`, `pool`,
-`resize`, `attention`, `embed`, `picked`, `ranked` (sorted values), `scatter`, `chance` (dropout and kin),
-`spectral`, `recurrent`.
+In reading order: `registry`, `gather`, `view`, `windows` and `fills` (moving elements), `functions` (of one tensor),
+`arithmetic`, `choice` (conditions, masks), `reduce`, `matrix`, `norm`, `maps` (known linear ones), `conv`, `pool`, `resize`,
+`attention`, `embed`, `picked`, `ranked` (sorted values), `scatter`, `chance` (dropout and kin), `spectral`, `recurrent`.
 """
 
 from initlint.propagate.ops import (
@@ -13,6 +12,7 @@ from initlint.propagate.ops import (
     choice,
     conv,
     embed,
+    fills,
     functions,
     maps,
     matrix,
@@ -26,6 +26,7 @@ from initlint.propagate.ops import (
     scatter,
     spectral,
     view,
+    windows,
 )  # fmt: skip
 from initlint.propagate.ops.registry import TRANSFERS, CannotPredict
 
@@ -38,6 +39,7 @@ __all__ = [
     "choice",
     "conv",
     "embed",
+    "fills",
     "functions",
     "maps",
     "matrix",
@@ -51,4 +53,5 @@ __all__ = [
     "scatter",
     "spectral",
     "view",
+    "windows",
 ]  # fmt: skip

@@ -58,6 +58,23 @@ def gather(tape: Tape, x: Any, dim: int, indices: Any, **kwargs: Any) -> Moments
     return tape.record([before], y, lambda g: [placed(g, d, here, share, varying)])
 
 
+@transfer("take_along_dim")
+def take_along_dim(tape: Tape, x: Any, indices: Any, dim: int | None = None) -> Moments:
+    """A gather whose two sides are broadcast against each other."""
+    x = as_moments(x)
+    if not isinstance(indices, Known):
+        raise CannotPredict("indices that are not known")
+    if dim is None:
+        return gather(tape, reshaped(tape, x, [int(np.prod(x.shape))]), 0, Known(indices.tensor.reshape(-1), indices.distinct))
+    d = x.dim(dim)
+    sizes = [1 if n == d else max(a, b) for n, (a, b) in enumerate(zip(x.shape, indices.shape, strict=True))]
+    x = expanded(tape, x, [x.shape[d] if n == d else size for n, size in enumerate(sizes)])
+    shape = [indices.shape[d] if n == d else size for n, size in enumerate(sizes)]
+    if tuple(shape) != indices.shape:
+        indices = Known(indices.tensor.expand(shape), indices.distinct)
+    return gather(tape, x, d, indices)
+
+
 def picked(x: Moments, d: int, count: int, share: Array, varying: Sequence[int]) -> Moments:
     """`count` entries at random places along dimension d, which is one axis with one group."""
     k = x.position(d)

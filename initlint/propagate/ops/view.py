@@ -6,7 +6,6 @@ Law: the moments of a pair of output elements are those of the input elements th
 from __future__ import annotations
 
 import itertools
-import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -17,7 +16,7 @@ from initlint.propagate.axes import Axis, Labels
 from initlint.propagate.meeting import joined_covariances
 from initlint.propagate.moments import Moments, constant
 from initlint.propagate.ops.gather import join, place, single, take
-from initlint.propagate.ops.registry import TRANSFERS, CannotPredict, as_moments, scalar_of, transfer
+from initlint.propagate.ops.registry import CannotPredict, as_moments, scalar_of, transfer
 from initlint.propagate.pointwise import Cotangent, from_profile, profile_of, root_of
 from initlint.propagate.tape import Known, Tape
 
@@ -357,95 +356,12 @@ def relabelled(x: Moments, d: int, order: Labels) -> Moments:
     return x.with_(dims=(*x.dims[:d], (Axis(axis.size, labels[order], axis.role),), *x.dims[d + 1 :]))
 
 
-@transfer("roll")
-def roll(tape: Tape, x: Any, shifts: Any, dims: Any = ()) -> Moments:
-    x = as_moments(x)
-    amounts = shifts if isinstance(shifts, list | tuple) else [shifts]
-    along = dims if isinstance(dims, list | tuple) else [dims]
-    y, back = x, []
-    for shift, dim in zip(amounts, along, strict=False):
-        d = x.dim(dim)
-        order = np.roll(np.arange(x.shape[d]), shift)
-        y = relabelled(y, d, order)
-        back.append((d, np.argsort(order)))
-
-    def pull(g: Moments) -> list[Moments]:
-        for d, order in back:
-            g = relabelled(g, d, order)
-        return [g]
-
-    return tape.record([x], y.with_(), pull)
-
-
-@transfer("flip")
-def flip(tape: Tape, x: Any, dims: Sequence[int]) -> Moments:
-    x = as_moments(x)
-    y = x
-    chosen = [x.dim(d) for d in dims]
-
-    def turn(z: Moments) -> Moments:
-        for d in chosen:
-            z = relabelled(z, d, np.arange(z.shape[d])[::-1])
-        return z
-
-    y = turn(y)
-    return tape.record([x], y.with_(), lambda g: [turn(g)])
-
-
 @transfer("copy")
 def copy(tape: Tape, x: Any, source: Any, *args: Any) -> Any:
     """The source, broadcast to the shape of what it overwrites."""
     if isinstance(source, Known) and source.shape == tuple(x.shape):
         return source
     return expanded(tape, as_moments(source), list(x.shape))
-
-
-@transfer("new_zeros", "new_empty", "new_ones", "new_full")
-def fresh(tape: Tape, x: Any, shape: Sequence[int], value: Any = None, *args: Any, **kwargs: Any) -> Known:
-    """A new tensor that only takes its type from x."""
-    raise CannotPredict("the value is in the name")
-
-
-def _register_fresh() -> None:
-    import torch
-
-    for name, number in (("new_zeros", 0.0), ("new_empty", 0.0), ("new_ones", 1.0), ("new_full", None)):
-
-        def run(tape: Tape, x: Any, shape: Sequence[int], value: Any = None, *args: Any, _number: float | None = number,
-                **kwargs: Any) -> Any:  # fmt: skip
-            filled = _number if _number is not None else scalar_of(value if value is not None else kwargs.get("fill_value"))
-            if filled is None:
-                raise CannotPredict("a random filling")
-            if int(np.prod(list(shape))) > LARGEST_TABLE:
-                return constant(list(shape), filled)
-            return Known(torch.full(tuple(shape), filled, dtype=kwargs.get("dtype") or torch.float32))
-
-        TRANSFERS[name] = run
-
-
-LARGEST_TABLE = 1 << 22
-
-
-@transfer("fill", "fill_", "full_like")
-def fill(tape: Tape, x: Any, value: Any, *args: Any, **kwargs: Any) -> Any:
-    number = scalar_of(value)
-    if number is None:
-        return expanded(tape, as_moments(value), list(x.shape))
-    if not math.isfinite(number):  # a mask in the making: it has values, not moments
-        import torch
-
-        return Known(torch.full(tuple(x.shape), number))
-    return constant(list(x.shape), number)
-
-
-@transfer("zero", "zeros_like")
-def zero(tape: Tape, x: Any, *args: Any, **kwargs: Any) -> Moments:
-    return constant(list(x.shape), 0.0)
-
-
-@transfer("ones_like")
-def ones(tape: Tape, x: Any, *args: Any, **kwargs: Any) -> Moments:
-    return constant(list(x.shape), 1.0)
 
 
 @transfer("slice_scatter")
@@ -478,137 +394,3 @@ def overwritten(tape: Tape, x: Moments, source: Moments, d: int, indices: Labels
     y = relabelled(whole, d, order)
     back = np.argsort(order)
     return tape.record([whole], y.with_(), lambda g: [relabelled(g, d, back)])
-
-
-@transfer("constant_pad_nd", "pad")
-def pad(tape: Tape, x: Any, widths: Sequence[int], mode: Any = "constant", value: Any = None) -> Moments:
-    """Zero padding joins blocks of a constant; other modes repeat entries, whose statistics are those of the rest."""
-    x = as_moments(x)
-    if not isinstance(mode, str):
-        mode, value = "constant", mode
-    number = 0.0 if value is None else float(value)
-    for n in range(len(widths) // 2):
-        d = len(x.shape) - 1 - n
-        low, high = widths[2 * n], widths[2 * n + 1]
-        if low < 0 or high < 0:
-            x = taken(tape, x, d, np.arange(max(-low, 0), x.shape[d] - max(-high, 0)))
-            low, high = max(low, 0), max(high, 0)
-        if low == high == 0:
-            continue
-        if mode != "constant":
-            x = stretched(tape, x, d, x.shape[d] + low + high)
-            continue
-        blocks: list[Moments] = []
-        for width in (low, None, high):
-            if width is None:
-                blocks.append(x)
-            elif width:
-                shape = list(x.shape)
-                shape[d] = width
-                blocks.append(constant(shape, number))
-        x = cat(tape, blocks, d)
-    return x
-
-
-def stretched(tape: Tape, x: Moments, d: int, size: int) -> Moments:
-    """x with dimension d of another size and the same statistics (reflected or replicated borders)."""
-    before = x.shape[d]
-    work = single(x, d)
-    k = work.position(d)
-    if not work.dims[d]:
-        return expanded(tape, x, [size if n == d else -1 for n in range(len(x.shape))])
-    work = work.coarsened(k)
-    if size == 1:
-        return taken(tape, x, d, np.arange(1))
-    y = work.with_(dims=(*work.dims[:d], (Axis(size, None, work.axes[k].role),), *work.dims[d + 1 :]))
-
-    def pull(g: Moments) -> list[Moments]:
-        g = single(g, d)
-        g = g.coarsened(g.position(d))
-        g = g.with_(dims=(*g.dims[:d], (Axis(before, None),), *g.dims[d + 1 :]))
-        return [g.scaled((size / before) ** 0.5)]
-
-    return tape.record([x], y, pull)
-
-
-@transfer("unfold")
-def unfold(tape: Tape, x: Any, dim: int, size: int, step: int) -> Moments:
-    """Windows along one dimension; overlapping windows are treated as if their entries were other ones."""
-    x = as_moments(x)
-    d = x.dim(dim)
-    count = (x.shape[d] - size) // step + 1
-    work = stretched(tape, x, d, count * size)
-    apart = reshaped(tape, work, [*x.shape[:d], count, size, *x.shape[d + 1 :]])
-    order = [n for n in range(len(x.shape) + 1) if n != d + 1]
-    return permuted(tape, apart, [*order, d + 1])
-
-
-@transfer("pixel_shuffle")
-def pixel_shuffle(tape: Tape, x: Any, r: int) -> Moments:
-    x = as_moments(x)
-    *lead, c, h, w = x.shape
-    n = len(lead)
-    y = reshaped(tape, x, [*lead, c // (r * r), r, r, h, w])
-    y = permuted(tape, y, [*range(n), n, n + 3, n + 1, n + 4, n + 2])
-    return reshaped(tape, y, [*lead, c // (r * r), h * r, w * r])
-
-
-@transfer("pixel_unshuffle")
-def pixel_unshuffle(tape: Tape, x: Any, r: int) -> Moments:
-    x = as_moments(x)
-    *lead, c, h, w = x.shape
-    n = len(lead)
-    y = reshaped(tape, x, [*lead, c, h // r, r, w // r, r])
-    y = permuted(tape, y, [*range(n), n, n + 2, n + 4, n + 1, n + 3])
-    return reshaped(tape, y, [*lead, c * r * r, h // r, w // r])
-
-
-@transfer("channel_shuffle", "native_channel_shuffle")
-def channel_shuffle(tape: Tape, x: Any, groups: int) -> Moments:
-    x = as_moments(x)
-    b, c, *rest = x.shape
-    y = reshaped(tape, x, [b, groups, c // groups, *rest])
-    y = permuted(tape, y, [0, 2, 1, *range(3, 3 + len(rest))])
-    return reshaped(tape, y, [b, c, *rest])
-
-
-@transfer("diagonal")
-def diagonal(tape: Tape, x: Any, offset: int = 0, a: int = 0, b: int = 1) -> Moments:
-    """Elements whose two indices coincide: along the new axis they differ in both."""
-    x = as_moments(x)
-    rank = len(x.shape)
-    a, b = a % rank, b % rank
-    rest = [d for d in range(rank) if d not in (a, b)]
-    work = x.permuted([*rest, a, b])
-    for d in (rank - 2, rank - 1):
-        work = single(work, d)
-        if work.dims[d]:
-            work = work.coarsened(work.position(d))
-    count = min(x.shape[a] + min(offset, 0), x.shape[b] - max(offset, 0))
-    pair = np.stack([work.pair[..., 0, 0], work.pair[..., 1, 1]], axis=-1)
-    if count == 1:
-        pair = pair[..., 0]
-    mean = work.mean[..., 0] if count > 1 else work.mean[..., 0, 0]
-    y = Moments((*work.dims[:-2], (Axis(count),) if count > 1 else ()), mean, pair)
-    order = [*rest, a, b]
-    sizes = (x.shape[a], x.shape[b])
-
-    def pull(g: Moments) -> list[Moments]:
-        # only where both indices coincide is there a cotangent; two of them differ in both indices
-        g = single(g, len(g.dims) - 1)
-        if g.dims[-1]:
-            g = g.coarsened(g.position(len(g.dims) - 1))
-        own = g.pair[..., 0] if count > 1 else g.pair
-        other = g.pair[..., 1] if count > 1 else np.zeros_like(own)
-        pair = np.zeros((*own.shape, 2, 2))
-        pair[..., 0, 0] = own * count / (sizes[0] * sizes[1])
-        pairs = sizes[0] * sizes[1] * (sizes[0] - 1) * (sizes[1] - 1)
-        pair[..., 1, 1] = other * count * (count - 1) / max(pairs, 1)
-        dims = (*g.dims[:-1], (Axis(sizes[0]),), (Axis(sizes[1]),))
-        wide = Moments(dims, np.zeros([axis.groups for dim in dims for axis in dim]), pair)
-        return [wide.permuted([order.index(d) for d in range(rank)])]
-
-    return tape.record([x], y, pull)
-
-
-_register_fresh()
