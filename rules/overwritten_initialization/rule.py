@@ -128,14 +128,16 @@ def _finding(facts: Facts, parameter: Parameter, loss: _Loss) -> Finding:
 
 
 def _lost_padding(parameter: Parameter, facts: Facts) -> Site | None:
-    """The line that wrote over a zero row (an embedding's padding) which the constructor had made."""
+    """The line that wrote over the zero row (an embedding's padding) which the constructor had made."""
+    lost: Write | None = None
     zeroed = False
     for write in parameter.writes:
-        if write.default and write.law.parts and any(part.is_zero for _, part in write.law.parts):
-            zeroed = True
-        elif zeroed and not write.default and write.coverage >= WHOLE and not parameter.law.parts:
-            return innermost((write.site, *reversed(write.stack)), facts)
-    return None
+        one_row = write.op in ("fill_", "zero_") and math.isclose(write.coverage * parameter.shape[0], 1.0)
+        if one_row:  # again, after the general initialization: all is well
+            zeroed, lost = zeroed or write.default, None
+        elif zeroed and not write.default and write.coverage >= WHOLE and not write.law.is_zero:
+            lost = write
+    return None if lost is None else innermost((lost.site, *reversed(lost.stack)), facts)
 
 
 def _padding(facts: Facts, parameter: Parameter, by: Site) -> Finding:
