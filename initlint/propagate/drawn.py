@@ -50,6 +50,8 @@ DECOMPOSITIONS = {
     "linalg_cholesky", "linalg_svd", "linalg_eigh", "linalg_matrix_power",
 }  # fmt: skip
 
+FILTERS = {"fft_rfft"}  # of a kernel, to filter a signal: that is followed in time (`ops.filtering`), from the kernel on
+
 # Far from linear in what they are given; roots and powers, of which norms are made, concentrate and have formulas.
 FUNCTIONS = {"exp", "expm1", "sin", "cos", "tan", "tanh", "sigmoid", "softplus"}
 
@@ -203,7 +205,7 @@ class Drawn:
         shape = getattr(value, "shape", None)
         if not origin or self.draws is None or value is None or shape is None or not 0 < int(np.prod(tuple(shape))) <= RESULT:
             return False
-        if not (value.is_floating_point() or value.is_complex()):
+        if name in FILTERS or not (value.is_floating_point() or value.is_complex()):
             return False
         if sum(int(np.prod(tuple(leaf.meta["val"].shape))) for leaf in origin if "val" in leaf.meta) > LARGEST:
             return False
@@ -252,6 +254,8 @@ class Drawn:
             options = [(k, text(v, own)) for k, v in node.kwargs.items()]
             return f"{node.target} {text(node.args, own)} {options} {node in self.still}"
 
+        if not self.origin[node]:
+            return whole(own)  # a constant has no gradient
         if node not in self.turns:
             exactly = whole(True)
             self.turns[node] = self.repeats[exactly] = self.repeats.get(exactly, 0) + 1
@@ -428,7 +432,7 @@ class Inner(Sequence[Moments]):
 def draws_of_size(node: fx.Node) -> int:
     """How often a node's value is drawn."""
     shape = getattr(node.meta.get("val"), "shape", ())
-    return max(min(DRAWS, WORK // max(int(np.prod(tuple(shape))), 1)), 2)
+    return max(min(DRAWS, WORK // max(int(np.prod(tuple(shape))), 1)), 3)
 
 
 def _differentiable(value: Any) -> bool:

@@ -22,6 +22,7 @@ from initlint.propagate.axes import Array, Axis, Labels, canonical, coarsen_matr
 
 if TYPE_CHECKING:
     from initlint.propagate.covariance import Made
+    from initlint.propagate.ops.filtering import Filtered
     from initlint.propagate.pointwise import Profile
 
 Dims = tuple[tuple[Axis, ...], ...]
@@ -69,11 +70,12 @@ class Moments:
     spectrum  axes that are frequencies of a real tensor's transform, zero in a group of its own
     gram      what it is a random linear image of, or None
     broadcast_of what it was expanded from, or None
+    filtered  the real tensors of whose transforms along one dimension it is the product, or None
     averaged_of  (base, dimensions) where the tensor is the average of base over those dimensions, kept with size one
     """
 
     __slots__ = (
-        "affine", "averaged_of", "axes", "both", "broadcast_of", "centred", "complex", "dims", "fill", "flags", "gram", "made", "mean", "method", "negative", "pair", "parts", "positive",
+        "affine", "averaged_of", "axes", "both", "broadcast_of", "centred", "complex", "dims", "fill", "filtered", "flags", "gram", "made", "mean", "method", "negative", "pair", "parts", "positive",
         "profile", "sample", "slice_of", "spectrum", "valid", "zeros",
     )  # fmt: skip
 
@@ -121,6 +123,7 @@ class Moments:
         self.slice_of: tuple[Moments, int, Labels] | None = None
         self.spectrum: frozenset[int] = frozenset()
         self.broadcast_of: Moments | None = None
+        self.filtered: Filtered | None = None
 
     # -- what it is -------------------------------------------------------------------------------------------------
 

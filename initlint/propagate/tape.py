@@ -144,7 +144,9 @@ def _pull(entry: Entry, cotangent: Cotangent, cotangents: dict[int, Cotangent], 
                     _join(cotangents.setdefault(id(target), Cotangent()), Cotangent(spent=total))
         return
     if entry.coherent is not None:
-        for target, term in zip(entry.inputs, entry.coherent(cotangent), strict=True):
+        onward = Cotangent(cotangent.plain)  # without what is accounted for further back
+        onward.coherent = cotangent.coherent
+        for target, term in zip(entry.inputs, entry.coherent(onward), strict=True):
             if term is not None:
                 _join(cotangents.setdefault(id(target), Cotangent()), term)
         return

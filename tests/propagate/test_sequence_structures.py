@@ -244,6 +244,43 @@ add("a tied autoencoder", TiedAutoencoder, VECTORS,
     missing="moments of a tensor with another that the same weights made: Wᵀ f(W x) has a part along x")  # fmt: skip
 add("one encoder for two inputs", Siamese, VECTORS, VECTORS)
 
+# -- convolutions by Fourier transforms -------------------------------------------------------------------------------------
+
+
+def filtered(x: torch.Tensor, kernel: torch.Tensor, size: int) -> torch.Tensor:
+    """The causal convolution along the last dimension, as long as x."""
+    return torch.fft.irfft(torch.fft.rfft(x, n=size) * torch.fft.rfft(kernel, n=size), n=size)[..., : x.shape[-1]]
+
+
+class Hyena(nn.Module):
+    """Implicit filters: a sine network of positions, decaying windows, gates before and after the convolution (Poli et al. 2023)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.into, self.out = nn.Linear(64, 192), nn.Linear(64, 64)
+        time, phase = torch.linspace(0, 1, 32)[:, None], 2 * math.pi * torch.arange(32)[:, None] / 32
+        self.register_buffer("z", torch.cat([time, torch.cos(phase), -torch.sin(phase)], -1))
+        self.register_buffer("decay", torch.exp(-time * torch.linspace(3.0, 15.0, 64)))
+        self.first, self.second, self.third = nn.Linear(3, 64), nn.Linear(64, 64), nn.Linear(64, 64, bias=False)
+        self.frequency, self.bias = nn.Parameter(10 * torch.ones(1, 64)), nn.Parameter(torch.randn(64))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        a, b, v = self.into(x).mT.chunk(3, 1)
+        h = torch.sin(self.frequency * self.second(torch.sin(self.frequency * self.first(self.z))))
+        v = v * a
+        return self.out(((filtered(v, (self.third(h) * self.decay).mT, 64) + v * self.bias[:, None]) * b).mT)
+
+
+LONG = torch.zeros(4, 64, 32)
+add("a causal filter of white noise", lambda m, x: m.o(F.gelu(filtered(m.a(x.mT).mT, m.k, 64)).mT), LONG, a=linear(), o=linear(64, 10),
+    k=lambda: nn.Parameter(torch.randn(64, 32) / 4))  # fmt: skip
+add("a causal filter of a random walk, and a skip", lambda m, x: filtered(x.cumsum(-1) / 4, m.k, 64) + x.cumsum(-1) / 4 * m.d[:, None], LONG,
+    k=lambda: nn.Parameter(torch.randn(64, 32) / 4), d=lambda: nn.Parameter(torch.randn(64)))  # fmt: skip
+add("a circular filter", lambda m, x: filtered(x, m.k, 32) + x, LONG, k=lambda: nn.Parameter(torch.randn(64, 32) / 4))
+add("the last value of a causal filter", lambda m, x: m.o(filtered(x, m.k, 64)[..., -1]), LONG, o=linear(64, 10),
+    k=lambda: nn.Parameter(torch.randn(64, 32) / 4))  # fmt: skip
+add("implicit filters between gates", Hyena, torch.zeros(4, 32, 64))
+
 # -- experts ----------------------------------------------------------------------------------------------------------------
 
 

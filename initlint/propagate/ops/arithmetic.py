@@ -333,6 +333,8 @@ def multiplied(tape: Tape, x: Moments, y: Moments, table: Known | None = None) -
     z.complex = x.complex or y.complex
     if tuple(map(len, x.dims)) == tuple(map(len, y.dims)) and (x.spectrum == y.spectrum or not (x.complex and y.complex)):
         z.spectrum = x.spectrum | y.spectrum
+    if x.filtered is not None and y.filtered is not None:
+        z.filtered = x.filtered.times(y.filtered, z)
     if table is not None:
         return tape.record([x], z, lambda g: [real_part(unbroadcast(times(g, spread(as_moments(table, g))), x), z, x)])
     return tape.record(

@@ -217,6 +217,7 @@ def affine(tape: Tape, x: Moments, factor: float, shift: float) -> Moments:
         y.affine = (x, factor, shift)
         if not shift:
             y.spectrum = x.spectrum
+            y.filtered = None if x.filtered is None else x.filtered.scaled(factor, y)
 
     def pull(g: Cotangent) -> list[Cotangent]:
         base = x

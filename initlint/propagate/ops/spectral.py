@@ -19,6 +19,7 @@ import numpy.typing as npt
 from initlint.propagate.axes import Axis
 from initlint.propagate.linear import mean_map, pair_map
 from initlint.propagate.moments import Moments, replaced
+from initlint.propagate.ops.filtering import convolution, transformed
 from initlint.propagate.ops.gather import single
 from initlint.propagate.ops.registry import CannotPredict, as_moments, transfer
 from initlint.propagate.tape import Tape
@@ -82,7 +83,10 @@ def _complex(tape: Tape, x: Moments, n: int | None, dim: int, norm: str | None, 
     rows, columns = np.arange(goal // 2 + 1 if half else goal), np.arange(min(size, goal))
     matrix = np.zeros((len(rows), size), dtype=np.complex128)
     matrix[:, : len(columns)] = np.exp((2j if inverse else -2j) * np.pi * np.outer(rows, columns) / goal) * _norm(goal, norm, inverse)
-    return along_frequencies(tape, x, d, matrix, to_complex=True, zero_apart=not inverse)
+    y = along_frequencies(tape, x, d, matrix, to_complex=True, zero_apart=not inverse)
+    if half:
+        y.filtered = transformed(x, d, goal, _norm(goal, norm, False), y)
+    return y
 
 
 def _real(tape: Tape, x: Moments, n: int | None, dim: int, norm: str | None, hermitian: bool) -> Moments:
@@ -100,7 +104,11 @@ def _real(tape: Tape, x: Moments, n: int | None, dim: int, norm: str | None, her
     weight[edges] = 2**0.5 if hermitian else 1.0
     matrix = np.zeros((goal, size), dtype=np.complex128)
     matrix[:, :used] = np.exp(2j * np.pi * np.outer(np.arange(goal), np.arange(used)) / goal) * weight * _norm(goal, norm, True)
-    return along_frequencies(tape, x, d, matrix, to_complex=False, zero_apart=False)
+    mark, known = len(tape.entries), x.filtered
+    y = along_frequencies(tape, x, d, matrix, to_complex=False, zero_apart=False)
+    if known is None or len(known.factors) < 2 or known.size != goal or known.d != d - len(x.dims) or tape.blocked:
+        return y
+    return convolution(tape, known, y, mark, goal * _norm(goal, norm, True)) or y
 
 
 def _several(x: Moments, sizes: Any, dims: Any) -> list[tuple[int | None, int]]:
