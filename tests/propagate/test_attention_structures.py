@@ -95,6 +95,15 @@ class RelativeBias(Attention):
         return scores + self.table((place[None, :] - place[:, None]).clamp(-8, 7) + 8).permute(2, 0, 1)
 
 
+class MaskedBias(RelativeBias):
+    """T5's decoder: the mask of every sample takes entries out of the biases, which all samples share."""
+
+    def logits(self, scores: torch.Tensor) -> torch.Tensor:
+        bias = super().logits(torch.zeros(1, 4, 12, 12))
+        seen = torch.ones(12, 12, dtype=torch.bool).tril().expand(4, 1, 12, 12)
+        return scores + torch.where(seen, bias, torch.finfo(bias.dtype).min)
+
+
 class Slopes(Attention):
     """ALiBi: a fixed slope for every head."""
 
@@ -263,6 +272,7 @@ add("attention with sharp logits", sharp(6.0), TOKENS)
 add("causal attention by a buffer", Causal, TOKENS)
 add("layers of causal attention on small tokens", CausalStack, TOKENS)
 add("relative position biases of variance one", RelativeBias, TOKENS)
+add("relative position biases masked by sample", MaskedBias, TOKENS)
 add("slopes of distance", Slopes, TOKENS,
     bits=0.25, why="distances are known in groups of positions")  # fmt: skip
 add("rotary embeddings", Rotary, TOKENS)

@@ -28,7 +28,7 @@ from initlint.propagate.ops.functions import affine
 from initlint.propagate.ops.gather import single
 from initlint.propagate.ops.matrix import matmul
 from initlint.propagate.ops.registry import as_moments, scalar_of, transfer
-from initlint.propagate.ops.view import repeat_interleave, transpose
+from initlint.propagate.ops.view import expanded, repeat_interleave, transpose
 from initlint.propagate.tape import Known, Tape
 
 if TYPE_CHECKING:
@@ -107,9 +107,9 @@ def softmax(tape: Tape, x: Any, dim: int, *args: Any, **kwargs: Any) -> Moments:
     y, cross = _weights(x, k, axis)
     y.flags, y.positive = x.flags, True
     if x.gram is not None and k in x.gram.axes:
-        # of the weights' own part, P₂/N, only s²/N² follows the inner products
-        own = x.q - x.average(np.moveaxis(np.moveaxis(x.pair, k, 0)[axis.groups :: axis.groups + 1], 0, k)[x_cells(x, k)])
-        y.gram = replace(x.gram, scale=x.gram.scale * min(max(own, 0.0) / max(axis.size**2 * y.q, 1e-300), 1.0))
+        # of what the weights do not share, e^{s²} − 1 over N², only s²/N² follows the inner products
+        own = max(apart_from_others(x, k), 0.0) / max(axis.size**2 * apart_from_others(y, k), 1e-300)
+        y.gram = replace(x.gram, scale=x.gram.scale * min(own, 1.0), norm=0.0)
 
     def pull(g: Moments) -> list[Moments]:
         g, weights, factor = align(single(g, d), y, cross)
@@ -118,9 +118,11 @@ def softmax(tape: Tape, x: Any, dim: int, *args: Any, **kwargs: Any) -> Moments:
     return tape.record([before], y, pull)
 
 
-def x_cells(x: Moments, k: int) -> tuple[slice, ...]:
-    """Index of the same entries along all axes but k, which has its groups in place."""
-    return tuple(slice(0, a.groups) for a in x.axes)
+def apart_from_others(x: Moments, k: int) -> float:
+    """E[x²] less E[x x'] of entries that differ along axis k alone."""
+    groups = x.axes[k].groups
+    others = np.moveaxis(np.moveaxis(x.pair, k, 0)[groups :: groups + 1], 0, k)
+    return x.q - x.average(others[tuple(slice(0, a.groups) for a in x.axes)])
 
 
 def _front(array: Array, k: int) -> Array:
@@ -242,6 +244,8 @@ def hide(tape: Tape, x: Moments, mask: torch.Tensor, fill: float) -> Moments:
     from the last ones.
     """
     values: npt.NDArray[np.bool_] = mask.numpy()
+    if x.shape != (shape := np.broadcast_shapes(x.shape, values.shape)):
+        x = expanded(tape, x, shape)
     if not values.any():
         return x
     values = values.reshape((1,) * (len(x.dims) - values.ndim) + values.shape)
@@ -270,17 +274,17 @@ def hide(tape: Tape, x: Moments, mask: torch.Tensor, fill: float) -> Moments:
 
         x = x.refined(k, common(x.axes[k], Axis(values.shape[d], label, x.axes[k].role)))
     share = seen.astype(np.float64)
-    shape = []
+    groups = []
     for d in range(len(x.dims)):
         if values.shape[d] == 1 or not x.dims[d]:
-            shape += [1] * len(x.dims[d])
+            groups += [1] * len(x.dims[d])
             continue
         axis = x.dims[d][0]
         member = np.zeros((axis.size, axis.groups))
         member[np.arange(axis.size), 0 if axis.labels is None else axis.labels] = 1.0
         share = np.moveaxis(np.tensordot(share, member / axis.counts, (d, 0)), -1, d)
-        shape.append(axis.groups)
-    cells = np.broadcast_to(share.reshape(shape), x.mean.shape)
+        groups.append(axis.groups)
+    cells = np.broadcast_to(share.reshape(groups), x.mean.shape)
     if x.valid is not None:
         cells = cells * x.valid
     both = None if x.valid is not None else seen_together(x, seen)
