@@ -161,6 +161,8 @@ def input_value(law: InputLaw, index: int) -> Moments | Known:
                 pair[0] = np.where(pair[0] == moments.pair[(0,) * pair.ndim], pair[0], common)
             moments = moments.with_(pair=pair)
         return moments
+    if dtype.is_complex:
+        return iid(law.shape, 0.0, 1.0, batch=True).with_(complex=True)
     generator = torch.Generator().manual_seed(INTEGER_SEED + index)
     if dtype == torch.bool:
         return Known(torch.ones(law.shape, dtype=torch.bool))

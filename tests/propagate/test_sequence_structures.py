@@ -280,6 +280,8 @@ add("a circular filter", lambda m, x: filtered(x, m.k, 32) + x, LONG, k=lambda: 
 add("the last value of a causal filter", lambda m, x: m.o(filtered(x, m.k, 64)[..., -1]), LONG, o=linear(64, 10),
     k=lambda: nn.Parameter(torch.randn(64, 32) / 4))  # fmt: skip
 add("implicit filters between gates", Hyena, torch.zeros(4, 32, 64))
+add("a spectrogram", lambda m, x: m.o(torch.log1p(torch.fft.rfft(m.a(x)).abs() ** 2)), TOKENS, a=linear(), o=linear(33, 10))
+add("moduli of a transform", lambda m, x: m.o(torch.fft.fft(m.a(x)).abs()), TOKENS, a=linear(), o=linear())
 
 # -- experts ----------------------------------------------------------------------------------------------------------------
 

@@ -126,6 +126,10 @@ def _register_unary() -> None:
             continue
 
         def run(tape: Tape, x: Any, *args: Any, _name: str = name, **kwargs: Any) -> Moments:
+            if isinstance(x, Moments) and x.complex:
+                from initlint.propagate.ops.spectral import of_complex
+
+                return of_complex(tape, x, _name)
             numbers = tuple(a if isinstance(a, str) or a is None else scalar_of(a) for a in args)
             kwargs = {k: v if isinstance(v, str) or v is None else scalar_of(v) for k, v in kwargs.items()}
             if any(a is None and b is not None for a, b in zip(numbers, args, strict=True)) or scalar_of(x) is not None:

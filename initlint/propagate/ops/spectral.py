@@ -16,12 +16,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from initlint.propagate.axes import Axis
+from initlint.propagate.axes import Array, Axis
 from initlint.propagate.linear import mean_map, pair_map
-from initlint.propagate.moments import Moments, replaced
+from initlint.propagate.moments import Moments, outer_means, replaced
 from initlint.propagate.ops.filtering import convolution, transformed
 from initlint.propagate.ops.gather import single
 from initlint.propagate.ops.registry import CannotPredict, as_moments, transfer
+from initlint.propagate.pointwise import Profile, apply, from_profile, times
 from initlint.propagate.tape import Tape
 
 Complex = npt.NDArray[np.complex128]
@@ -229,3 +230,38 @@ def complex_(tape: Tape, real: Any, imaginary: Any) -> Moments:
 def conjugate(tape: Tape, x: Any) -> Moments:
     x = as_moments(x)
     return tape.record([x], x.with_(), lambda g: [g])
+
+
+def of_complex(tape: Tape, z: Moments, name: str) -> Moments:
+    """Functions of complex entries: the modulus alone.
+
+    For circular Gaussian z it has Rayleigh's law, P(|z|² > s) = e^(−s/q), written here as a function of a normal variable; the
+    squares of two have the correlation |ρ|² (Isserlis 1918). The cotangent gets the factor z/|z|, of size one, whose products
+    have the mean (π/4) ρ + O(ρ³) (Price 1958).
+    """
+    import torch
+
+    if name != "abs" or np.any(z.mean):
+        raise CannotPredict(f"aten.{name} of complex numbers")
+    scale = outer_means(z.axes, np.sqrt(z.cells), np.sqrt(z.cells))
+    likeness = np.clip(np.divide(z.pair, scale, out=np.zeros_like(z.pair), where=scale > 0), -1.0, 1.0)
+    same = tuple(slice(0, axis.groups) for axis in z.axes)
+    likeness[same] = 1.0
+    rank = Moments(z.dims, np.zeros_like(z.mean), likeness**2)
+
+    def rayleigh(u: Array) -> Array:
+        return np.asarray(np.sqrt(-torch.special.log_ndtr(torch.from_numpy(-u)).numpy()))
+
+    unit = apply(rayleigh, rank)
+    assert unit.profile is not None
+    y = from_profile(Profile(unit.profile.source, unit.profile.values * np.sqrt(z.cells)), unit, "quadrature")
+    phase = likeness * (np.pi / 4)
+    phase[same] = 1.0
+    factor = Moments(z.dims, np.zeros_like(z.mean), phase)
+
+    def pull(g: Moments) -> list[Moments]:
+        back = times(g, factor)
+        back.complex = True
+        return [back]
+
+    return tape.record([z], y, pull)
