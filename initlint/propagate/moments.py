@@ -36,12 +36,21 @@ class Gram:
 
     Two tokens' E[y_s y_s'] over the weights is u_s·u_s', a sum over `freedom` features. Its average may be zero; its square
     is not, and another image of the same base has the same fluctuation. scale is how much of it is left after an operator.
+    A row's own u_s·u_s fluctuates, too, with the relative variance `norm`: 2/n for n independent features. Both are inherited
+    from layer to layer, so that a token made of four numbers has four degrees of freedom however wide it becomes. Where only
+    this is known base is None; several bases where images of several tensors follow one another.
     """
 
     base: object
     axes: frozenset[int]
     freedom: float
     scale: float = 1.0
+    norm: float = 0.0
+
+    @property
+    def law(self) -> Gram:
+        """How it fluctuates, without what it is an image of."""
+        return replace(self, base=None)
 
     def moved(self, to: Callable[[int], int | None]) -> Gram | None:
         """The same with axes renumbered; None where one of them is lost."""

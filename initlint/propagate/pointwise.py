@@ -17,7 +17,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from initlint.propagate import views
+from initlint.propagate import rows, views
 from initlint.propagate.axes import Array
 from initlint.propagate.moments import Dims, Moments, align
 from initlint.propagate.sources import COARSE, ORDER, REACH, Profile, Source, grid, scale_by_state, shape_of
@@ -149,6 +149,9 @@ def from_profile(profile: Profile, like: Moments, method: str) -> Moments:
     )
     result.positive = bool(np.all(profile.values >= 0))
     result.negative = bool(np.all(profile.values <= 0))
+    gram = source.origin.gram
+    if gram is not None and not isinstance(source, views.View) and len(like.dims) == len(source.dims):
+        result.gram = rows.function_of_rows(gram, profile, result.q)
     empty = profile.values == 0
     result.zeros = result.average(mean_of(empty)) if np.any(empty) else 0.0
     return result
@@ -270,7 +273,7 @@ class Cotangent:
 def plus(x: Moments, y: Moments) -> Moments:
     """The sum of two independent zero-mean tensors."""
     x, y = align(x, y)
-    return Moments(x.dims, x.mean, x.pair + y.pair)
+    return Moments(x.dims, x.mean, x.pair + y.pair, gram=rows.image_in_sum(x, y))
 
 
 def times(x: Moments, y: Moments) -> Moments:

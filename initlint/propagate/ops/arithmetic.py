@@ -22,6 +22,7 @@ from initlint.propagate.pointwise import (
     sample_of_sum,
     times,
 )
+from initlint.propagate.rows import sum_of_rows
 from initlint.propagate.sums import conditioned
 from initlint.propagate.tape import Known, Tape
 
@@ -57,6 +58,8 @@ def added(tape: Tape, x: Moments, y: Moments, alpha: float = 1.0) -> Moments:
         z.valid, z.both, z.fill = (a.valid, a.both, x.fill) if a.valid is not None else (b.valid, b.both, y.fill)
     if a.gram is not None and b.gram is not None and a.gram.base is b.gram.base and a.gram.axes == b.gram.axes:
         z.gram = a.gram
+    else:
+        z.gram = sum_of_rows(z, (a, 1.0), (b, alpha))
     z.positive = x.positive and y.positive and alpha > 0
     if alpha == 1.0 and z.shape == x.shape:
         z.sample = sample_of_sum(x, y)
@@ -364,11 +367,11 @@ def mul(tape: Tape, x: Any, y: Any) -> Any:
         for tensor, parameter, value in ((x, y, right), (y, x, left)):
             if value is not None and fits(tensor, parameter):
                 return with_parameter(tape, tensor, parameter, value, 0.0)
-    if isinstance(x, Known):
-        x, y = y, x
     wide = on_table(tape, x, y, lambda a, b: a * b)
     if wide is not None:
         return wide
+    if isinstance(x, Known):
+        x, y = y, x
     table = y if isinstance(y, Known) else None
     x, y = pair_up(x, y)
     z = multiplied(tape, x, y, table)
@@ -396,11 +399,11 @@ def div(tape: Tape, x: Any, y: Any, *, rounding_mode: str | None = None) -> Any:
         found = share_of_sum(tape, x, y)
         if found is not None:
             return found
-    x, y = pair_up(x, y)
-    together = binary_on_source(tape, x, y, lambda a, b: a / b)
     wide = on_table(tape, x, y, lambda a, b: a / b)
     if wide is not None:
         return wide
+    x, y = pair_up(x, y)
+    together = binary_on_source(tape, x, y, lambda a, b: a / b)
     if together is not None:
         return together
     share = part_of_sum(tape, x, y)
@@ -488,7 +491,7 @@ def power(tape: Tape, x: Any, y: Any) -> Moments:
         return unary(tape, y, torch_function("mul", (float(np.log(base)),), {})) if base <= 0 else unary(
             tape, y, lambda t: base**t
         )
-    raise CannotPredict("a power of two tensors")
     wide = on_table(tape, x, y, lambda a, b: a**b)
     if wide is not None:
         return wide
+    raise CannotPredict("a power of two tensors")

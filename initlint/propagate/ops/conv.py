@@ -26,6 +26,7 @@ from initlint.propagate.ops.matrix import contract
 from initlint.propagate.ops.norm import channel_vector
 from initlint.propagate.ops.registry import as_moments, transfer
 from initlint.propagate.ops.view import permuted, reshaped
+from initlint.propagate.rows import image_of_patches
 from initlint.propagate.sparse import Sparse, total
 from initlint.propagate.tape import Tape
 
@@ -100,6 +101,8 @@ def convolved(
     z = reshaped(tape, x, [batch, groups, x.shape[1] // groups, *x.shape[2:]])
     y = _convolved(tape, z, w, taps)
     y = reshaped(tape, y, [batch, c_out, *y.shape[3:]])
+    if not transposed and groups == 1:
+        y.gram = image_of_patches(x, y, int(np.prod(kernel)))
     return y if bias is None else added(tape, y, channel_vector(tape, bias, spatial + 2))
 
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from initlint.propagate.axes import GROUP_LIMIT, Axis, Labels, canonical, state_of
 from initlint.propagate.moments import Moments, align, replaced, size_of
+from initlint.propagate.rows import joined_rows, rows_at
 
 
 def single(x: Moments, d: int) -> Moments:
@@ -55,7 +56,7 @@ def take_axis(x: Moments, k: int, indices: Labels) -> Moments:
     new = Axis(len(indices), canonical(chosen), axis.role)
     return x.with_(
         dims=replaced(x.dims, k, (new,)), mean=mean, pair=np.take(x.pair, states, axis=k), valid=valid, profile=None,
-        gram=None if x.gram is None or k in x.gram.axes else x.gram,
+        gram=None if x.gram is None else rows_at(x.gram, axis.size, indices) if k in x.gram.axes else x.gram,
     )
 
 
@@ -83,7 +84,8 @@ def place(x: Moments, d: int, size: int, indices: Labels, role_of: Axis | None =
         mean, pair = np.zeros(shape_mean), np.zeros(shape_pair)
         mean[_at(k, to, mean.ndim)] = source_mean
         pair[_at(k, to, pair.ndim)] = source_pair
-        return x.with_(dims=(*x.dims[:d], (axis,), *x.dims[d + 1 :]), mean=mean, pair=pair, valid=None)
+        gram = None if x.gram is None else x.gram.moved(lambda n: n + (n >= k))
+        return x.with_(dims=(*x.dims[:d], (axis,), *x.dims[d + 1 :]), mean=mean, pair=pair, valid=None, gram=gram)
     shape_mean[k], shape_pair[k] = full, axis.states
     mean, pair = np.zeros(shape_mean), np.zeros(shape_pair)
     groups = np.arange(old) + offset
@@ -124,6 +126,7 @@ def _joined(pieces: Sequence[Moments], d: int, shared: Mapping[tuple[int, int], 
     sizes = [size_of(p.dims[d]) for p in pieces]
     pieces = [single(p, d) for p in pieces]
     # bring the other dimensions to common axes: dimension d is taken out, aligned, and put back as a first axis
+    apart = pieces
     fronts = [_front(p, d) for p in pieces]
     others = align(*(without_first(f) for f in fronts))
     mean_shape, pair_shape = others[0].mean.shape, others[0].pair.shape
@@ -166,6 +169,7 @@ def _joined(pieces: Sequence[Moments], d: int, shared: Mapping[tuple[int, int], 
     joined = tidy(joined, 0)
     k = sum(len(axes) for axes in dims[:d])
     axes_order = [*range(1, k + 1), 0, *range(k + 1, joined.mean.ndim)]
+    joined.gram = joined_rows([p for p in apart if p.mean.ndim == joined.mean.ndim], k, sum(sizes))
     return joined.with_(
         dims=(*dims[:d], joined.dims[0], *dims[d + 1 :]),
         mean=joined.mean.transpose(axes_order),

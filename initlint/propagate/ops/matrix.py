@@ -19,6 +19,7 @@ from initlint.propagate.ops.functions import affine
 from initlint.propagate.ops.gather import flags_of, worst
 from initlint.propagate.ops.registry import CannotPredict, as_moments, transfer
 from initlint.propagate.ops.view import reshaped
+from initlint.propagate.rows import image_of_rows
 from initlint.propagate.tape import Tape
 
 einsum_of: Any = np.einsum  # its stubs do not know operands with lists of axes
@@ -84,7 +85,7 @@ def _together(x: Moments, y: Moments, index_x: list[int], index_y: list[int], in
     has size n²q²(1/n + 1/d)).
     """
     first, second = x.gram, y.gram
-    if first is None or second is None or first.base is not second.base:
+    if first is None or second is None or first.base is None or first.base != second.base:
         return None
     shared = {index_x[k] for k in first.axes} & {index_y[k] for k in second.axes} - set(index_out)
     if not shared:
@@ -126,11 +127,11 @@ def _inherited(x: Moments, y: Moments, index_x: list[int], index_y: list[int], i
     """A product with an independent factor is an image of the same tensor, along the axes that the factor does not have."""
     found: list[Gram] = []
     for gram, index, other in ((x.gram, index_x, index_y), (y.gram, index_y, index_x)):
-        if gram is not None:
+        if gram is not None and gram.base is not None:
             kept = frozenset(k for k in gram.axes if index[k] not in other and index[k] in index_out)
             moved = replace(gram, axes=kept).moved(lambda k, index=index: index_out.index(index[k])) if kept else None  # type: ignore[misc]
             found += [] if moved is None else [moved]
-    return found[0] if len(found) == 1 else None
+    return found[-1] if found else None
 
 
 def product(tape: Tape, x: Moments, y: Moments, a: str, b: str, out: str) -> Moments:
@@ -143,7 +144,7 @@ def product(tape: Tape, x: Moments, y: Moments, a: str, b: str, out: str) -> Mom
 
     def back(g: Moments, other: Moments, letters: str, own: str, target: Moments) -> Moments:
         present = "".join(letter for letter in own if letter in out or letter in letters)
-        factor = Moments(other.dims, np.zeros_like(other.mean), other.pair, gram=other.gram or image_of(other))
+        factor = Moments(other.dims, np.zeros_like(other.mean), other.pair, gram=partner_of(other, g))
         result = contract(g, factor, out, letters, present)
         # a letter that was summed away alone gets the same cotangent at every index
         inside = iter(result.dims)
@@ -173,7 +174,7 @@ def linear(tape: Tape, x: Any, weight: Any, bias: Any = None) -> Moments:
     if bias is None:
         return y
     z = added(tape, y, as_moments(bias))
-    z.gram = y.gram
+    z.gram = None if y.gram is None else replace(y.gram, norm=y.gram.norm * (y.q / z.q) ** 2 if z.q > 0 else 0.0)
     return z
 
 
@@ -182,7 +183,15 @@ def image_of(x: Moments) -> Gram | None:
     lead = x.position(len(x.dims) - 1)
     if lead == 0 or not x.dims[-1]:
         return None
-    return Gram(x, frozenset(range(lead)), float(size_of(x.dims[-1])))
+    return image_of_rows(x, frozenset(range(lead)), float(size_of(x.dims[-1])), x)
+
+
+def partner_of(x: Moments, other: Moments) -> Gram | None:
+    """What x is an image of: of itself, unless that is not what `other` is an image of and it is known as one of something else."""
+    own = image_of(x)
+    if own is not None and other.gram is not None and other.gram.base == own.base:
+        return own
+    return x.gram if x.gram is not None and x.gram.base is not None else own
 
 
 def matmul_letters(x: int, y: int) -> tuple[str, str, str]:

@@ -24,6 +24,7 @@ from initlint.propagate.ops.reduce import marginals, project
 from initlint.propagate.ops.registry import as_moments, scalar_of, transfer
 from initlint.propagate.ops.view import reshaped
 from initlint.propagate.pointwise import Cotangent, profile_of
+from initlint.propagate.rows import freedom_of_rows, normalized_rows
 from initlint.propagate.tape import Tape
 
 LEAST_FREEDOM = 0.5  # E[1/χ²] diverges at two degrees of freedom; with ε it does not, and few batches are that small
@@ -86,9 +87,11 @@ def rescaled(
     """
     axes = x.dim_axes(dims)
     _, freedom = within(x, pair, axes)
+    freedom = freedom_of_rows(x, axes, freedom)
     factor = by_state(x, axes, scale)
     shape = [1 if k in axes else axis.groups for k, axis in enumerate(x.axes)]
     y = x.with_(mean=mean * scale.reshape(shape), pair=pair * factor, zeros=0.0, valid=None, positive=False, negative=False)
+    y.gram = normalized_rows(x, axes)
     wobble = freedom / np.maximum(freedom - 2.0, LEAST_FREEDOM)
     wobble = np.where(freedom > 1.0 + 1e-6, 1.0 + share * (wobble - 1.0), 1.0)
     back = factor * by_state(x, axes, np.sqrt(np.maximum(wobble, 0.0)))

@@ -1,0 +1,133 @@
+"""How the rows of a tensor fluctuate: the features of one token, whose inner products and length are those of few numbers.
+
+A token that a layer made of n independent features has u_s·u_s' with a relative variance 1/n, and u_s·u_s with 2/n. A random
+linear map keeps both, and adds its own 1/n; so a token embedded from four latent channels, or a state of three numbers, has
+about four or three degrees of freedom in every layer after. It matters where inner products or lengths are squared: a
+normalization divides by a length that fluctuates, and gradients through attention add k_s (v_s·g) over tokens s, where k and v
+are images of one tensor. The infinite-width limit takes both as fixed.
+
+    sum of independent x_i     Σ (q_i/q)² of each
+    f(x) of a Gaussian         inner products: (a_1²/E f²)²; lengths: (E[(z² − 1) f²]/(2 E f²))², a logarithmic derivative
+    normalized                 lengths are fixed, angles are as they were
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from initlint.propagate.axes import Array, Labels
+from initlint.propagate.moments import Gram, Moments
+from initlint.propagate.sources import Profile, grid
+
+LEAST = 1e-9  # inverse degrees of freedom of what does not fluctuate
+
+
+def image_of_rows(x: Moments, axes: frozenset[int], features: float, base: object, alike: float = 1.0) -> Gram:
+    """A random linear image of rows over `axes` with this many features; `alike` of the fluctuation of x's own rows is left."""
+    before = x.gram if x.gram is not None and x.gram.axes == axes else None
+    while isinstance(base, Moments) and base.affine is not None:
+        base = base.affine[0]
+    if before is None:
+        return Gram(base, axes, features, norm=2.0 / features)
+    return Gram(base, axes, 1.0 / (1.0 / features + alike / before.freedom), norm=before.norm * alike)
+
+
+def image_of_patches(x: Moments, y: Moments, taps: int) -> Gram | None:
+    """The same for the patches under a kernel: a patch of t positions averages the fluctuations of its rows."""
+    axes = frozenset(y.dim_axes([d for d in range(len(y.dims)) if d != 1]))
+    if not axes or not y.dims[1]:
+        return None
+    same = x.gram is not None and x.gram.axes == axes and len(x.axes) == len(y.axes)
+    known = x if same else x.with_(gram=None)
+    return image_of_rows(known, axes, float(x.shape[1] * taps), None, 1.0 / taps)
+
+
+def sum_of_rows(z: Moments, *terms: tuple[Moments, float]) -> Gram | None:
+    """The rows of z = Σ factor·x of independent terms with the axes of z; a term whose rows are not known does not fluctuate."""
+    known = [(x, factor**2, x.gram) for x, factor in terms if x.gram is not None]
+    whole = z.q
+    if not known or whole <= 0:
+        return None
+    axes = max((gram.axes for _, _, gram in known), key=len)
+    own = max(own_part(z, axes), LEAST * whole)
+    known = [term for term in known if term[2].axes == axes]
+    inner = sum((square * own_part(x, axes) / own) ** 2 / gram.freedom for x, square, gram in known)
+    return Gram(None, axes, 1.0 / max(inner, LEAST), norm=sum((square * x.q / whole) ** 2 * gram.norm for x, square, gram in known))
+
+
+def image_in_sum(x: Moments, y: Moments) -> Gram | None:
+    """What the sum of two independent tensors is an image of, in part."""
+    for term, other in ((x, y), (y, x)):
+        if term.gram is not None and term.gram.base is not None:
+            own, rest = (own_part(part, term.gram.axes) for part in (term, other))
+            if other.gram is None or other.gram.base is None or own >= rest:
+                return replace(term.gram, scale=term.gram.scale * own / max(own + rest, 1e-300))
+    return None
+
+
+def own_part(x: Moments, axes: frozenset[int]) -> float:
+    """E[x²] less what two rows have in common, to which the freedom of rows refers."""
+    count = float(np.prod([x.axes[k].size for k in axes]))
+    return max(x.q - x.averaged(axes).q, 0.0) / (1.0 - 1.0 / count) if count > 1 else x.q
+
+
+def function_of_rows(gram: Gram, profile: Profile, second: float) -> Gram:
+    """The rows of a function, element by element, of a Gaussian tensor with these rows."""
+    z, w, _ = grid(profile.source.points)
+    flat = profile.values.reshape(len(z), -1)
+    own = max(second - float(((w @ flat) ** 2).mean()), LEAST * second, 1e-300)
+    linear = float((((w * z) @ flat) ** 2).mean()) / own
+    steep = float(((w * (z**2 - 1.0)) @ flat**2).mean()) / (2.0 * max(second, 1e-300))
+    return Gram(None, gram.axes, gram.freedom / max(linear**2, LEAST), norm=gram.norm * steep**2)
+
+
+def freedom_of_rows(x: Moments, axes: Sequence[int], freedom: Array) -> Array:
+    """Degrees of freedom of the average square over `axes`, those of x's rows counted."""
+    gram = x.gram
+    if gram is None or not gram.norm or gram.axes | set(axes) != set(range(len(x.axes))) or gram.axes & set(axes):
+        return freedom
+    return np.asarray(1.0 / (1.0 / np.maximum(freedom, LEAST) + gram.norm / 2.0))
+
+
+def normalized_rows(x: Moments, axes: Sequence[int]) -> Gram | None:
+    """The rows of x divided by their length, where `axes` are their features."""
+    rest = frozenset(range(len(x.axes))) - set(axes)
+    if x.gram is not None:
+        return replace(x.gram, norm=0.0) if x.gram.axes == rest else x.gram
+    return Gram(None, rest, 1.0 / LEAST) if rest else None
+
+
+def rows_at(gram: Gram, size: int, indices: Labels) -> Gram:
+    """The rows at some indices of an axis of this size: those of one of the tensors that were joined, or any."""
+    if isinstance(gram.base, tuple) and sum(count for _, count, _ in gram.base) == size:
+        start = 0
+        for base, count, freedom in gram.base:
+            if np.array_equal(indices, np.arange(start, start + count)):
+                return replace(gram, base=base, freedom=freedom)
+            start += count
+    return gram.law
+
+
+def joined_rows(pieces: Sequence[Moments], k: int, size: int) -> Gram | None:
+    """Rows one after the other, or features one after the other, along axis k of this size in all; others do not fluctuate.
+
+    Images by different weights have no inner product, so that rows of one piece alone fluctuate together.
+    """
+    known = [(piece, piece.gram, piece.axes[k].size / size) for piece in pieces if piece.gram is not None]
+    if not known:
+        return None
+    axes = known[0][1].axes
+    known = [entry for entry in known if entry[1].axes == axes]
+    if k in axes:
+        inner = sum(gram.scale * share**2 / gram.freedom for _, gram, share in known)
+        norm = sum(gram.norm * share for _, gram, share in known)
+        bases = tuple((gram.base, piece.axes[k].size, gram.freedom) for piece, gram, _ in known)
+        complete = all(base is not None for base, *_ in bases) and sum(share for *_, share in known) > 1.0 - 1e-9
+        return Gram(bases if complete else None, axes, 1.0 / max(inner, LEAST), norm=norm)
+    whole = sum(piece.q * piece.axes[k].size / size for piece in pieces)
+    parts = [(gram, (share * piece.q / max(whole, 1e-300)) ** 2) for piece, gram, share in known]
+    inner = sum(square / gram.freedom for gram, square in parts)
+    return Gram(None, axes, 1.0 / max(inner, LEAST), norm=sum(square * gram.norm for gram, square in parts))
