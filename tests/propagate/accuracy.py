@@ -73,7 +73,7 @@ class Score:
 
     @property
     def cost(self) -> float:
-        """Time of the propagation as a share of the export's."""
+        """Processor time of the propagation as a share of the export's."""
         return self.seconds / max(self.traced, 1e-9)
 
 
@@ -129,12 +129,12 @@ def scored(name: str, build: Callable[[], nn.Module], draws: int, seconds: float
     try:
         recorded = build_recorded(build, roots=(str(TESTS),))
         inputs = infer(recorded.model, declared=())
-        start = time.perf_counter()
+        start = time.process_time()
         traced = capture(recorded, inputs.args, inputs.kwargs)
-        score.traced = time.perf_counter() - start
-        start = time.perf_counter()
+        score.traced = time.process_time() - start
+        start = time.process_time()
         predicted = propagate(traced)
-        score.seconds = time.perf_counter() - start
+        score.seconds = time.process_time() - start
         score.nodes, score.predicted = predicted.coverage.floating, predicted.coverage.known
         score.sampled = len(predicted.coverage.sampled)
         if predicted.coverage.unknown:
