@@ -95,6 +95,15 @@ class RelativeBias(Attention):
         return scores + self.table((place[None, :] - place[:, None]).clamp(-8, 7) + 8).permute(2, 0, 1)
 
 
+class MaskedTwice(Attention):
+    """Swin v2's in transformers: the mask of the windows, one mask for each sample here, is added a second time."""
+
+    def logits(self, scores: torch.Tensor) -> torch.Tensor:
+        part = torch.arange(12)[None] // torch.tensor([12, 6, 6, 3])[:, None]
+        mask = torch.zeros(4, 12, 12).masked_fill(part[:, :, None] != part[:, None], -100.0)[:, None]
+        return scores + mask + mask
+
+
 class MaskedBias(RelativeBias):
     """T5's decoder: the mask of every sample takes entries out of the biases, which all samples share."""
 
@@ -273,6 +282,7 @@ add("causal attention by a buffer", Causal, TOKENS)
 add("layers of causal attention on small tokens", CausalStack, TOKENS)
 add("relative position biases of variance one", RelativeBias, TOKENS)
 add("relative position biases masked by sample", MaskedBias, TOKENS)
+add("one mask added twice", MaskedTwice, TOKENS)
 add("slopes of distance", Slopes, TOKENS,
     bits=0.25, why="distances are known in groups of positions")  # fmt: skip
 add("rotary embeddings", Rotary, TOKENS)

@@ -237,11 +237,12 @@ def log_softmax(tape: Tape, x: Any, dim: int, *args: Any, **kwargs: Any) -> Mome
 # -- masks --------------------------------------------------------------------------------------------------------------
 
 
-def hide(tape: Tape, x: Moments, mask: torch.Tensor, fill: float) -> Moments:
-    """x with the entries where the (known) mask holds taken out of a later softmax.
+def hide(tape: Tape, x: Moments, mask: torch.Tensor, fill: float, added: bool = False) -> Moments:
+    """x with the entries where the (known) mask holds taken out of a later softmax; `fill` is put there, or added to x.
 
     Positions that see different numbers of others become groups of their own: a causal mask makes the first tokens differ
-    from the last ones.
+    from the last ones. A mask that leaves what an earlier one left, of all entries and of all pairs, is that one once more;
+    any other is taken as independent of it.
     """
     values: npt.NDArray[np.bool_] = mask.numpy()
     if x.shape != (shape := np.broadcast_shapes(x.shape, values.shape)):
@@ -285,10 +286,14 @@ def hide(tape: Tape, x: Moments, mask: torch.Tensor, fill: float) -> Moments:
         share = np.moveaxis(np.tensordot(share, member / axis.counts, (d, 0)), -1, d)
         groups.append(axis.groups)
     cells = np.broadcast_to(share.reshape(groups), x.mean.shape)
-    if x.valid is not None:
-        cells = cells * x.valid
-    both = None if x.valid is not None else seen_together(x, seen)
-    y = x.with_(valid=cells, both=both, fill=fill)
+    both = seen_together(x, seen)
+    again = x.valid is not None and np.allclose(cells, x.valid) and (x.both is None or np.allclose(both, x.both))
+    if added:
+        fill += x.m if x.valid is None else x.fill if again else 0.0
+    if x.valid is None or again:
+        y = x.with_(valid=cells, both=both, fill=fill)
+    else:
+        y = x.with_(valid=cells * x.valid, both=None, fill=fill)
     return tape.record([before], y, lambda g: [g])
 
 
@@ -311,7 +316,7 @@ def with_bias(tape: Tape, x: Moments, bias: Any) -> Moments:
             floor = float(bias.tensor.min())
             if x.valid is not None and bool((x.valid < 1.0).any()) and x.fill + floor < torch.finfo(bias.tensor.dtype).min:
                 floor = float("-inf")  # what two masks hide is below all numbers
-            x = hide(tape, x, mask, floor)
+            x = hide(tape, x, mask, floor, added=True)
             rest = bias.tensor.masked_fill(mask, 0.0)
             return added(tape, x, as_moments(Known(rest), x)) if bool(rest.any()) else x
         return hide(tape, x, ~bias.tensor.bool(), float("-inf"))
