@@ -18,7 +18,7 @@ from collections.abc import Callable
 import numpy as np
 
 from initlint.propagate import rows, views
-from initlint.propagate.axes import Array
+from initlint.propagate.axes import GROUP_LIMIT, Array
 from initlint.propagate.moments import Dims, Moments, align
 from initlint.propagate.sources import COARSE, ORDER, REACH, Profile, Source, grid, scale_by_state, shape_of
 
@@ -271,9 +271,16 @@ class Cotangent:
 
 
 def plus(x: Moments, y: Moments) -> Moments:
-    """The sum of two independent zero-mean tensors."""
+    """The sum of two independent zero-mean tensors; where their groups are not the same ones, the most alike are averaged."""
+    from initlint.propagate.ops.gather import tidy
+
+    limit = max([GROUP_LIMIT, *(axis.groups for axis in (*x.axes, *y.axes))])
     x, y = align(x, y)
-    return Moments(x.dims, x.mean, x.pair + y.pair, gram=rows.image_in_sum(x, y))
+    result = Moments(x.dims, x.mean, x.pair + y.pair, gram=rows.image_in_sum(x, y))
+    for k, axis in enumerate(result.axes):
+        if axis.groups > limit:
+            result = tidy(result, k, limit)
+    return result
 
 
 def times(x: Moments, y: Moments) -> Moments:
