@@ -22,84 +22,26 @@ step. With this the steps of a recurrence share their bias, and a block that is 
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from initlint.propagate.axes import Array, Axis, Labels, refinement, state_of
+from initlint.propagate.axes import Array, Axis, state_of
+from initlint.propagate.lineage import SLICES, VIEWS, Made, bare, roots_of, same_call, sliced
+from initlint.propagate.meeting import alone, apart, correlation, plain, series_on, swapped, total, weighed
 from initlint.propagate.moments import Moments, align, outer_means
-from initlint.propagate.sources import ORDER, Profile, grid
+from initlint.propagate.sources import ORDER, Profile, Source
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
 
     from initlint.propagate.tape import Tape
 
+BLOCKS = 8  # stretches of a long stack over which a covariance at one distance counts as the same
 DEEPEST = 150  # steps back after which two tensors count as strangers
 SMALLEST = 1e-6  # share of the standard deviations below which a covariance is nothing
 SUMS = {"add": 1.0, "sub": -1.0}
-VIEWS = {
-    "view", "reshape", "_unsafe_view", "unsqueeze", "squeeze", "transpose", "permute", "t", "expand", "flatten", "unflatten",
-    "movedim", "swapaxes", "expand_as", "view_as", "repeat",
-}  # fmt: skip
-SLICES = {"select", "slice", "narrow", "unbind", "chunk", "split", "split_with_sizes", "tensor_split"}
 MAPS = {"linear", "conv1d", "conv2d", "conv3d", "matmul", "mm", "addmm", "bmm"}
 NORMS = {"layer_norm", "rms_norm", "group_norm", "instance_norm", "batch_norm"}
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Made:
-    """The call that a tensor is the result of; `order` is that of the calls, `roots` the ancestors without one, as bits."""
-
-    name: str
-    function: Callable[..., Any]
-    args: tuple[Any, ...]
-    kwargs: dict[str, Any]
-    order: int
-    roots: int
-    piece: int | None = None
-
-
-def note(
-    tape: Tape, name: str, function: Callable[..., Any] | None, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any
-) -> None:
-    """Remember that `result` came from this call."""
-    if function is None:
-        return
-    roots = 0
-    for x in tensors_in((args, kwargs)):
-        roots |= roots_of(tape, x)
-    order = next(tape.calls)
-    if name in VIEWS or name in SLICES:  # as old as what they show
-        order = max([x.made.order for x in tensors_in(args[:1]) if x.made is not None], default=order)
-    pieces = list(enumerate(result)) if isinstance(result, list | tuple) else [(None, result)]
-    for piece, x in pieces:
-        if isinstance(x, Moments) and x.made is None and all(x is not given for given in tensors_in((args, kwargs))):
-            x.made = Made(name, function, args, kwargs, order, roots, piece)
-
-
-def roots_of(tape: Tape, x: Moments) -> int:
-    """The ancestors of x that no call made, a bit each."""
-    if x.made is None:
-        x.made = Made("", _nothing, (), {}, -1, 1 << next(tape.leaves))
-    return x.made.roots
-
-
-def _nothing(*args: Any) -> None:
-    return None
-
-
-def tensors_in(value: Any) -> Iterator[Moments]:
-    """The random tensors among nested arguments."""
-    if isinstance(value, Moments):
-        yield value
-    elif isinstance(value, list | tuple):
-        for item in value:
-            yield from tensors_in(item)
-    elif isinstance(value, dict):
-        for item in value.values():
-            yield from tensors_in(item)
 
 
 def covariance(tape: Tape, x: Moments, y: Moments, depth: int = 0) -> Moments | None:
@@ -108,11 +50,15 @@ def covariance(tape: Tape, x: Moments, y: Moments, depth: int = 0) -> Moments | 
     y, other = bare(y)
     if x.made is None or y.made is None or not x.made.roots & y.made.roots or depth > DEEPEST or x.complex or y.complex:
         return None
-    key = (id(x), id(y))
+    # tensors made before see all slices of one tensor that were taken since alike
+    key = (_seen(x, y), _seen(y, x))
     if key not in tape.covariances:
         tape.covariances[key] = None  # whoever asks while it is being found gets no answer
         tape.met.append((x, y))
-        found = _found(tape, x, y, depth)
+        try:
+            found = _found(tape, x, y, depth)
+        except (ValueError, IndexError, TypeError, AssertionError):  # shapes that no rule foresaw: strangers
+            found = None
         if found is not None and not _matters(found, x, y):
             found = None
         tape.covariances[key] = found
@@ -121,50 +67,14 @@ def covariance(tape: Tape, x: Moments, y: Moments, depth: int = 0) -> Moments | 
     return None if found is None else found.with_(pair=found.pair * (scale * other))
 
 
-def bare(x: Moments) -> tuple[Moments, float]:
-    """x as a multiple of the earliest result of a call that it is a multiple of."""
-    best, scale, product = x, 1.0, 1.0
-    while x.affine is not None:
-        product *= x.affine[1]
-        x = x.affine[0]
-        if x.made is not None:
-            best, scale = x, product
-    return best, scale
+def _seen(x: Moments, y: Moments) -> object:
+    assert x.made is not None and y.made is not None
+    return x.made.first if x.made.first is not None and y.made.called < x.made.called else id(x)
 
 
 def _matters(found: Moments, x: Moments, y: Moments) -> bool:
     size = np.sqrt(max(x.q - x.m**2, 0.0) * max(y.q - y.m**2, 0.0))
     return bool(np.abs(found.pair).max() > SMALLEST * size)
-
-
-def swapped(c: Moments) -> Moments:
-    """Cov(y_u, x_v) from Cov(x_u, y_v)."""
-    pair = c.pair
-    for k, axis in enumerate(c.axes):
-        if axis.labels is not None:
-            row, column = axis.rows
-            states = state_of(axis.groups, column, row)
-            states[: axis.groups] = np.arange(axis.groups)
-            pair = np.take(pair, states, axis=k)
-    return c.with_(pair=pair)
-
-
-def alone(x: Moments) -> Moments:
-    """Cov(x_u, x_v)."""
-    return _plain(x.dims, x.centered())
-
-
-def _plain(dims: Any, pair: Array) -> Moments:
-    return Moments(dims, np.zeros([axis.groups for dim in dims for axis in dim]), pair)
-
-
-def total(terms: list[Moments | None]) -> Moments | None:
-    """The sum of covariances."""
-    found = [t for t in terms if t is not None]
-    if not found:
-        return None
-    aligned = align(*found)
-    return _plain(aligned[0].dims, sum((t.pair for t in aligned[1:]), aligned[0].pair))
 
 
 def _found(tape: Tape, x: Moments, y: Moments, depth: int) -> Moments | None:
@@ -174,7 +84,7 @@ def _found(tape: Tape, x: Moments, y: Moments, depth: int) -> Moments | None:
     source, target = _source(x), _source(y)
     if source is not None or target is not None:
         return _of_functions(tape, x, y, source, target, depth)
-    if _same_call(x.made, y.made):
+    if same_call(x.made, y.made):
         found = _of_twins(tape, x, y, depth)
         if found is not NotImplemented:
             return found  # type: ignore[no-any-return]
@@ -203,7 +113,7 @@ def _stepped(tape: Tape, x: Moments, y: Moments, depth: int) -> Any:
         return total([_times(covariance(tape, a, y, depth + 1), f) for a, f in terms])
     if made.name == "mul" and any(isinstance(a, Moments) for a in made.args):
         a, b = pair_up(*made.args)
-        return total([_weighed(covariance(tape, b, y, depth + 1), a, y), _weighed(covariance(tape, a, y, depth + 1), b, y)])
+        return total([weighed(covariance(tape, b, y, depth + 1), a, y), weighed(covariance(tape, a, y, depth + 1), b, y)])
     if made.name in MAPS:
         if any(roots_of(tape, w) & y.made.roots for w in _weights(made)):
             return NotImplemented
@@ -224,19 +134,12 @@ def _times(c: Moments | None, factor: float) -> Moments | None:
     return None if c is None else c.with_(pair=c.pair * factor)
 
 
-def _weighed(c: Moments | None, a: Moments, y: Moments) -> Moments | None:
-    """E[a_u] Cov(b_u, y_v) for the product a·b."""
-    if c is None or not np.any(a.mean):
-        return None
-    c, a, _ = align(c, a, y)
-    return _plain(c.dims, c.pair * outer_means(c.axes, a.mean, np.ones_like(a.mean)))
-
-
 def _source(x: Moments) -> Profile | None:
     """What x is a function of, unless that is x itself."""
-    if x.profile is None or x.profile.source.origin is x or x.profile.source.origin.made is None:
+    if x.profile is None or type(x.profile.source) is not Source:
         return None
-    return x.profile
+    origin = x.profile.source.origin
+    return None if origin is x or origin.made is None or origin.shape != x.shape else x.profile
 
 
 def _of_functions(
@@ -252,30 +155,21 @@ def _of_functions(
     a, b = _series(left, u, c.axes), _series(right, v, c.axes)
     if a is None or b is None:
         return None
-    spread = [np.sqrt(np.maximum(w.cells - w.mean**2, 0.0)) for w in (u, v)]
-    scale = outer_means(c.axes, *spread)
-    rho = np.clip(np.divide(c.pair, scale, out=np.zeros_like(c.pair), where=scale > 0), -1.0, 1.0)
+    rho = correlation(c, u, v)
     if left is None or right is None:  # only the linear part meets
-        return _plain(c.dims, outer_means(c.axes, a[1], b[1]) * rho)
+        return plain(c.dims, outer_means(c.axes, a[1], b[1]) * rho)
     pair = np.zeros_like(rho)
     for k in range(ORDER - 1, 0, -1):
         pair = (pair + outer_means(c.axes, a[k], b[k])) * rho
-    return _plain(c.dims, pair)
+    return plain(c.dims, pair)
 
 
 def _series(profile: Profile | None, x: Moments, axes: tuple[Axis, ...]) -> Array | None:
-    """Hermite coefficients by cell, on finer or equal `axes`; None where they do not fit."""
-    if profile is None:
-        deviation = np.sqrt(np.maximum(x.cells - x.mean**2, 0.0))
-        return np.stack([np.zeros_like(deviation), deviation])
-    own = [axis for dim in profile.source.dims for axis in dim]
-    if [axis.size for axis in own] != [axis.size for axis in axes]:
-        return None
-    series = np.tensordot(grid(profile.source.points)[2], profile.values, (1, 0))
-    for k, (coarse, fine) in enumerate(zip(own, axes, strict=True)):
-        if not coarse.same_partition(fine):
-            series = np.take(series, refinement(coarse, fine), axis=k + 1)
-    return np.asarray(series)
+    """Hermite coefficients by cell, on finer or equal `axes`, of x itself where there is no profile."""
+    if profile is not None:
+        return series_on(profile, axes)
+    deviation = np.sqrt(np.maximum(x.cells - x.mean**2, 0.0))
+    return np.stack([np.zeros_like(deviation), deviation])
 
 
 def _normalized(tape: Tape, x: Moments, c: Moments | None) -> Moments | None:
@@ -289,24 +183,9 @@ def _normalized(tape: Tape, x: Moments, c: Moments | None) -> Moments | None:
     c, u, _ = align(c, u, x)
     axes = u.dim_axes(dims)
     if made.name == "layer_norm":
-        c, u = (_plain(w.dims, _apart(w.pair if w is c else w.centered(), w.axes, axes)) for w in (c, u))
+        c, u = (plain(w.dims, apart(w.pair if w is c else w.centered(), w.axes, axes)) for w in (c, u))
     size = u.averaged([]).q
     return None if size <= 0 else c.with_(pair=c.pair * np.sqrt(max(x.q - x.m**2, 0.0) / size))
-
-
-def _apart(pair: Array, axes: tuple[Axis, ...], over: list[int]) -> Array:
-    """Covariances of a tensor less its average over whole axes: those of the averages, taken off."""
-    shared = pair
-    for k in over:
-        axis = axes[k]
-        weight = axis.pairs / axis.size**2
-        shared = np.expand_dims(np.tensordot(shared, weight, (k, 0)), k)
-    return np.asarray(pair - shared)
-
-
-def _same_call(a: Made, b: Made) -> bool:
-    """Whether two calls differ in nothing but tensors."""
-    return a.name == b.name != "" and len(a.args) == len(b.args) and a.kwargs.keys() == b.kwargs.keys()
 
 
 def _of_twins(tape: Tape, x: Moments, y: Moments, depth: int) -> Any:
@@ -357,7 +236,7 @@ def _of_products(tape: Tape, left: tuple[Any, ...], right: tuple[Any, ...], dept
             pair = pair + one * outer_means(a.axes, (b, a)[i].mean, (d, c)[j].mean)
             if other is not None and i == 0:
                 pair = pair + one * other
-    return _plain(a.dims, pair)
+    return plain(a.dims, pair)
 
 
 def _of_maps(tape: Tape, x: Moments, y: Moments, depth: int) -> Any:
@@ -375,7 +254,7 @@ def _of_maps(tape: Tape, x: Moments, y: Moments, depth: int) -> Any:
     for u, v in factors:
         c = alone(u) if u is v else covariance(tape, u, v, depth + 1)
         p, q = align(u, v)
-        mean = _plain(p.dims, p.mean_products(q))
+        mean = plain(p.dims, p.mean_products(q))
         means.append(mean)
         whole.append(total([c, mean]))
     later = a.args[first + 2 :] if first == 0 else ()
@@ -385,7 +264,7 @@ def _of_maps(tape: Tape, x: Moments, y: Moments, depth: int) -> Any:
             if all(np.any(g.pair) for g in given if g is not None):
                 rest = (None, *later[1:]) if convolution else ()
                 out = a.function(Scratch(), *((0.0,) * first), *given, *rest)
-                terms.append(_plain(out.dims, out.pair * sign))
+                terms.append(plain(out.dims, out.pair * sign))
     if a.name == "linear" or first or convolution:
         bias, other = ((made.args[0] if first else (*made.args, None, None)[2]) for made in (a, b))
         if isinstance(bias, Moments) and isinstance(other, Moments):
@@ -400,7 +279,7 @@ def _of_slices(tape: Tape, x: Moments, y: Moments, depth: int) -> Any:
     """Cov of two slices along one dimension: a single index each, or ranges of equal length."""
     from initlint.propagate.ops.gather import single, take_axis
 
-    first, second = _place(x), _place(y)
+    first, second = sliced(x), sliced(y)
     if first is None or second is None:
         return NotImplemented
     (u, d, i, gone), (v, e, j, _) = first, second
@@ -412,54 +291,53 @@ def _of_slices(tape: Tape, x: Moments, y: Moments, depth: int) -> Any:
     c = single(_shaped(c, u), d)
     k = c.position(d)
     if not c.dims[d]:
-        return _plain((*c.dims[:d], *c.dims[d + 1 :]), c.pair) if gone else c
+        return plain((*c.dims[:d], *c.dims[d + 1 :]), c.pair) if gone else c
     axis = c.axes[k]
     labels = np.zeros(axis.size, dtype=np.int64) if axis.labels is None else axis.labels
     if np.array_equal(i, j):
         found = take_axis(c, k, i)
-        found = _plain(found.dims, found.pair)
+        found = plain(found.dims, found.pair)
     else:
         if np.intersect1d(i, j).size or len(np.unique(labels[i])) > 1 or len(np.unique(labels[j])) > 1:
             return None
         state = int(state_of(axis.groups, labels[i[0]], labels[j[0]]))
         pair = c.pair.take([state] * (1 if len(i) == 1 else 2), axis=k)
         dims = (*c.dims[:d], () if len(i) == 1 else (Axis(len(i)),), *c.dims[d + 1 :])
-        found = _plain(dims, pair.squeeze(k) if len(i) == 1 else pair)
+        found = plain(dims, pair.squeeze(k) if len(i) == 1 else pair)
     if gone:
-        found = _plain((*found.dims[:d], *found.dims[d + 1 :]), found.pair)
+        found = plain((*found.dims[:d], *found.dims[d + 1 :]), found.pair)
     return found
 
 
-def _place(x: Moments) -> tuple[Moments, int, Labels, bool] | None:
-    """(base, dimension, indices, whether the dimension is gone) of a slice."""
-    made = x.made
-    assert made is not None
-    base = made.args[0]
-    if not isinstance(base, Moments):
-        return None
-    options = [*made.args[1:]]
-    size_of = base.shape
-    if made.name == "select":
-        d = base.dim(options[0])
-        return base, d, np.array([options[1] % size_of[d]]), True
-    if made.name == "unbind":
-        d = base.dim(options[0] if options else 0)
-        return base, d, np.array([made.piece]), True
-    if made.name in ("slice", "narrow"):
-        d = base.dim(options[0] if options else 0)
-        options += [None] * (4 - len(options))
-        start, stop, step = options[1], options[2], options[3] or 1
-        if made.name == "narrow":
-            stop = options[1] + options[2]
-        return base, d, _range(size_of[d])[slice(start, stop, step)], False
-    d = base.dim(made.kwargs.get("dim", options[1] if len(options) > 1 else 0))
-    total_size, size = size_of[d], options[0]
-    if made.name in ("chunk", "tensor_split") and isinstance(size, int):
-        size = -(-total_size // size)
-    sizes = list(size) if isinstance(size, list | tuple) else [size] * (-(-total_size // size))
-    start = int(sum(sizes[: made.piece or 0]))
-    return base, d, _range(total_size)[start : start + sizes[made.piece or 0]], False
+def joined_covariances(tape: Tape, pieces: list[Moments], d: int, new: bool = False) -> dict[tuple[int, int], Moments]:
+    """Covariances of tensors that are put one after the other along dimension d (or a new one there), averaged over it.
+
+    Of a long stack those at distances of powers of two, once for each of some stretches; others are like the nearest.
+    """
+    count = len(pieces)
+    found: dict[tuple[int, int], Moments] = {}
+    if any(x.shape != pieces[0].shape for x in pieces) or not _related(pieces):
+        return found
+    for i, j in itertools.combinations(range(count), 2):
+        start, end = nearest_pair(i, j, count)
+        c = covariance(tape, pieces[start], pieces[end])
+        if c is not None:
+            c = c.with_(dims=((),) * (len(pieces[0].dims) - len(c.dims)) + c.dims)
+            c = c.with_(dims=(*c.dims[:d], (), *c.dims[d:])) if new else c.averaged(c.dim_axes([d]))
+            found[i, j], found[j, i] = c, swapped(c)
+    return found
 
 
-def _range(size: int) -> Labels:
-    return np.arange(size, dtype=np.int64)
+def nearest_pair(i: int, j: int, count: int) -> tuple[int, int]:
+    """Among many in a row, the pair at a distance of a power of two, at the start of some stretch, that is like (i, j)."""
+    if count <= 2 * BLOCKS:
+        return i, j
+    apart = min(2 ** int(np.log2(j - i) + 0.5), count - 1)
+    start = min(i * BLOCKS // count * count // BLOCKS, count - 1 - apart)
+    return start, start + apart
+
+
+def _related(pieces: list[Moments]) -> bool:
+    """Whether two neighbours have an ancestor in common."""
+    made = [bare(x)[0].made for x in pieces]
+    return any(a is not None and b is not None and a.roots & b.roots for a, b in itertools.pairwise(made))

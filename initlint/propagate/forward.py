@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from initlint.propagate.covariance import note
 from initlint.propagate.drawn import Drawn, Draws
+from initlint.propagate.lineage import note
 from initlint.propagate.moments import Moments
 from initlint.propagate.ops import TRANSFERS, CannotPredict
 from initlint.propagate.ops.registry import as_moments

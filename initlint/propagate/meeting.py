@@ -1,19 +1,81 @@
-"""What tensors with a covariance make when they meet: sums, products, and one tensor put after the other (see `covariance`)."""
+"""Covariances of two tensors, as the pair of a tensor without mean: their algebra, and what sums and products make of them."""
 
 from __future__ import annotations
 
-import itertools
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 
-from initlint.propagate.covariance import bare, covariance, swapped
+from initlint.propagate.axes import Array, Axis, refinement, state_of
 from initlint.propagate.moments import Moments, align, outer_means
+from initlint.propagate.sources import Profile, grid
 
-if TYPE_CHECKING:
-    from initlint.propagate.tape import Tape
 
-BLOCKS = 8  # stretches of a long stack over which a covariance at one distance counts as the same
+def swapped(c: Moments) -> Moments:
+    """Cov(y_u, x_v) from Cov(x_u, y_v)."""
+    pair = c.pair
+    for k, axis in enumerate(c.axes):
+        if axis.labels is not None:
+            row, column = axis.rows
+            states = state_of(axis.groups, column, row)
+            states[: axis.groups] = np.arange(axis.groups)
+            pair = np.take(pair, states, axis=k)
+    return c.with_(pair=pair)
+
+
+def alone(x: Moments) -> Moments:
+    """Cov(x_u, x_v)."""
+    return plain(x.dims, x.centered())
+
+
+def plain(dims: Any, pair: Array) -> Moments:
+    """A covariance as the pair of a tensor."""
+    return Moments(dims, np.zeros([axis.groups for dim in dims for axis in dim]), pair)
+
+
+def total(terms: list[Moments | None]) -> Moments | None:
+    """The sum of covariances."""
+    found = [t for t in terms if t is not None]
+    if not found:
+        return None
+    aligned = align(*found)
+    return plain(aligned[0].dims, sum((t.pair for t in aligned[1:]), aligned[0].pair))
+
+
+def weighed(c: Moments | None, a: Moments, y: Moments) -> Moments | None:
+    """E[a_u] Cov(b_u, y_v) for the product a·b."""
+    if c is None or not np.any(a.mean):
+        return None
+    c, a, _ = align(c, a, y)
+    return plain(c.dims, c.pair * outer_means(c.axes, a.mean, np.ones_like(a.mean)))
+
+
+def correlation(c: Moments, u: Moments, v: Moments) -> Array:
+    """Of two aligned tensors, from their covariance."""
+    scale = outer_means(c.axes, *(np.sqrt(np.maximum(w.cells - w.mean**2, 0.0)) for w in (u, v)))
+    return np.clip(np.divide(c.pair, scale, out=np.zeros_like(c.pair), where=scale > 0), -1.0, 1.0)
+
+
+def series_on(profile: Profile, axes: tuple[Axis, ...]) -> Array | None:
+    """Hermite coefficients of a function by cell, on finer or equal `axes`; None where they do not fit."""
+    own = [axis for dim in profile.source.dims for axis in dim]
+    if [axis.size for axis in own] != [axis.size for axis in axes]:
+        return None
+    series = np.tensordot(grid(profile.source.points)[2], profile.values, (1, 0))
+    for k, (coarse, fine) in enumerate(zip(own, axes, strict=True)):
+        if not coarse.same_partition(fine):
+            series = np.take(series, refinement(coarse, fine), axis=k + 1)
+    return np.asarray(series)
+
+
+def apart(pair: Array, axes: tuple[Axis, ...], over: list[int]) -> Array:
+    """Covariances of a tensor less its average over whole axes: those of the averages, taken off."""
+    shared = pair
+    for k in over:
+        axis = axes[k]
+        weight = axis.pairs / axis.size**2
+        shared = np.expand_dims(np.tensordot(shared, weight, (k, 0)), k)
+    return np.asarray(pair - shared)
 
 
 def both_ways(c: Moments) -> Moments:
@@ -34,31 +96,3 @@ def dependent_product(x: Moments, y: Moments, shared: Moments) -> Moments:
     plain = outer_means(a.axes, means, means)
     pair = a.pair * b.pair + outer_means(a.axes, mean, mean) + across - 2.0 * plain
     return Moments(a.dims, mean, pair)
-
-
-def joined_covariances(tape: Tape, pieces: list[Moments], d: int, new: bool = False) -> dict[tuple[int, int], Moments]:
-    """Covariances of tensors that are put one after the other along dimension d (or a new one there), averaged over it.
-
-    Of a long stack those at distances of powers of two, once for each of some stretches; others are like the nearest.
-    """
-    count = len(pieces)
-    found: dict[tuple[int, int], Moments] = {}
-    if any(x.shape != pieces[0].shape for x in pieces) or not _related(pieces):
-        return found
-    long = count > 2 * BLOCKS
-    for i, j in itertools.combinations(range(count), 2):
-        apart = j - i if not long else 2 ** int(np.log2(j - i) + 0.5)
-        apart = min(apart, count - 1)
-        start = i if not long else min(i * BLOCKS // count * count // BLOCKS, count - 1 - apart)
-        c = covariance(tape, pieces[start], pieces[start + apart])
-        if c is not None:
-            c = c.with_(dims=((),) * (len(pieces[0].dims) - len(c.dims)) + c.dims)
-            c = c.with_(dims=(*c.dims[:d], (), *c.dims[d:])) if new else c.averaged(c.dim_axes([d]))
-            found[i, j], found[j, i] = c, swapped(c)
-    return found
-
-
-def _related(pieces: list[Moments]) -> bool:
-    """Whether two neighbours have an ancestor in common."""
-    made = [bare(x)[0].made for x in pieces]
-    return any(a is not None and b is not None and a.roots & b.roots for a, b in itertools.pairwise(made))

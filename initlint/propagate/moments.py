@@ -21,7 +21,7 @@ import numpy as np
 from initlint.propagate.axes import Array, Axis, Labels, canonical, coarsen_matrix, common, refine_map, refinement, state_of
 
 if TYPE_CHECKING:
-    from initlint.propagate.covariance import Made
+    from initlint.propagate.lineage import Made
     from initlint.propagate.ops.filtering import Filtered
     from initlint.propagate.pointwise import Profile
 
@@ -74,7 +74,7 @@ class Moments:
     affine    (base, a, b) where the tensor is a·base + b element by element, or None
     complex   the pair moments are Hermitian ones, of real and imaginary parts that are alike (see `ops.spectral`)
     sample    the sorted values, where they are known and only their places are not
-    made      the call of the graph whose result it is, or None (see `covariance`)
+    made      the call of the graph whose result it is, or None (see `lineage`)
     slice_of  (base, dimension, indices) where the tensor is base at these indices
     spectrum  axes that are frequencies of a real tensor's transform, zero in a group of its own
     gram      what it is a random linear image of, or None

@@ -84,9 +84,12 @@ class Tape:
     severed: dict[int, int] = field(default_factory=dict)
     kept: list[Moments] = field(default_factory=list)  # keeps the ids in `severed` valid
     segments: dict[int, Segment] = field(default_factory=dict)  # what was brought together by an index, by id
-    # covariances of tensors that met, by their ids; counts of calls and of tensors that no call made (see `covariance`)
-    covariances: dict[tuple[int, int], Moments | None] = field(default_factory=dict)
+    # covariances of tensors that met, by their ids; counts of calls and of tensors that no call made (see `lineage`)
+    covariances: dict[tuple[object, object], Moments | None] = field(default_factory=dict)
     met: list[tuple[Moments, Moments]] = field(default_factory=list)  # keeps the ids in `covariances` valid
+    uses: dict[int, list[tuple[Moments, float]]] = field(default_factory=dict)  # results of calls, by id of an argument
+    used: list[Moments] = field(default_factory=list)  # those arguments
+    taken: dict[tuple[int, int], set[int]] = field(default_factory=dict)  # indices of slices, by id of the tensor and dimension
     calls: Iterator[int] = field(default_factory=itertools.count)
     leaves: Iterator[int] = field(default_factory=itertools.count)
     broken: list[str] = field(default_factory=list)  # why a pullback failed; nothing is predicted of what lies before it
@@ -106,8 +109,11 @@ class Tape:
 
 def pull_back(tape: Tape, seeds: Sequence[tuple[Moments, Moments]]) -> dict[int, Moments]:
     """Cotangents by id of the value, from (output, its cotangent) seeds; values no gradient reaches are absent."""
+    from initlint.propagate.returning import Returning
+
     cotangents: dict[int, Cotangent] = {}
     result: dict[int, Moments] = {}
+    meeting = Returning(tape, cotangents)
     lost: set[int] = set()
     for output, seed in seeds:
         cotangents.setdefault(id(output), Cotangent()).add_plain(seed)
@@ -119,10 +125,16 @@ def pull_back(tape: Tape, seeds: Sequence[tuple[Moments, Moments]]) -> dict[int,
         if cotangent is None:
             continue
         try:
+            if len(tape.uses.get(id(entry.output), ())) > 1 and (extra := meeting.surplus(entry.output)) is not None:
+                cotangent.add_plain(extra)
             _pull(entry, cotangent, cotangents, tape.severed.get(id(entry.output)))
         except Exception as problem:  # noqa: BLE001 - what lies before is not predicted, and that is said
             tape.broken.append(f"{type(problem).__name__} in a pullback: {problem}")
             lost.update(map(id, entry.inputs))
+    for x in tape.used:
+        if x.made is not None and not x.made.name and (known := cotangents.get(id(x))) is not None:
+            if len(tape.uses[id(x)]) > 1 and (extra := meeting.surplus(x)) is not None:
+                known.add_plain(extra)
     for key, cotangent in cotangents.items():
         if key in lost:
             continue

@@ -113,8 +113,7 @@ add("causal linear attention by running sums", LinearAttention, TOKENS,
 add("a selective state-space scan by steps", Selective, SHORT)
 add("a state-space convolution by FFT", LongConvolution, TOKENS,
     missing="complex numbers whose real and imaginary parts have different laws")  # fmt: skip
-add("a gated diagonal recurrence", GatedScan, SHORT,
-    missing="moments of a tensor with another that the same weights made: steps that share a bias are independent here")  # fmt: skip
+add("a gated diagonal recurrence", GatedScan, SHORT)
 
 # -- recurrent layers, shared and tied weights ------------------------------------------------------------------------------
 
@@ -129,6 +128,19 @@ class Unrolled(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         for _ in range(5):
             x = x + self.down(F.gelu(self.up(self.norm(x))))
+        return x
+
+
+class PostNormUnrolled(nn.Module):
+    """One post-norm block called three times, as in ALBERT."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.norm, self.up, self.down = nn.LayerNorm(64), nn.Linear(64, 128), nn.Linear(128, 64)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        for _ in range(3):
+            x = self.norm(x + self.down(F.gelu(self.up(x))))
         return x
 
 
@@ -235,8 +247,8 @@ add("an encoder and a decoder of LSTMs", lambda m, x: m.d(x[:, :8], m.e(x)[1])[0
     e=partial(nn.LSTM, 64, 64, 2, batch_first=True), d=partial(nn.LSTM, 64, 64, 2, batch_first=True))  # fmt: skip
 add("an encoder of GRUs and a decoder of cells", Seq2Seq, SHORT,
     missing="moments of a tensor with another that the same weights made: steps that share a bias are independent here")  # fmt: skip
-add("a pre-norm block called five times", Unrolled, TOKENS,
-    missing="moments of a tensor with another that the same weights made: the same block adds the same direction every time")  # fmt: skip
+add("a pre-norm block called five times", Unrolled, TOKENS)
+add("a post-norm block called three times", PostNormUnrolled, TOKENS)
 add("a plain layer called four times", PlainUnrolled, torch.zeros(8, 128))
 add("an embedding tied to the head of a causal model", TiedModel, IDS,
     missing="moments of a tensor with another that the same weights made: the logit of the token itself")  # fmt: skip

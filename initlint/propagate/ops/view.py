@@ -13,7 +13,7 @@ import numpy as np
 
 from initlint.propagate import views
 from initlint.propagate.axes import Axis, Labels
-from initlint.propagate.meeting import joined_covariances
+from initlint.propagate.covariance import joined_covariances
 from initlint.propagate.moments import Moments, constant
 from initlint.propagate.ops.gather import join, place, single, take
 from initlint.propagate.ops.registry import CannotPredict, as_moments, scalar_of, transfer

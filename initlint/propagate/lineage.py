@@ -1,0 +1,158 @@
+"""Which call of the graph a tensor is the result of, and which calls used it: what `covariance` and `returning` walk over."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from initlint.propagate.axes import Labels
+from initlint.propagate.moments import Moments
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from initlint.propagate.tape import Tape
+
+VIEWS = {
+    "view", "reshape", "_unsafe_view", "unsqueeze", "squeeze", "transpose", "permute", "t", "expand", "flatten", "unflatten",
+    "movedim", "swapaxes", "expand_as", "view_as", "repeat",
+}  # fmt: skip
+SLICES = {"select", "slice", "narrow", "unbind", "chunk", "split", "split_with_sizes", "tensor_split"}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Made:
+    """The call that a tensor is the result of.
+
+    order   that of the calls, a view being as old as what it shows
+    roots   the ancestors that no call made, as bits
+    piece   which of several results
+    called  the number of the call itself
+    first   for the first slice at one index of a tensor: what all such have in common, as seen by tensors made before
+    """
+
+    name: str
+    function: Callable[..., Any]
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    order: int
+    roots: int
+    piece: int | None = None
+    called: int = -1
+    first: tuple[int, int, int] | None = None
+
+
+def note(
+    tape: Tape, name: str, function: Callable[..., Any] | None, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any
+) -> None:
+    """Remember that `result` came from this call."""
+    if function is None:
+        return
+    roots = 0
+    for x in tensors_in((args, kwargs)):
+        roots |= roots_of(tape, x)
+    order = called = next(tape.calls)
+    if name in VIEWS or name in SLICES:  # as old as what they show
+        order = max([x.made.order for x in tensors_in(args[:1]) if x.made is not None], default=order)
+    pieces = list(enumerate(result)) if isinstance(result, list | tuple) else [(None, result)]
+    for piece, x in pieces:
+        if isinstance(x, Moments) and x.made is None and all(x is not given for given in tensors_in((args, kwargs))):
+            x.made = Made(name, function, args, kwargs, order, roots, piece, called)
+            if name in SLICES and (first := _first(tape, x)) is not None:
+                x.made = replace(x.made, first=first)
+            if bare(x)[0] is x:
+                for given in tensors_in((args, kwargs)):
+                    source, scale = bare(given)
+                    if id(source) not in tape.uses:
+                        tape.used.append(source)
+                    tape.uses.setdefault(id(source), []).append((x, scale))
+
+
+def _first(tape: Tape, x: Moments) -> tuple[int, int, int] | None:
+    """The tensor, dimension and group of a slice at one index that nobody took before."""
+    found = sliced(x)
+    if found is None or len(found[2]) != 1:
+        return None
+    base, d, index, _ = found
+    taken = tape.taken.setdefault((id(base), d), set())
+    if int(index[0]) in taken or len(base.dims[d]) != 1:
+        return None
+    taken.add(int(index[0]))
+    labels = base.dims[d][0].labels
+    return id(base), d, 0 if labels is None else int(labels[index[0]])
+
+
+def roots_of(tape: Tape, x: Moments) -> int:
+    """The ancestors of x that no call made, a bit each."""
+    if x.made is None:
+        x.made = Made("", _nothing, (), {}, -1, 1 << next(tape.leaves))
+    return x.made.roots
+
+
+def _nothing(*args: Any) -> None:
+    return None
+
+
+def tensors_in(value: Any) -> Iterator[Moments]:
+    """The random tensors among nested arguments."""
+    if isinstance(value, Moments):
+        yield value
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from tensors_in(item)
+    elif isinstance(value, dict):
+        for item in value.values():
+            yield from tensors_in(item)
+
+
+def bare(x: Moments) -> tuple[Moments, float]:
+    """x as a multiple of the earliest result of a call that it is a multiple of."""
+    best, scale, product = x, 1.0, 1.0
+    while x.affine is not None:
+        product *= x.affine[1]
+        x = x.affine[0]
+        if x.made is not None:
+            best, scale = x, product
+    return best, scale
+
+
+def same_call(a: Made, b: Made) -> bool:
+    """Whether two calls differ in nothing but tensors."""
+    return a.name == b.name != "" and len(a.args) == len(b.args) and a.kwargs.keys() == b.kwargs.keys()
+
+
+def sliced(x: Moments) -> tuple[Moments, int, Labels, bool] | None:
+    """(base, dimension, indices, whether the dimension is gone) of a slice."""
+    made = x.made
+    assert made is not None
+    base = made.args[0]
+    if not isinstance(base, Moments):
+        return None
+    options = [*made.args[1:]]
+    size_of = base.shape
+    if made.name == "select":
+        d = base.dim(options[0])
+        return base, d, np.array([options[1] % size_of[d]]), True
+    if made.name == "unbind":
+        d = base.dim(options[0] if options else 0)
+        return base, d, np.array([made.piece]), True
+    if made.name in ("slice", "narrow"):
+        d = base.dim(options[0] if options else 0)
+        options += [None] * (4 - len(options))
+        start, stop, step = options[1], options[2], options[3] or 1
+        if made.name == "narrow":
+            stop = options[1] + options[2]
+        return base, d, _range(size_of[d])[slice(start, stop, step)], False
+    d = base.dim(made.kwargs.get("dim", options[1] if len(options) > 1 else 0))
+    total_size, size = size_of[d], options[0]
+    if made.name in ("chunk", "tensor_split") and isinstance(size, int):
+        size = -(-total_size // size)
+    sizes = list(size) if isinstance(size, list | tuple) else [size] * (-(-total_size // size))
+    start = int(sum(sizes[: made.piece or 0]))
+    return base, d, _range(total_size)[start : start + sizes[made.piece or 0]], False
+
+
+def _range(size: int) -> Labels:
+    return np.arange(size, dtype=np.int64)

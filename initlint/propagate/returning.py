@@ -1,0 +1,301 @@
+"""What the cotangents of two tensors have in common, so that those that meet in one tensor add up rightly.
+
+The cotangent of a tensor is the sum of what its uses send back. They count as independent, and are, unless they came through
+the same weights: a block that is called again sends back, along its residual stream, what it sends back at every other call,
+and the gradient of its weights is a sum of like terms. As on the way forward (see `covariance`) nothing is carried along. Where
+several uses send something back, the covariance of two cotangents is looked up by walking on over the calls, the earlier first:
+
+    a tensor with itself     the moments of its cotangent, already known on the way back
+    into a sum               the cotangent of the sum
+    into a product           E[factor] times that of the product; of two products by their law: E[d e] Cov(g, h)
+    into a function          E[f'] times; into the same function of two tensors E[f'(u) f'(v)] times
+    into a normalization     less its average over the normalized axes, over the deviation
+    through weights          nothing, unless the other came through the same weights by the same call: then what their pullback
+                             makes of Cov(g, h), with the cross moments of the inputs where it is the weights that receive it
+
+A weight that is used once ends every walk, so ordinary models pay one step for every tensor that is used twice.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from initlint.propagate.axes import Axis
+from initlint.propagate.covariance import MAPS, NORMS, SUMS, covariance, nearest_pair
+from initlint.propagate.lineage import SLICES, VIEWS, Made, bare, same_call, sliced
+from initlint.propagate.meeting import alone, apart, correlation, plain, series_on, swapped, total, weighed
+from initlint.propagate.moments import Moments, align, outer_means
+from initlint.propagate.pointwise import Cotangent, profile_of
+from initlint.propagate.sources import REACH, Profile
+from initlint.propagate.tape import Tape, pull_back
+
+DEEPEST = 100
+
+Step = Callable[[Moments], Moments | None]
+
+
+class Returning:
+    """The walk over the calls behind two tensors, with what it found; `cotangents` are those known so far, by id."""
+
+    def __init__(self, tape: Tape, cotangents: dict[int, Cotangent]) -> None:
+        self.tape = tape
+        self.cotangents = cotangents
+        self.found: dict[tuple[int, int], Moments | None] = {}
+        self.parts: dict[tuple[int, int, int], Moments | None] = {}
+
+    def uses(self, x: Moments) -> list[tuple[Moments, float]]:
+        return self.tape.uses.get(id(x), [])
+
+    def surplus(self, x: Moments) -> Moments | None:
+        """What the cotangent of x has beyond independent terms."""
+        uses = self.uses(x)
+        if len(uses) < 2 or x.complex:
+            return None
+        terms: list[Moments | None] = []
+        for (i, j), count in representatives(len(uses)).items():
+            (y, s), (z, t) = uses[i], uses[j]
+            try:
+                c = self.meeting(x, y, x, z, 0)
+            except (ValueError, IndexError, TypeError, AssertionError):  # shapes that no rule here foresaw: as independent
+                c = None
+            if c is not None:
+                c = c.with_(pair=c.pair * (s * t * count))
+                terms += [c, swapped(c)]
+        c = total(terms)
+        return None if c is None else align(c, x)[0] if c.shape != x.shape else c
+
+    def meeting(self, a: Moments, y: Moments, b: Moments, z: Moments, depth: int) -> Moments | None:
+        """Cov of what y sends back to a and of what z sends back to b."""
+        assert y.made is not None and z.made is not None
+        slot = place(y.made, a)
+        if alike(y, z) and slot is not None and slot == place(z.made, b):
+            return self.through_both(y, z, slot, depth)
+        if a is b and y.made.name in SLICES and z.made.name in SLICES:
+            return into_slices(a, y, z, self.common(y, z, depth + 1))
+        if slot and slot == place(z.made, b) and y.made.name == z.made.name and y.made.name in ("layer_norm", "rms_norm"):
+            return self.into_gain(a, y, z, slot == 2, depth)
+        second = self.step(b, z)
+        if second is None:
+            first = self.step(a, y)
+            c = None if first is None else self.part(b, z, y, depth + 1)
+            c = None if c is None or first is None else first(swapped(c))
+            return c
+        c = self.part(a, y, z, depth + 1)
+        c = None if c is None else second(swapped(c))
+        return None if c is None else swapped(c)
+
+    def common(self, a: Moments, b: Moments, depth: int) -> Moments | None:
+        """Cov(g_a u, g_b v) of the cotangents of two results of calls."""
+        if a is b:
+            known = self.cotangents.get(id(a))
+            moments = None if known is None else known.total()
+            return None if moments is None else plain(moments.dims, moments.pair)
+        if depth > DEEPEST or a.made is None or b.made is None:
+            return None
+        key = (id(a), id(b))
+        if key not in self.found:
+            self.found[key] = None
+            c = self.walk(a, b, depth) if a.made.order <= b.made.order else self.turned(b, a, depth)
+            self.found[key] = c
+            self.found[key[::-1]] = None if c is None else swapped(c)
+        return self.found[key]
+
+    def turned(self, a: Moments, b: Moments, depth: int) -> Moments | None:
+        c = self.walk(a, b, depth)
+        return None if c is None else swapped(c)
+
+    def walk(self, a: Moments, b: Moments, depth: int) -> Moments | None:
+        """One step on from a, the earlier one."""
+        parts = [(self.part(a, y, b, depth), s) for y, s in self.uses(a)]
+        return total([None if c is None else c.with_(pair=c.pair * s) for c, s in parts])
+
+    def part(self, a: Moments, y: Moments, b: Moments, depth: int) -> Moments | None:
+        """Cov of what y sends back to a with the cotangent of b.
+
+        Where y is made by weights that other calls use, too, these must be behind b: the walk goes on from there.
+        """
+        key = (id(a), id(y), id(b))
+        if key in self.parts or depth > DEEPEST:
+            return self.parts.get(key)
+        self.parts[key] = None
+        uses = [] if y is b else self.uses(b)
+        twins = [(z, t) for z, t in uses if alike(y, z)]
+        step = None if twins else self.step(a, y)
+        if step is not None:
+            c = self.common(y, b, depth + 1)
+            self.parts[key] = None if c is None else step(c)
+        elif twins or self.repeated(y):
+            terms: list[Moments | None] = []
+            for z, t in uses if step is None and self.repeated(y) else twins:
+                c = self.meeting(a, y, b, z, depth + 1)
+                terms.append(None if c is None else c.with_(pair=c.pair * t))
+            self.parts[key] = total(terms)
+        return self.parts[key]
+
+    def repeated(self, y: Moments) -> bool:
+        """Whether the weights of a call are used by another."""
+        assert y.made is not None
+        return y.made.name in MAPS and any(
+            isinstance(w, Moments) and len(self.uses(bare(w)[0])) > 1 for w in y.made.args[1:3] if w is not None
+        )
+
+    def step(self, a: Moments, y: Moments) -> Step | None:
+        """From Cov(g_y, ·) to what reaches a of it; None where nothing is said to."""
+        made = y.made
+        assert made is not None
+        slot = place(made, a)
+        if slot is None or y.shape != a.shape:
+            return None
+        slope = slopes(a, y)
+        if slope is not None:
+            return lambda c: through_function(a, slope, c)
+        if made.name in SUMS and slot < 2:
+            factor = 1.0 if slot == 0 else SUMS[made.name] * float(made.kwargs.get("alpha", 1.0))
+            return lambda c: c.with_(pair=c.pair * factor)
+        if made.name == "mul":
+            other = made.args[1 - slot]
+            return (lambda c: weighed(c, other, y)) if isinstance(other, Moments) else None
+        if made.name in NORMS and slot == 0 and made.name in ("layer_norm", "rms_norm"):
+            return lambda c: normalized(made, a, y, c)
+        return None
+
+    def into_gain(self, a: Moments, y: Moments, z: Moments, gain: bool, depth: int) -> Moments | None:
+        """What the gain γ = 1 or the bias β = 0 of a normalization that is called twice gets of it."""
+        c = self.common(y, z, depth + 1)
+        if c is None or y.shape != z.shape:
+            return None
+        if gain:
+            c, other = align(c, crossed(self.tape, y, z))
+            c = plain(c.dims, c.pair * other.pair)
+        else:
+            c, _ = align(c, y)
+        before = len(y.dims) - len(a.dims)
+        c = c.summed(c.dim_axes(range(before)))
+        return plain(c.dims[before:], c.pair)
+
+    def through_both(self, y: Moments, z: Moments, slot: int, depth: int) -> Moments | None:
+        """What one operator, called twice, makes of the covariance of the cotangents of its results."""
+        c = self.common(y, z, depth + 1)
+        if c is None:
+            return None
+        assert y.made is not None and z.made is not None
+        a, b = bare(y.made.args[slot])[0], bare(z.made.args[slot])[0]
+        left, right = slopes(a, y), slopes(b, z)
+        if left is not None and right is not None:
+            rho = alone(a) if a is b else covariance(self.tape, a, b)
+            return through_functions(a, b, left, right, rho, c)
+        if y.made.name not in MAPS and y.made.name not in VIEWS | SLICES and y.made.name != "mul":
+            return None
+        given: list[Any] = []
+        for u, v in zip(y.made.args, z.made.args, strict=True):
+            given.append(u if u is v or not isinstance(u, Moments) else crossed(self.tape, u, v))
+        if y.made.function is None or not isinstance(given[slot], Moments):
+            return None
+        given[slot] = given[slot].with_()  # an argument of its own, so that its cotangent is that of this slot
+        scratch = Tape()
+        out = y.made.function(scratch, *given, **y.made.kwargs)
+        sent = pull_back(scratch, [(out, align(c, out)[0])]).get(id(given[slot]))
+        return None if sent is None else plain(sent.dims, sent.pair)
+
+
+def representatives(count: int) -> dict[tuple[int, int], int]:
+    """Pairs of uses and how many pairs each stands for: of many, those at distances of powers of two, in a few stretches."""
+    found: dict[tuple[int, int], int] = {}
+    for i, j in itertools.combinations(range(count), 2):
+        pair = nearest_pair(i, j, count)
+        found[pair] = found.get(pair, 0) + 1
+    return found
+
+
+def into_slices(a: Moments, y: Moments, z: Moments, c: Moments | None) -> Moments | None:
+    """Cov between single places of one tensor's cotangent, as an average over all its places."""
+    first, second = sliced(y), sliced(z)
+    if c is None or first is None or second is None or len(first[2]) != 1 or len(second[2]) != 1 or first[1] != second[1]:
+        return None
+    d, gone = first[1], first[3]
+    size = a.shape[d]
+    c = align(c, y)[0]
+    dims = c.dims if not gone else (*c.dims[:d], (), *c.dims[d:])
+    k = sum(len(axes) for axes in dims[:d])
+    same = first[2][0] == second[2][0]
+    pair = np.stack([c.pair / size * same, c.pair / (size * max(size - 1, 1)) * (not same)], axis=k)
+    return plain((*dims[:d], (Axis(size),), *dims[d + 1 :]), pair)
+
+
+def place(made: Made, a: Moments) -> int | None:
+    """Which argument of a call a tensor is."""
+    return next((n for n, v in enumerate(made.args) if isinstance(v, Moments) and bare(v)[0] is a), None)
+
+
+def alike(y: Moments, z: Moments) -> bool:
+    """Whether two results came from the same operator, by the same weights where it has any."""
+    a, b = y.made, z.made
+    assert a is not None and b is not None
+    if y is z or y.shape != z.shape or not same_call(a, b) or a.name in NORMS or a.name in SUMS:
+        return False
+    if a.name in SLICES:
+        return str(a.args[1:]) == str(b.args[1:]) and a.piece == b.piece
+    if a.name not in MAPS:
+        return True
+    weight = 2 if a.name == "addmm" else 1
+    return a.args[weight] is b.args[weight]
+
+
+def crossed(tape: Tape, u: Moments, v: Moments) -> Moments:
+    """E[u_s v_t] as the pair moments of a tensor."""
+    p, q = align(u, v)
+    mean = plain(p.dims, p.mean_products(q))
+    found = total([covariance(tape, u, v), mean])
+    assert found is not None
+    return found
+
+
+def slopes(a: Moments, y: Moments) -> Profile | None:
+    """dy/da on the grid of their source; None where y is no function of a alone."""
+    if y.profile is None or y.made is None or sum(isinstance(v, Moments) for v in y.made.args) != 1:
+        return None
+    before = profile_of(a)
+    if before.source is not y.profile.source:
+        return None
+    step = 2 * REACH / before.source.points
+    rise, run = (np.gradient(p.values, step, axis=0) for p in (y.profile, before))
+    values = np.divide(rise, run, out=np.zeros_like(rise), where=np.abs(run) > 1e-12)
+    return Profile(before.source, values)
+
+
+def through_function(a: Moments, slope: Profile, c: Moments) -> Moments | None:
+    """E[f'(u)] Cov(g, ·)."""
+    c, _ = align(c, a)
+    series = series_on(slope, c.axes)
+    return None if series is None else plain(c.dims, c.pair * outer_means(c.axes, series[0], np.ones_like(series[0])))
+
+
+def through_functions(
+    a: Moments, b: Moments, left: Profile, right: Profile, c: Moments | None, g: Moments
+) -> Moments | None:
+    """E[f'(u) f'(v)] Cov(g, h), by Mehler's series in the correlation of u and v."""
+    g, a, b, *rest = align(g, a, b) if c is None else align(g, a, b, c)
+    one, other = series_on(left, g.axes), series_on(right, g.axes)
+    if one is None or other is None:
+        return None
+    rho = correlation(rest[0], a, b) if rest else np.zeros_like(g.pair)
+    factor = np.zeros_like(g.pair)
+    for k in range(len(one) - 1, -1, -1):
+        factor = factor * rho + outer_means(g.axes, one[k], other[k])
+    return plain(g.dims, factor * g.pair)
+
+
+def normalized(made: Made, a: Moments, y: Moments, c: Moments) -> Moments | None:
+    """Back through a normalization: less the average over the normalized axes, over the deviation."""
+    dims = range(len(a.dims) - len(made.args[1]), len(a.dims))
+    c, u, _ = align(c, a, y)
+    axes = u.dim_axes(dims)
+    before = u
+    if made.name == "layer_norm":
+        c, before = plain(c.dims, apart(c.pair, c.axes, axes)), plain(u.dims, apart(u.centered(), u.axes, axes))
+    size = before.q
+    return None if size <= 0 else c.with_(pair=c.pair * np.sqrt(max(y.q - y.m**2, 0.0) / size))
