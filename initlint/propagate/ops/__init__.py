@@ -2,7 +2,7 @@
 
 In reading order: `registry`, `gather`, `view`, `windows` and `fills` (moving elements), `functions` (of one tensor),
 `arithmetic`, `choice` (conditions, masks), `reduce`, `matrix`, `norm`, `maps` (known linear ones), `conv`, `pool`, `resize`,
-`attention`, `embed`, `picked`, `ranked` (sorted values), `scatter`, `chance` (dropout and kin), `spectral`, `recurrent`.
+`attention`, `logits`, `embed`, `picked`, `ranked` (sorted values), `scatter`, `chance` (dropout and kin), `spectral`, `recurrent`.
 """
 
 from initlint.propagate.ops import (
@@ -14,6 +14,7 @@ from initlint.propagate.ops import (
     embed,
     fills,
     functions,
+    logits,
     maps,
     matrix,
     norm,
@@ -41,6 +42,7 @@ __all__ = [
     "embed",
     "fills",
     "functions",
+    "logits",
     "maps",
     "matrix",
     "norm",

@@ -13,7 +13,7 @@ from initlint.propagate.moments import Moments, align
 from initlint.propagate.ops.functions import affine, binary_on_source, on_table, torch_function, unary
 from initlint.propagate.ops.gather import flags_of, worst
 from initlint.propagate.ops.registry import CannotPredict, as_moments, scalar_of, transfer
-from initlint.propagate.ops.view import unbroadcast
+from initlint.propagate.ops.view import expanded, unbroadcast
 from initlint.propagate.pointwise import (
     Cotangent,
     apply,
@@ -41,6 +41,10 @@ def added(tape: Tape, x: Moments, y: Moments, alpha: float = 1.0) -> Moments:
     for whole, part, factor, scale in ((x, y, alpha, 1.0), (y, x, 1.0 / alpha if alpha else 0.0, alpha)):
         if part.averaged_of is not None and factor and lineage(part.averaged_of[0]) == lineage(whole):
             return shifted_by_average(tape, whole, part, factor, scale)
+        if part.averaged_of is not None and factor and whole.parts:
+            found = term_shifted(tape, whole, part, factor)
+            if found is not None:
+                return affine(tape, found, scale, 0.0)
     if x.slice_of is not None and y.slice_of is not None and x.shape == y.shape:
         if x.slice_of[0] is y.slice_of[0] and x.slice_of[1] == y.slice_of[1]:
             return of_slices(tape, x, y, alpha)
@@ -64,7 +68,8 @@ def added(tape: Tape, x: Moments, y: Moments, alpha: float = 1.0) -> Moments:
     if alpha == 1.0 and z.shape == x.shape:
         z.sample = sample_of_sum(x, y)
     z.negative = x.negative and y.negative and alpha > 0
-    if x.shape == y.shape and alpha == 1.0:
+    if alpha == 1.0 and len(x.shape) == len(y.shape):
+        x, y = (t if t.shape == z.shape else expanded(tape, t, z.shape) for t in (x, y))
         z.parts = ((x, 1.0), (y, 1.0)) if shared is None else ()
         return tape.record_coherent([x, y], z, lambda g: [conditioned(settled(g, z), z, part) for part in (x, y)])
     return tape.record([x, y], z, lambda g: [unbroadcast(g, x), unbroadcast(g, y).scaled(alpha)])
@@ -180,6 +185,22 @@ def normalized_by_hand(tape: Tape, x: Moments, scale: Moments, squares: Moments,
     return tape.record_coherent([y, scale], shared, report)
 
 
+def term_shifted(tape: Tape, x: Moments, average: Moments, factor: float) -> Moments | None:
+    """x + factor · average, for x a sum of two terms and the average of one of them: v + a − ā is v + (a − ā); None for others."""
+    assert average.averaged_of is not None
+    base = average.averaged_of[0]
+    own = [term for term, share in x.parts if share == 1.0 and lineage(term) == lineage(base) and term.shape == base.shape]
+    rest = [term for term, _ in x.parts if all(term is not o for o in own)]
+    if len(own) != 1 or len(rest) != 1:
+        return None
+    z = added(tape, added(tape, own[0], average, factor), rest[0])
+
+    def report(g: Cotangent) -> list[Cotangent]:
+        return [g, Cotangent(spent=copy_of(g).total())]
+
+    return tape.record_coherent([z, x], z.with_(affine=(z, 1.0, 0.0)), report)
+
+
 def is_mask(x: Any) -> bool:
     """A known tensor with entries so far below zero that a softmax after it ignores them, and others that it does not."""
     if not isinstance(x, Known) or not x.tensor.is_floating_point() or x.tensor.numel() < 2:
@@ -191,7 +212,6 @@ def is_mask(x: Any) -> bool:
 def add(tape: Tape, x: Any, y: Any, *, alpha: float = 1.0) -> Any:
     if alpha == 1.0 and isinstance(x, Moments) and is_mask(y):
         from initlint.propagate.ops.attention import with_bias
-        from initlint.propagate.ops.view import expanded
 
         return with_bias(tape, expanded(tape, x, np.broadcast_shapes(x.shape, y.shape)), y)
     if alpha == 1.0 and isinstance(y, Moments) and is_mask(x):

@@ -21,7 +21,7 @@ import numpy.typing as npt
 from initlint.propagate.axes import Array, Axis
 from initlint.propagate.known import from_array
 from initlint.propagate.linear import group_rows, octaves
-from initlint.propagate.moments import Moments, align, outer_means, size_of
+from initlint.propagate.moments import Moments, align
 from initlint.propagate.ops.arithmetic import MASKED, add, added
 from initlint.propagate.ops.choice import dropout
 from initlint.propagate.ops.functions import affine
@@ -214,24 +214,6 @@ def _pull_softmax(g: Moments, p: Moments, back: Array, k: int) -> Moments:
     different = different - meeting * total / np.maximum((meeting * states).sum((0, 1)), 1e-300)
     new = np.concatenate([equal, different.reshape(groups * groups, *pair.shape[1:])])
     return Moments(g.dims, np.zeros_like(g.mean), np.moveaxis(new, 0, k), gram=g.gram)
-
-
-@transfer("log_softmax", "_log_softmax", "special_log_softmax")
-def log_softmax(tape: Tape, x: Any, dim: int, *args: Any, **kwargs: Any) -> Moments:
-    """x − logsumexp(x): the logarithm of a sum of n log-normal terms hardly fluctuates; its mean is taken."""
-    x = as_moments(x)
-    d = x.dim(dim)
-    from initlint.propagate.ops.reduce import project
-
-    axes = x.dim_axes([d])
-    count = float(size_of(x.dims[d]))
-    centre = project(x, axes, -1.0)[1]
-    spread = float(np.mean(Moments(x.dims, np.zeros_like(x.mean), centre).q))
-    shift = -float(np.log(count)) - 0.5 * min(spread, 2.0 * np.log(count))
-    mean, pair = project(x, axes, -1.0)
-    cross = shift * (outer_means(x.axes, mean, np.ones_like(mean)) + outer_means(x.axes, np.ones_like(mean), mean))
-    y = x.with_(mean=mean + shift, pair=pair + cross + shift**2, zeros=0.0, valid=None, method="quadrature")
-    return tape.record([x], y, lambda g: [g.with_(pair=project(g, g.dim_axes([d]), -1.0)[1])])
 
 
 # -- masks --------------------------------------------------------------------------------------------------------------
