@@ -73,10 +73,11 @@ class Moments:
     parts     (term, factor) of which it is the sum, where the terms are independent
     affine    (base, a, b) where the tensor is a·base + b element by element, or None
     complex   the pair moments are Hermitian ones, of real and imaginary parts that are alike (see `ops.spectral`)
+    real      of a complex tensor, the pair moments of its real part, where they are known not to be half of all
     sample    the sorted values, where they are known and only their places are not
     made      the call of the graph whose result it is, or None (see `lineage`)
     slice_of  (base, dimension, indices) where the tensor is base at these indices
-    spectrum  axes that are frequencies of a real tensor's transform, zero in a group of its own
+    spectrum  axes that are frequencies of a real tensor's transform, so that those of k and −k are conjugate
     gram      what it is a random linear image of, or None
     broadcast_of what it was expanded from, or None
     filtered  the real tensors of whose transforms along one dimension it is the product, or None
@@ -85,7 +86,7 @@ class Moments:
 
     __slots__ = (
         "affine", "averaged_of", "axes", "both", "broadcast_of", "centred", "complex", "dims", "fill", "filtered", "flags", "gram", "made", "mean", "method", "negative", "pair", "parts", "positive",
-        "profile", "sample", "slice_of", "spectrum", "valid", "zeros",
+        "profile", "real", "sample", "slice_of", "spectrum", "valid", "zeros",
     )  # fmt: skip
 
     def __init__(
@@ -133,6 +134,7 @@ class Moments:
         self.spectrum: frozenset[int] = frozenset()
         self.broadcast_of: Moments | None = None
         self.filtered: Filtered | None = None
+        self.real: Array | None = None
 
     # -- what it is -------------------------------------------------------------------------------------------------
 

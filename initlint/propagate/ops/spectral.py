@@ -1,11 +1,12 @@
 """Fourier transforms and complex numbers.
 
-A complex tensor is carried by the Hermitian moments E[Re(x_u x̄_v)], its real and imaginary parts taken as alike and
-independent (circular), which they are after a transform of independent entries, except at frequency zero. For y = A x
+A complex tensor is carried by the Hermitian moments E[Re(x_u x̄_v)] and, where they are known, those of its real part; else
+half of all is real. Both parts are taken as independent, which they are after a transform of independent entries. For y = A x
 
-    E[Re(y_o ȳ_o')] = Σ_ii' (Re A_oi Re A_o'i' + Im A_oi Im A_o'i') E[x_i x_i'],     gradient: Re(Aᴴ ȳ), half of it for real x
+    E[Re(y_o ȳ_o')] = Σ_ii' (Re A_oi Re A_o'i' + Im A_oi Im A_o'i') E[x_i x_i'],     gradient: Aᴴ ȳ, of a real x its real part
 
-so a transform is the sum of two known real maps. Frequency zero, where what entries share adds up, is a group of its own.
+so a transform is the sum of two known real maps. Frequency zero, where what entries share adds up, is a group of its own. The
+transform of a real tensor has conjugate entries at k and −k: that it comes back real is remembered as its `spectrum`.
 """
 
 from __future__ import annotations
@@ -18,31 +19,78 @@ import numpy.typing as npt
 
 from initlint.propagate.axes import Array, Axis
 from initlint.propagate.linear import mean_map, pair_map
-from initlint.propagate.moments import Moments, outer_means, replaced
+from initlint.propagate.moments import Moments, align, outer_means, replaced
 from initlint.propagate.ops.filtering import convolution, transformed
-from initlint.propagate.ops.gather import single
+from initlint.propagate.ops.gather import flags_of, single, worst
 from initlint.propagate.ops.registry import CannotPredict, as_moments, transfer
+from initlint.propagate.ops.view import unbroadcast
 from initlint.propagate.pointwise import Profile, apply, from_profile, times
 from initlint.propagate.tape import Tape
 
 Complex = npt.NDArray[np.complex128]
 
 
-def spectral_map(x: Moments, k: int, matrix: Complex, target: Axis, factor: float) -> Moments:
-    """factor · the Hermitian moments of A x along axis k."""
+def parts(x: Moments) -> tuple[Array, Array]:
+    """Pair moments of the real and of the imaginary part."""
+    if not x.complex:
+        return x.pair, np.zeros_like(x.pair)
+    real = x.pair / 2 if x.real is None else x.real
+    return real, x.pair - real
+
+
+def spectral_map(x: Moments, k: int, matrix: Complex, target: Axis) -> Moments:
+    """A x along axis k: for A = R + iJ the real part is R x_re − J x_im, the imaginary one J x_re + R x_im."""
     source = x.axes[k]
-    parts = pair_map(np.ascontiguousarray(matrix.real), source, target) + pair_map(np.ascontiguousarray(matrix.imag), source, target)
-    pair = np.moveaxis(np.tensordot(factor * parts, x.pair, (1, k)), 0, k)
+    by_real, by_imaginary = (pair_map(np.ascontiguousarray(part), source, target) for part in (matrix.real, matrix.imag))
+
+    def along(map_: Array, pair: Array) -> Array:
+        return np.asarray(np.moveaxis(np.tensordot(map_, pair, (1, k)), 0, k))
+
+    real, imaginary = parts(x)
+    lean = along(by_real, real) + along(by_imaginary, imaginary)
+    other = along(by_imaginary, real) + along(by_real, imaginary)
+    if x.spectrum == {k} and matrix.shape[0] == matrix.shape[1]:  # k and −k are conjugate: the imaginary parts cancel
+        lean, other = lean + other, np.zeros_like(other)
+    pair = lean + other
     mean = np.moveaxis(np.tensordot(mean_map(np.ascontiguousarray(matrix.real), source, target), x.mean, (1, k)), 0, k)
     if target.size == 1:
-        return x.with_(dims=replaced(x.dims, k, ()), mean=mean.take(0, axis=k), pair=pair.take(0, axis=k), zeros=0.0, positive=False, negative=False)
-    return x.with_(dims=replaced(x.dims, k, (target,)), mean=mean, pair=pair, zeros=0.0, positive=False, valid=None)
+        dims = replaced(x.dims, k, ())
+        pair, lean, mean = (np.asarray(a.take(0, axis=k)) for a in (pair, lean, mean))
+    else:
+        dims = replaced(x.dims, k, (target,))
+    y = x.with_(dims=dims, mean=mean, pair=pair, zeros=0.0, positive=False, negative=False, valid=None, complex=True)
+    y.real = lean
+    return y
+
+
+def real_part(x: Moments, *, imaginary: bool = False) -> Moments:
+    """The real (or the imaginary) part of a complex tensor."""
+    real, rest = parts(x)
+    return x.with_(pair=rest if imaginary else real, mean=np.zeros_like(x.mean) if imaginary else x.mean, complex=False)
+
+
+def as_complex(g: Moments) -> Moments:
+    """A cotangent of a complex tensor: products forget that it is one, and then nothing is known of its parts."""
+    return g if g.complex else g.with_(complex=True)
+
+
+def is_real(x: Moments) -> bool:
+    """Whether its imaginary part is known to be zero."""
+    return not x.complex or (x.real is not None and bool(np.allclose(x.real, x.pair, rtol=1e-9, atol=0.0)))
+
+
+def of_part(g: Moments, *, imaginary: bool = False) -> Moments:
+    """A real tensor as the real (or the imaginary) part of a complex one, the other being zero."""
+    z = g.with_(complex=True)
+    z.real = np.zeros_like(g.pair) if imaginary else g.pair
+    return z
 
 
 def along_frequencies(tape: Tape, x: Moments, d: int, matrix: Complex, *, to_complex: bool, zero_apart: bool) -> Moments:
     """A x along dimension d, A the matrix of a transform; the real part of it unless `to_complex`."""
     before = x
-    x = single(x, d)
+    if len(x.dims[d]) > 1:
+        x = single(x, d)
     if not x.dims[d]:
         raise CannotPredict("a transform of one entry")
     k = x.position(d)
@@ -50,20 +98,29 @@ def along_frequencies(tape: Tape, x: Moments, d: int, matrix: Complex, *, to_com
     if zero_apart and matrix.shape[0] > 1:
         labels = np.minimum(np.arange(matrix.shape[0]), 1).astype(np.int64)
     target = Axis(matrix.shape[0], labels, x.axes[k].role)
-    factor = 1.0 if to_complex or not before.complex else 0.5
-    y = spectral_map(x, k, matrix, target, factor)
-    y.complex = to_complex
-    if to_complex and zero_apart and (not before.complex or before.spectrum) and tuple(map(len, before.dims)) == tuple(map(len, x.dims)):
-        y.spectrum = before.spectrum | {k}
+    whole = spectral_map(x, k, matrix, target)
+    y = whole if to_complex else real_part(whole)
+    square = matrix.shape[0] == matrix.shape[1]
+    if to_complex and target.size > 1 and tuple(map(len, before.dims)) == tuple(map(len, x.dims)):
+        if zero_apart and (not before.complex or before.spectrum):
+            y.spectrum = before.spectrum | {k}
+        elif square and k in before.spectrum:
+            y.spectrum = before.spectrum - {k}
     like = x.axes[k]
 
     def pull(g: Moments) -> list[Moments]:
-        g = single(g, d)
+        g = as_complex(g) if to_complex else g
+        g = g if len(g.dims[d]) == 1 else single(g, d)
         if not g.dims[d]:
             raise CannotPredict("a transform to one entry")
-        back = spectral_map(g, g.position(d), np.ascontiguousarray(matrix.conj().T), like, 0.5 if to_complex and not before.complex else 1.0)
-        back.complex = before.complex
-        return [back.with_(mean=np.zeros_like(back.mean))]
+        n = g.position(d)
+        back = spectral_map(g, n, np.ascontiguousarray(matrix.conj().T), like)
+        if square and before.complex and back.axes:  # the transform of a real cotangent is as symmetric as that of a signal
+            back.spectrum = g.spectrum - {n} if n in g.spectrum else g.spectrum | {n} if g.spectrum or is_real(g) else frozenset()
+        if not before.complex:
+            back = real_part(back)
+        back.mean = np.zeros_like(back.mean)
+        return [back]
 
     return tape.record([before], y, pull)
 
@@ -102,7 +159,7 @@ def _real(tape: Tape, x: Moments, n: int | None, dim: int, norm: str | None, her
     weight = np.full(used, 2.0)
     # at these the spectrum of a real signal is real: its square is all in the real part, not half of it
     edges = [0, -1] if goal % 2 == 0 and used == goal // 2 + 1 else [0]
-    weight[edges] = 2**0.5 if hermitian else 1.0
+    weight[edges] = 2**0.5 if hermitian and x.real is None else 1.0
     matrix = np.zeros((goal, size), dtype=np.complex128)
     matrix[:, :used] = np.exp(2j * np.pi * np.outer(np.arange(goal), np.arange(used)) / goal) * weight * _norm(goal, norm, True)
     mark, known = len(tape.entries), x.filtered
@@ -162,74 +219,74 @@ def _register() -> None:
 _register()
 
 
-def part(real: bool) -> Callable[..., Moments]:
+def part(imaginary: bool) -> Callable[..., Moments]:
     def run(tape: Tape, x: Any) -> Moments:
-        """Half of the square each; at frequency zero of a real tensor's spectrum all of it is in the real part."""
         x = as_moments(x)
         if not x.complex:
             return x
-        share = np.full((1,) * x.pair.ndim, True)
-        for k in x.spectrum:
-            axis = x.axes[k]
-            zero = (axis.rows[0] == 0) & (axis.rows[1] == 0)
-            share = share & zero.reshape([-1 if n == k else 1 for n in range(x.pair.ndim)])
-        special = (1.0 if real else 0.0) if x.spectrum else 0.5
-        y = x.with_(pair=x.pair * np.where(share, special, 0.5), complex=False, mean=x.mean if real else np.zeros_like(x.mean))
-        return tape.record([x], y, lambda g: [g.with_(complex=True)])
+        return tape.record([x], real_part(x, imaginary=imaginary), lambda g: [of_part(g, imaginary=imaginary)])
 
     return run
 
 
-transfer("real")(part(True))
-transfer("imag")(part(False))
+transfer("real")(part(False))
+transfer("imag")(part(True))
 
 
 @transfer("view_as_real")
 def view_as_real(tape: Tape, x: Any) -> Moments:
     x = as_moments(x)
-    pair = np.stack([x.pair / 2, np.zeros_like(x.pair)], axis=-1)
-    y = Moments((*x.dims, (Axis(2, None, "channel"),)), np.expand_dims(x.mean, -1) / 2, pair, method=x.method, flags=x.flags)
+    y = _unfolded(x)
+    y.method, y.flags = x.method, x.flags
+    return tape.record([x], y, lambda g: [_folded(g)])
 
-    def pull(g: Moments) -> list[Moments]:
-        return [_folded(g)]
 
-    return tape.record([x], y, pull)
+def _unfolded(x: Moments) -> Moments:
+    """The parts of complex numbers along a last dimension, told apart where they differ."""
+    real, imaginary = parts(x)
+    if x.real is None:
+        pair, mean = np.stack([real, np.zeros_like(real)], axis=-1), np.expand_dims(x.mean, -1) / 2
+        return Moments((*x.dims, (Axis(2, None, "channel"),)), mean, pair)
+    none = np.zeros_like(real)
+    pair = np.stack([real, imaginary, real, none, none, imaginary], axis=-1)  # same: two groups; different: four states
+    mean = np.stack([x.mean, np.zeros_like(x.mean)], axis=-1)
+    return Moments((*x.dims, (Axis(2, np.arange(2), "channel"),)), mean, pair)
 
 
 def _folded(x: Moments) -> Moments:
     """The last dimension, of size two, as the parts of complex numbers."""
     x = single(x, len(x.dims) - 1)
-    x = x.coarsened(x.position(len(x.dims) - 1))
-    return Moments(x.dims[:-1], x.mean[..., 0], 2 * x.pair[..., 0], method=x.method, flags=x.flags, complex=True)
+    alike = x.axes[-1].labels is None
+    first, second = (0, 0) if alike else (0, 1)
+    z = Moments(x.dims[:-1], x.mean[..., first], x.pair[..., first] + x.pair[..., second], method=x.method, flags=x.flags, complex=True)
+    z.real = x.pair[..., first]
+    return z
 
 
 @transfer("view_as_complex")
 def view_as_complex(tape: Tape, x: Any) -> Moments:
     x = as_moments(x)
-
-    def pull(g: Moments) -> list[Moments]:
-        pair = np.stack([g.pair / 2, np.zeros_like(g.pair)], axis=-1)
-        return [Moments((*g.dims, (Axis(2),)), np.expand_dims(g.mean, -1), pair)]
-
-    return tape.record([x], _folded(x), pull)
+    return tape.record([x], _folded(x), lambda g: [_unfolded(as_complex(g))])
 
 
 @transfer("complex")
 def complex_(tape: Tape, real: Any, imaginary: Any) -> Moments:
-    from initlint.propagate.ops.arithmetic import added
-
-    a, b = as_moments(real), as_moments(imaginary)
-    y = added(tape, a, b).with_(mean=a.mean, complex=True) if a.shape == b.shape else None
-    if y is None:
-        raise CannotPredict("parts of different shapes")
-    half = lambda g: [g.with_(pair=g.pair / 2, complex=False)] * 2  # noqa: E731
-    return tape.record([a, b], y, half)
+    a, b = align(as_moments(real), as_moments(imaginary))
+    y = Moments(a.dims, a.mean, a.pair + b.pair, method=worst([a, b]), flags=flags_of([a, b]), complex=True)
+    y.real = a.pair
+    inputs = [as_moments(real), as_moments(imaginary)]
+    return tape.record(inputs, y, lambda g: [unbroadcast(real_part(as_complex(g), imaginary=n == 1), x) for n, x in enumerate(inputs)])
 
 
 @transfer("conj", "_conj", "conj_physical", "resolve_conj")
 def conjugate(tape: Tape, x: Any) -> Moments:
+    def same(z: Moments) -> Moments:
+        result = z.with_()
+        result.real, result.spectrum = z.real, z.spectrum
+        return result
+
     x = as_moments(x)
-    return tape.record([x], x.with_(), lambda g: [g])
+    return tape.record([x], same(x), lambda g: [same(g)])
 
 
 def of_complex(tape: Tape, z: Moments, name: str) -> Moments:
