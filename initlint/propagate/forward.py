@@ -15,17 +15,21 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from initlint.propagate.drawn import Drawn, Draws
+from initlint.propagate.joint import Joint
 from initlint.propagate.lineage import note
 from initlint.propagate.moments import Moments
 from initlint.propagate.ops import TRANSFERS, CannotPredict
 from initlint.propagate.ops.registry import as_moments
 from initlint.propagate.ops.view import overwritten, permuted, reshaped
+from initlint.propagate.recipes import Piece
 from initlint.propagate.sampling import sampled
 from initlint.propagate.tape import Known, Tape, Unknown
 
 if TYPE_CHECKING:
     import torch
     from torch import fx
+
+    from initlint.propagate.axes import Labels
 
 RANDOM = {
     "rand", "randn", "rand_like", "randn_like", "bernoulli", "bernoulli_", "uniform", "uniform_", "normal", "normal_",
@@ -76,6 +80,7 @@ class _Run:
         self.state = state
         self.weights = weights
         self.drawn = Drawn(draws, state.produced, state.tape)
+        self.joint = state.tape.joint = Joint(draws)
         self.module = module
         self.parent: dict[fx.Node, fx.Node] = {}
         self.version: dict[fx.Node, int] = {}
@@ -106,6 +111,7 @@ class _Run:
                 return self.resolve(node.args[0])
             if node.name in self.weights:
                 self.drawn.leaf(node)
+                self.joint.names[id(values[node])] = node.name
             self.state.produced[node] = snapshot(values[node])
         return None
 
@@ -203,12 +209,10 @@ class _Run:
             step = args[3] if len(args) > 3 else 1
             if name == "narrow":
                 start, stop, step = args[1], args[1] + args[2], 1
-            return overwritten(tape, whole, part, d, np.arange(whole.shape[d])[slice(start, stop, step)])
+            return self.replaced(whole, part, d, np.arange(whole.shape[d])[slice(start, stop, step)])
         if name == "select":
             d = whole.dim(args[0])
-            shape = list(whole.shape)
-            shape[d] = 1
-            return overwritten(tape, whole, reshaped(tape, part, shape), d, np.array([args[1] % whole.shape[d]]))
+            return self.replaced(whole, part, d, np.array([args[1] % whole.shape[d]]))
         if name in ("transpose", "swapaxes", "permute", "t", "numpy_T", "movedim"):
             order = list(range(len(whole.shape)))
             if name in ("transpose", "swapaxes"):
@@ -221,6 +225,14 @@ class _Run:
                 raise CannotPredict("a write through movedim")
             return permuted(tape, part, [order.index(d) for d in range(len(order))])
         return reshaped(tape, part, list(whole.shape))
+
+    def replaced(self, whole: Moments, part: Moments, d: int, indices: Labels) -> Moments:
+        """`whole` with `part` at these indices of dimension d."""
+        shape = list(whole.shape)
+        shape[d] = len(indices)
+        merged = overwritten(self.state.tape, whole, reshaped(self.state.tape, part, shape), d, indices)
+        self.joint.overwrote(whole, merged, Piece(d, indices, part))
+        return merged
 
     def run(self, node: fx.Node, as_view: bool = False) -> Any:
         """The value of a call; `as_view` when a view is remade, so that nothing is written again."""
@@ -249,33 +261,60 @@ class _Run:
             made = self.drawn.moments(node)
             if made is not None:
                 self.state.sampled.add(node.name)
+                self.joint.made[id(made)] = (made, lambda: self.drawn.drawn(node, self.drawn.mixed(node)))
                 return made
         self.drawn.complete((args, kwargs))
         return self.transfer(node, target, name, args, kwargs)
 
     def transfer(self, node: fx.Node, target: Any, name: str, args: Any, kwargs: Any) -> Any:
+        if name == "select" and isinstance(args[0], Moments):
+            before, piece = self.joint.piece(args[0], args[0].dim(args[1]), args[2])
+            if piece is not None:
+                return self.own(piece)
+            args = (before, *args[1:])
+        elif not only_written(node):
+            args = self.joint.whole(self.state.tape, args)
         again = self.repeated(target, name, args, kwargs)
         if again is not None:
             return again
         function = formula_of(target)
         mark = len(self.state.tape.entries)
         reason = f"no formula for {target}"
+        if self.joint.needed(node, name, args, kwargs):
+            made = self.together(node, target, name, args, kwargs)
+            if made is not None:
+                return made
         if function is not None:
             try:
                 result = function(self.state.tape, *args, **kwargs, **memory_of(node, name))
                 if was_sampled(result) and not was_sampled((args, kwargs)):
                     self.state.sampled.add(node.name)
+                result = self.joint.note(self.state.tape, node, name, functional(target), args, kwargs, result)
                 return self.remembered(node, args, kwargs, result)
             except CannotPredict as problem:
                 reason = str(problem)
             except Exception as problem:  # noqa: BLE001 - a formula that breaks is as good as none; the reason is kept
                 reason = f"{type(problem).__name__} in the formula of {name}: {problem}"
             del self.state.tape.entries[mark:]
+        made = self.together(node, target, name, args, kwargs)
+        if made is not None:
+            return made
         try:
             result = sampled(self.state.tape, functional(target), args, kwargs, seed=len(self.state.values))
         except CannotPredict as problem:
             self.state.unknown[str(target)] = f"{reason}; {problem}"
             return Unknown(reason)
+        self.state.sampled.add(node.name)
+        return result
+
+    def together(self, node: fx.Node, target: Any, name: str, args: Any, kwargs: Any) -> Moments | None:
+        """The result of an element-wise operator from joint draws of its operands; None where it cannot be had so."""
+        mark = len(self.state.tape.entries)
+        try:
+            result = self.joint.make(self.state.tape, node, name, functional(target), args, kwargs)
+        except CannotPredict:
+            del self.state.tape.entries[mark:]
+            return None
         self.state.sampled.add(node.name)
         return result
 
@@ -380,6 +419,16 @@ def only_checked(graph: fx.Graph) -> set[fx.Node]:
     return idle
 
 
+def only_written(node: fx.Node) -> bool:
+    """Whether a view is made for nothing but to be written."""
+    name = name_of(node.target)
+    if writes(node.target):
+        return True
+    return name in VIEWS and all(
+        user.args and user.args[0] is node and (writes(user.target) or only_written(user)) for user in node.users
+    )
+
+
 def repeated_calls(graph: fx.Graph) -> set[fx.Node]:
     """Nodes whose operator a later node applies to the same operands, as far as the graph shows."""
     from torch import fx
@@ -462,6 +511,7 @@ def functional(target: Any) -> Callable[..., Any]:
     def run(first: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
         return target(first.clone(), *args, **kwargs)
 
+    run.tags = target.tags  # type: ignore[attr-defined]
     return run
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from initlint.propagate.axes import Array, Axis
+from initlint.propagate.axes import Array, Axis, average_of_pairs
 from initlint.propagate.moments import Dims, Moments, constant, point
 from initlint.propagate.tape import Known
 
@@ -61,50 +61,50 @@ def known_moments(known: Known, like: Moments | None = None) -> Moments:
     return from_array(values, tuple(dims))
 
 
-def from_array(values: npt.NDArray[np.float64], dims: Dims, largest: int = LARGEST) -> Moments:
-    """Pair moments of given values, averaged over the pairs of each pair state."""
+def from_array(values: npt.NDArray[np.float64], dims: Dims, largest: int = LARGEST, *, draws: bool = False) -> Moments:
+    """Pair moments of given values, averaged over the pairs of each pair state; with `draws`, also over dimension 0."""
     axes = [axis for dim in dims for axis in dim]
-    values = np.asarray(values, dtype=np.float64).reshape([axis.size for axis in axes])
-    if values.size > largest:
-        return _thinned(values, dims, largest)
+    values = np.asarray(values, dtype=np.float64).reshape([-1, *(axis.size for axis in axes)])
+    if values.size > largest and not draws:
+        return _thinned(values[0], dims, largest)
     finite = np.isfinite(values)
     if not finite.all():
         values = np.where(finite, values, 0.0)
     share = [_membership(axis) for axis in axes]
     mean = values
     for k, axis in enumerate(axes):
-        mean = np.moveaxis(np.tensordot(mean, share[k] / axis.counts, (k, 0)), -1, k)
+        mean = by_group(mean, share[k], k + 1) / axis.counts.reshape(-1, *(1,) * (len(axes) - k - 1))
     pair = np.empty([axis.states for axis in axes])
     for mask in itertools.product((False, True), repeat=len(axes)):
         left = values
         for k, every in enumerate(mask):
             if every:
-                left = np.moveaxis(np.tensordot(left, share[k], (k, 0)), -1, k)
-        rows, columns = [], []
+                left = by_group(left, share[k], k + 1)
+        right = left
         for k, every in enumerate(mask):
-            groups, size = axes[k].groups, axes[k].size
-            rows.append(np.repeat(np.arange(groups), groups) if every else np.arange(size))
-            columns.append(np.tile(np.arange(groups), groups) if every else np.arange(size))
-        product = left[np.ix_(*rows)] * left[np.ix_(*columns)]
+            groups = axes[k].groups
+            if every and groups > 1:
+                left, right = left.repeat(groups, axis=k + 1), right.take(np.tile(np.arange(groups), groups), axis=k + 1)
+        product = (left * right).mean(0)
         for k, every in enumerate(mask):
             if not every:
-                product = np.moveaxis(np.tensordot(product, share[k], (k, 0)), -1, k)
+                product = by_group(product, share[k], k)
         where = tuple(
             slice(axis.groups, None) if every else slice(0, axis.groups) for axis, every in zip(axes, mask, strict=True)
         )
         pair[where] = product  # sums over pairs; "different" still contains "same"
     for k, axis in enumerate(axes):
-        work = np.moveaxis(pair, k, 0)
-        diagonal = axis.groups + np.arange(axis.groups) * (axis.groups + 1)
-        work[diagonal] -= work[: axis.groups]
-        count = axis.pairs
-        possible = count > 0
-        work[possible] /= count[possible].reshape(-1, *(1,) * (work.ndim - 1))
-        row = axis.rows[0]
-        work[~possible] = work[row[~possible]]
-    result = Moments(dims, mean, pair)
+        average_of_pairs(np.moveaxis(pair, k, 0), axis)
+    result = Moments(dims, mean.mean(0), pair)
     result.zeros = float(np.mean(values == 0))
     return result
+
+
+def by_group(values: Array, share: Array, k: int) -> Array:
+    """Sums over the indices of each group along axis k."""
+    if share.shape[1] == 1:
+        return np.asarray(values.sum(k, keepdims=True))
+    return np.moveaxis(np.tensordot(values, share, (k, 0)), -1, k)
 
 
 def _membership(axis: Axis) -> Array:

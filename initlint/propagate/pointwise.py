@@ -14,6 +14,7 @@ E[f'²], is what decides whether two inputs are told apart after many layers (Po
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -21,6 +22,9 @@ from initlint.propagate import rows, views
 from initlint.propagate.axes import GROUP_LIMIT, Array
 from initlint.propagate.moments import Dims, Moments, align
 from initlint.propagate.sources import COARSE, ORDER, REACH, Profile, Source, grid, scale_by_state, shape_of
+
+if TYPE_CHECKING:
+    from initlint.propagate.recipes import Ensemble
 
 OTHER = 0.3  # share of the variance above which a bias of another law makes the sum no normal one
 
@@ -239,10 +243,11 @@ class Cotangent:
     what makes the gradient of `x * sigmoid(x)` right, whose two paths carry the same cotangent.
     """
 
-    __slots__ = ("coherent", "plain", "spent")
+    __slots__ = ("coherent", "drawn", "plain", "spent")
 
-    def __init__(self, plain: Moments | None = None, spent: Moments | None = None) -> None:
+    def __init__(self, plain: Moments | None = None, spent: Moments | None = None, drawn: Ensemble | None = None) -> None:
         self.plain = plain
+        self.drawn = drawn  # terms known by draws, together with those of the values they flow back into (see `joint`)
         self.spent = spent  # to be reported, but already accounted for further back
         self.coherent: dict[tuple[int, int], tuple[Moments, Source, Array]] = {}
 
@@ -267,7 +272,18 @@ class Cotangent:
             term = times(factor, root)
             self.add_plain(views.arrived(source, term) if isinstance(source, views.View) else term)
         self.coherent = {}
-        return self.plain
+        if self.drawn is None:
+            return self.plain
+        drawn = self.drawn.cotangent()
+        return drawn if self.plain is None else plus(self.plain, drawn)
+
+    def measured(self) -> Cotangent:
+        """The same, with pair moments in place of what was drawn."""
+        result = Cotangent(self.plain, self.spent)
+        if self.drawn is not None:
+            result.add_plain(self.drawn.cotangent())
+        result.coherent = dict(self.coherent)
+        return result
 
 
 def plus(x: Moments, y: Moments) -> Moments:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import torch
 
     from initlint.propagate.axes import Array
+    from initlint.propagate.joint import Joint
 
 Pull = Callable[[Moments], Sequence["Moments | Cotangent | None"]]
 CoherentPull = Callable[[Cotangent], Sequence["Cotangent | None"]]
@@ -84,6 +85,7 @@ class Tape:
     severed: dict[int, int] = field(default_factory=dict)
     kept: list[Moments] = field(default_factory=list)  # keeps the ids in `severed` valid
     segments: dict[int, Segment] = field(default_factory=dict)  # what was brought together by an index, by id
+    joint: Joint | None = None  # how values are made entry by entry, for cotangents that were drawn
     # covariances of tensors that met, by their ids; counts of calls and of tensors that no call made (see `lineage`)
     covariances: dict[tuple[object, object], Moments | None] = field(default_factory=dict)
     met: list[tuple[Moments, Moments]] = field(default_factory=list)  # keeps the ids in `covariances` valid
@@ -115,6 +117,8 @@ def pull_back(tape: Tape, seeds: Sequence[tuple[Moments, Moments]]) -> dict[int,
     result: dict[int, Moments] = {}
     meeting = Returning(tape, cotangents)
     lost: set[int] = set()
+    if tape.joint is not None:
+        tape.joint.gathered.clear()
     for output, seed in seeds:
         cotangents.setdefault(id(output), Cotangent()).add_plain(seed)
     for entry in reversed(tape.entries):
@@ -127,7 +131,7 @@ def pull_back(tape: Tape, seeds: Sequence[tuple[Moments, Moments]]) -> dict[int,
         try:
             if len(tape.uses.get(id(entry.output), ())) > 1 and (extra := meeting.surplus(entry.output)) is not None:
                 cotangent.add_plain(extra)
-            _pull(entry, cotangent, cotangents, tape.severed.get(id(entry.output)))
+            _pull(entry, cotangent, cotangents, tape.severed.get(id(entry.output)), tape.joint)
         except Exception as problem:  # noqa: BLE001 - what lies before is not predicted, and that is said
             tape.broken.append(f"{type(problem).__name__} in a pullback: {problem}")
             lost.update(map(id, entry.inputs))
@@ -146,7 +150,9 @@ def pull_back(tape: Tape, seeds: Sequence[tuple[Moments, Moments]]) -> dict[int,
     return result
 
 
-def _pull(entry: Entry, cotangent: Cotangent, cotangents: dict[int, Cotangent], accounted: int | None = None) -> None:
+def _pull(
+    entry: Entry, cotangent: Cotangent, cotangents: dict[int, Cotangent], accounted: int | None, joint: Joint | None
+) -> None:
     """Send the cotangent of one operator's output to its inputs; only to be reported, if another value accounts for it."""
     if accounted is not None:
         if entry.coherent is not None and all(id(x) != accounted for x in entry.inputs):
@@ -155,6 +161,13 @@ def _pull(entry: Entry, cotangent: Cotangent, cotangents: dict[int, Cotangent], 
                 if total is not None:
                     _join(cotangents.setdefault(id(target), Cotangent()), Cotangent(spent=total))
         return
+    if cotangent.drawn is not None:
+        terms = None if joint is None else joint.pulled(entry.output, cotangent)
+        if terms is not None:
+            for target, term in terms:
+                _join(cotangents.setdefault(id(target), Cotangent()), term)
+            return
+        cotangent = cotangent.measured()
     if entry.coherent is not None:
         onward = Cotangent(cotangent.plain)  # without what is accounted for further back
         onward.coherent = cotangent.coherent
@@ -177,5 +190,7 @@ def _join(into: Cotangent, term: Cotangent) -> None:
         into.add_coherent(root, source, coefficient)
     if term.plain is not None:
         into.add_plain(term.plain)
+    if term.drawn is not None:
+        into.drawn = term.drawn if into.drawn is None else into.drawn.plus(term.drawn)
     if term.spent is not None:
         into.spent = term.spent if into.spent is None else plus(into.spent, term.spent)

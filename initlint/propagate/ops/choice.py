@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from initlint.propagate.moments import Moments, align, constant, outer_means
+from initlint.propagate.ops import extremes  # noqa: F401 - registers clamps of two tensors before those of one
 from initlint.propagate.ops.arithmetic import MASKED, added, multiplied, spread
 from initlint.propagate.ops.functions import _register_unary, affine, binary_on_source, torch_function, unary
 from initlint.propagate.ops.gather import flags_of, worst
@@ -46,11 +47,6 @@ def prelu(tape: Tape, x: Any, weight: Any) -> Moments:
         return [back.summed(back.dim_axes(gone)).reshaped(weight.shape)]
 
     return tape.record([weight, y], y.with_(), lambda g: [pull(g)[0], g])
-
-
-@transfer("maximum", "fmax", "minimum", "fmin")
-def extreme(tape: Tape, x: Any, y: Any) -> Moments:
-    raise CannotPredict("the larger of two tensors")
 
 
 @transfer("atan2", "hypot")

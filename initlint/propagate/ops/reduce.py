@@ -358,7 +358,9 @@ def _of_dimension(sign: float) -> Any:
     def run(tape: Tape, x: Any, dim: Any = None, keepdim: bool = False) -> Any:
         x = as_moments(x)
         if isinstance(dim, Moments | Known):
-            raise CannotPredict("the larger of two tensors")
+            from initlint.propagate.ops.extremes import extreme
+
+            return extreme(tape, x, dim, sign)
         if dim is None:
             return largest(tape, x, chosen(x, None), False, sign)
         return [largest(tape, x, chosen(x, dim), keepdim, sign), Unknown("indices of random values")]
