@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from initlint.propagate.pointwise import Profile
 
 Dims = tuple[tuple[Axis, ...], ...]
+CROSSED = 6  # pairs of a kind of row with a kind of column of a split axis that are told apart
 MOVED = 0.25  # share of its size by which a group may change when its border is moved, rather than averaged over
 _CARRIED = ("dims", "mean", "pair", "zeros", "method", "flags", "valid", "both", "fill", "positive", "negative", "gram", "complex")
 
@@ -196,6 +197,8 @@ class Moments:
                 first, second = Axis(outer, labels[:, 0], axis.role), Axis(inner, None, axis.role)
             elif np.all(labels == labels[:1]):
                 first, second = Axis(outer, None, axis.role), Axis(inner, labels[0], axis.role)
+            elif (crossed := crossing(labels)) is not None:
+                first, second = (Axis(size, part, axis.role) for size, part in zip((outer, inner), crossed, strict=True))
             elif (usual := straddled(labels, axis.groups)) is not None:
                 # a few indices of the outer axis straddle a border between groups: each goes where most of it is
                 return self.with_whole(k, np.repeat(usual, inner)).split(k, outer)
@@ -205,20 +208,26 @@ class Moments:
             first, second = Axis(outer, None, axis.role), Axis(inner, None, axis.role)
         groups = axis.groups
         (row1, column1), (row2, column2) = first.rows, second.rows
-        row = row1[:, None] + row2[None, :] if labels is not None else np.zeros((2, 2), dtype=np.int64)
-        column = column1[:, None] + column2[None, :] if labels is not None else row
+        group = np.zeros((first.groups, second.groups), dtype=np.int64)  # of axis k that two groups of its factors come from
+        if labels is not None:
+            index1 = np.zeros(outer, dtype=np.int64) if first.labels is None else first.labels
+            index2 = np.zeros(inner, dtype=np.int64) if second.labels is None else second.labels
+            group[index1[:, None], index2[None, :]] = labels
+        row, column = group[np.ix_(row1, row2)], group[np.ix_(column1, column2)]
         states = state_of(groups, row, column)
         same = (np.arange(first.states) < first.groups)[:, None] & (np.arange(second.states) < second.groups)[None, :]
         states = np.where(same, row, states)
         pair = np.take(self.pair, states.ravel(), axis=k)
         pair = pair.reshape(*self.pair.shape[:k], *states.shape, *self.pair.shape[k + 1 :])
-        mean = self.mean.reshape(*self.mean.shape[:k], first.groups, second.groups, *self.mean.shape[k + 1 :])
-        valid = None if self.valid is None else self.valid.reshape(mean.shape)
+        shape = (*self.mean.shape[:k], first.groups, second.groups, *self.mean.shape[k + 1 :])
+        mean = np.take(self.mean, group.ravel(), axis=k).reshape(shape)
+        valid = None if self.valid is None else np.take(self.valid, group.ravel(), axis=k).reshape(shape)
+        both = None if self.both is None else np.take(self.both, states.ravel(), axis=k).reshape(pair.shape)
         gram = self.gram
         if gram is not None:
             axes = {n + (n > k) for n in gram.axes} | ({k + 1} if k in gram.axes else set())
             gram = replace(gram, axes=frozenset(axes))
-        return self.with_(dims=replaced(self.dims, k, (first, second)), mean=mean, pair=pair, valid=valid, gram=gram)
+        return self.with_(dims=replaced(self.dims, k, (first, second)), mean=mean, pair=pair, valid=valid, both=both, gram=gram)
 
     def with_whole(self, k: int, labels: Labels) -> Moments:
         """Axis k with other labels for some of its indices, every group keeping its moments."""
@@ -240,12 +249,13 @@ class Moments:
         if axis.same_partition(to):
             return self
         pair = np.moveaxis(np.tensordot(coarsen_matrix(axis, to), self.pair, (1, k)), 0, k)
+        both = None if self.both is None else np.moveaxis(np.tensordot(coarsen_matrix(axis, to), self.both, (1, k)), 0, k)
         share = np.zeros((to.groups, axis.groups))
         share[refinement(to, axis), np.arange(axis.groups)] = axis.counts
         share /= to.counts[:, None]
         mean = np.moveaxis(np.tensordot(share, self.mean, (1, k)), 0, k)
         valid = None if self.valid is None else np.moveaxis(np.tensordot(share, self.valid, (1, k)), 0, k)
-        return self.with_(dims=replaced(self.dims, k, (to,)), mean=mean, pair=pair, valid=valid)
+        return self.with_(dims=replaced(self.dims, k, (to,)), mean=mean, pair=pair, valid=valid, both=both)
 
     def refined(self, k: int, fine: Axis) -> Moments:
         """Axis k with the finer groups of `fine`; every fine group has the moments of the group it lies in."""
@@ -258,6 +268,7 @@ class Moments:
             mean=np.take(self.mean, inside, axis=k),
             pair=np.take(self.pair, refine_map(axis, fine), axis=k),
             valid=None if self.valid is None else np.take(self.valid, inside, axis=k),
+            both=None if self.both is None else np.take(self.both, refine_map(axis, fine), axis=k),
         )
 
     def merged(self, k: int) -> Moments:
@@ -280,7 +291,12 @@ class Moments:
         if gram is not None:
             both = len({k, k + 1} & gram.axes)
             gram = None if both == 1 else gram.moved(lambda n: n - (n > k))
-        merged = work.with_(dims=tuple(dims), mean=mean, pair=np.moveaxis(pair, -1, k), valid=None, gram=gram)
+        valid = None if work.valid is None else np.squeeze(work.valid, axis=k + 1)
+        visible = work.both
+        if visible is not None:
+            visible = np.moveaxis(visible, (k, k + 1), (-2, -1))
+            visible = np.moveaxis(np.stack([visible[..., 0, 0], (visible * weights).sum((-2, -1))], axis=-1), -1, k)
+        merged = work.with_(dims=tuple(dims), mean=mean, pair=np.moveaxis(pair, -1, k), valid=valid, both=visible, gram=gram)
         return merged.with_(dims=replaced(merged.dims, k, (Axis(a.size * b.size, None, b.role),)))
 
     def refactored(self, sizes: Sequence[int]) -> Moments:
@@ -404,6 +420,13 @@ class Moments:
         return self.pair - self.mean_products()
 
 
+def crossing(labels: Labels) -> tuple[Labels, Labels] | None:
+    """Kinds of rows and kinds of columns of a table of labels, if they are few: windows at the borders of an image."""
+    rows = np.unique(labels, axis=0, return_inverse=True)[1].reshape(-1).astype(np.int64)
+    columns = np.unique(labels, axis=1, return_inverse=True)[1].reshape(-1).astype(np.int64)
+    return (rows, columns) if (rows.max() + 1) * (columns.max() + 1) <= CROSSED else None
+
+
 def straddled(labels: Labels, groups: int) -> Labels | None:
     """For rows of labels, the commonest label of each row, if that leaves every group about its size."""
     usual = np.array([np.bincount(row, minlength=groups).argmax() for row in labels], dtype=np.int64)
@@ -522,11 +545,14 @@ def _conform(tensor: Moments, dims: Dims) -> Moments:
             shape = tensor.mean.shape
             expanded = (*shape[:k], *groups, *shape[k:])
             mean = np.broadcast_to(tensor.mean.reshape(*shape[:k], *(1,) * len(target), *shape[k:]), expanded)
-            valid = tensor.valid
+            valid, both = tensor.valid, tensor.both
             if valid is not None:
                 valid = np.broadcast_to(valid.reshape(*shape[:k], *(1,) * len(target), *shape[k:]), expanded)
+            if both is not None:
+                both = both.reshape(*both.shape[:k], *(1,) * len(target), *both.shape[k:])
+                both = np.broadcast_to(both, pair.shape)
             tensor = tensor.with_(
-                dims=(*tensor.dims[:d], target, *tensor.dims[d + 1 :]), mean=mean, pair=pair, valid=valid, profile=None
+                dims=(*tensor.dims[:d], target, *tensor.dims[d + 1 :]), mean=mean, pair=pair, valid=valid, both=both, profile=None
             )
             continue
         for n, axis in enumerate(target):
