@@ -135,6 +135,28 @@ def _image(stem: Stem, _: frozenset[str]) -> list[Spec]:
     return [stem.spec if stem.kind == "conv" else Spec("float", (BATCH, 3, 32, 32))]
 
 
+def _video(stem: Stem, _: frozenset[str]) -> list[Spec]:
+    """Channels before frames, or after; frames and sides are what people choose, few first."""
+    if stem.kind == "conv" and len(stem.spec.shape) == 5:
+        return [stem.spec]
+    choices = [(side, frames) for side in (32, 64, 224) for frames in (8, 4, 16, 2)]
+    orders = ((BATCH, 3, n, side, side) for side, n in choices), ((BATCH, n, 3, side, side) for side, n in choices)
+    return [Spec("float", shape) for pair in zip(*orders, strict=True) for shape in pair]
+
+
+def _places(stem: Stem, names: frozenset[str]) -> list[Spec]:
+    """Where each element of a sequence is, along time, height and width; or tokens after all."""
+    return [Spec("int", (TIME // 2, 3), high=TIME // 2, role="places"), *_tokens(stem, names)]
+
+
+def _numbers(stem: Stem, _: frozenset[str]) -> list[Spec]:
+    return [Spec("float", (2 * BATCH, 16 if stem.kind == "embedding" else stem.width))]
+
+
+def _categories(stem: Stem, _: frozenset[str]) -> list[Spec]:
+    return [Spec("int", (2 * BATCH, 4), high=stem.classes)]
+
+
 def _time(stem: Stem, names: frozenset[str]) -> list[Spec]:
     if len(names) == 1:
         return [stem.spec]
@@ -215,6 +237,8 @@ NAMES: tuple[tuple[re.Pattern[str], Guess], ...] = tuple(
         (r"^(users?|items?|movies?|products?|user_ids?|item_ids?|movie_ids?|entity|entities|heads?|relations?|tails?)(_idx|_index|_indices|_indexes)?$", _item),
         (r"^(lengths?|lens|seq_lens?|x_len(gths?)?|src_len(gths?)?|input_lengths?)$", _lengths),
         (r"^(input_values|waveforms?|wav|audio|signal|raw_audio)$", _audio),
+        (r"^(videos?|clips?|pixel_values_videos?)$", _video),
+        (r"^(img|txt)_ids$", _places),
         (r"^(\w*_ids|ids|idx|tokens?|token_\w+|texts?|words?|sentences?|captions?|prompts?)$", _tokens),
         (r"^(src|tgt|trg|source|encoder_input|decoder_input|seqs?|sequences?|series|time_series|hidden_states)$", _sequence),
         (r"^(encoder_hidden_states|context|memory)$", _sequence),
@@ -222,6 +246,8 @@ NAMES: tuple[tuple[re.Pattern[str], Guess], ...] = tuple(
         (r"^(h|hx|hc|hn|c|cx|h0|h_0|c0|c_0|hid|hidden|hiddens|hidden_state|prev_hidden|prev_state|state|states)$", _recurrent_or_vector),
         (r"^(pooled\w*|\w*_pooled|vec|vector|guidance_embeds?|style|w|cond|conditioning|condition)$", _vector),
         (r"^(z|noise|latents?|latent_codes?)$", _latent),
+        (r"^(x_|inputs?_)?(num|numer|numeric|numerical|cont|continuous)(_\w+)?$", _numbers),
+        (r"^(x_|inputs?_)?(cat|cats|categ|categorical)(_\w+)?$", _categories),
     )
 )  # fmt: skip
 

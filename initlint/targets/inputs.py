@@ -215,7 +215,7 @@ class _Search:
 
     def one_batch(self, state: State) -> State:
         """All inputs with the batch size of the first that has one, a declared one before all."""
-        free = {n: s for n, s in state.items() if s.shape and s.role not in ("edges", "groups")}
+        free = {n: s for n, s in state.items() if s.shape and s.role not in ("edges", "groups", "places")}
         told = next((int(t.shape[0]) for t in self.fixed.values() if t.dim()), None)
         if any(s.role in ("edges", "groups") for s in state.values()) or not free or (len(free) < 2 and told is None):
             return state
@@ -284,6 +284,7 @@ class _Search:
         """The accepted inputs, their images enlarged where the last maps are tiny, their integers within their tables."""
         state, trial = self.enlarged(*self.tidied(state, trial))
         state = {n: replace(s, high=trial.tables[n]) if n in trial.tables and s.kind == "int" else s for n, s in state.items()}
+        state = self.within_tables(state, trial)
         if CACHE not in self.constants and _caches(self.model, self.parameters):
             self.constants[CACHE] = False
             if not self.attempt(state).ok:
@@ -292,6 +293,16 @@ class _Search:
         told = [f"{_dtype(t)}[{','.join(map(str, t.shape))}] for {n} as declared" for n, t in self.fixed.items()]
         how = ", ".join([*told, *(f"{spec} for {name}" for name, spec in state.items())])
         return Inputs(args=args, kwargs=kwargs, how=how)
+
+    def within_tables(self, state: State, trial: Trial) -> State:
+        """Smaller integers where sums of them with offsets leave a table, which only a run on values shows."""
+        names = {name for name in trial.derived & state.keys() if state[name].kind == "int"}
+        while any(state[name].high > 1 for name in names):
+            args, kwargs, tensors = self.call(state)
+            if not isinstance(run(self.model, args, kwargs, tensors, device="cpu").error, IndexError):
+                break
+            state = {n: replace(s, high=max(s.high // 2, 1)) if n in names else s for n, s in state.items()}
+        return state
 
     def tidied(self, state: State, trial: Trial) -> tuple[State, Trial]:
         """Image sizes that people use in place of those that arithmetic found, where they are accepted as well."""
@@ -351,7 +362,7 @@ def _owner(name: str) -> str:
 
 
 def _affordable(state: State) -> bool:
-    return all(torch.Size(s.shape).numel() <= 1 << 26 for s in state.values())
+    return all(math.prod(s.shape) <= 1 << 26 for s in state.values())
 
 
 def _constants(parameters: Sequence[inspect.Parameter]) -> dict[str, Any]:

@@ -71,6 +71,7 @@ class Trial:
     call      the call that failed, None when plain Python raised
     looked    the operand whose shape was asked for last
     tables    rows of the smallest table each integer input was looked up in
+    derived   integer inputs that something was computed from which was looked up in a table
     wanting   parameters of forward that were None in the statement that failed
     smallest  the smallest height or width that a convolution put out, 0 if there was none
     """
@@ -80,6 +81,7 @@ class Trial:
     call: Call | None = None
     looked: Operand | None = None
     tables: dict[str, int] = field(default_factory=dict)
+    derived: set[str] = field(default_factory=set)
     smallest: int = 0
     wanting: tuple[str, ...] = ()
 
@@ -98,6 +100,7 @@ class Trial:
 TROUBLE = (
     "meta tensor", "expected device meta", "item()", "data-dependent", "datadependent", "data dependent", "data pointer", "data-independent",
     "'meta' backend", "dynamicoutputshape", "unsupported scalartype", "expected inputs of bf16", "is not on the expected device", "expected all tensors to be on", "tolist",
+    "torch.meta.",
 )  # fmt: skip
 
 
@@ -215,6 +218,8 @@ class Probe(TorchFunctionMode):
             raise Refused("embedding of floating numbers")
         if source is not None:
             self.trial.tables[source] = min(self.trial.tables.get(source, table.shape[0]), table.shape[0])
+        else:
+            self.trial.derived |= index.names
         if counted and index.shape and index.shape[-1] > table.shape[0]:
             raise Refused(f"positions beyond the table: {index.shape[-1]} of {table.shape[0]}")
 

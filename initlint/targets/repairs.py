@@ -150,7 +150,7 @@ def _resized(spec: Spec, have: tuple[int, ...], index: int, want: int) -> Iterat
 
 def _at(spec: Spec, index: int, size: int) -> Spec:
     """One dimension changed; images stay square."""
-    return _square(spec, size) if len(spec.shape) >= 4 and index > 1 else spec.sized(index, size)
+    return _square(spec, size) if index >= _first_side(spec) else spec.sized(index, size)
 
 
 def _areas(spec: Spec, size: int, want: int) -> Iterator[tuple[float, Spec]]:
@@ -167,7 +167,14 @@ def _areas(spec: Spec, size: int, want: int) -> Iterator[tuple[float, Spec]]:
 
 
 def _square(spec: Spec, side: int) -> Spec:
-    return spec.shaped(*spec.shape[:2], *[side] * (len(spec.shape) - 2))
+    first = _first_side(spec)
+    return spec.shaped(*spec.shape[:first], *[side] * (len(spec.shape) - first))
+
+
+def _first_side(spec: Spec) -> int:
+    """The dimensions from here on are sides of an image or a cube; a video's frames are none."""
+    rank = len(spec.shape)
+    return rank if rank < 4 else 3 if rank == 5 and spec.shape[2] != spec.shape[3] else 2
 
 
 def _shared(demand: Demand, state: State) -> Iterator[Repair]:

@@ -9,7 +9,7 @@ from typing import Literal
 import torch
 
 Kind = Literal["float", "int", "bool"]
-Role = Literal["", "edges", "steps", "ones", "order", "groups", "full", "hidden"]
+Role = Literal["", "edges", "steps", "ones", "order", "groups", "full", "hidden", "places"]
 
 BATCH = 4
 TIME = 64
@@ -25,7 +25,8 @@ class Spec:
     kind, shape  of the tensor
     high         exclusive bound of integers
     role         how integer values are chosen: "" random, "edges" node numbers below `high`, "steps" spread over [0, high),
-                 "ones", "order" 0 … n-1 along the last axis, "groups" sorted group numbers, "full" `high` everywhere; "hidden" marks a recurrent state, layers before the batch
+                 "ones", "order" 0 … n-1 along the last axis, "groups" sorted group numbers, "full" `high` everywhere; "hidden" marks a recurrent state, layers before the batch,
+                 "places" where the elements of a sequence are, the same in all samples
     """
 
     kind: Kind
@@ -50,7 +51,7 @@ class Spec:
 
     def __str__(self) -> str:
         text = f"{str(self.dtype).removeprefix('torch.')}[{','.join(map(str, self.shape))}]"
-        return f"{text} below {self.high}" if self.kind == "int" and self.role in ("", "edges", "steps") else text
+        return f"{text} below {self.high}" if self.kind == "int" and self.role in ("", "edges", "steps", "places") else text
 
 
 State = Mapping[str, Spec]

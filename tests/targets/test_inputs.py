@@ -129,6 +129,23 @@ ROWS = {
     "a dictionary of inputs": (
         "e=nn.Embedding(50, 8), f=nn.Linear(6, 8)", "batch", "return self.e(batch['input_ids']).mean(1) + self.f(batch['dense'])",
         ["float32[2,6]", "int64[2,64]"]),
+    "videos with a table of positions of their frames": (
+        "f=nn.Linear(3 * 64, 8), frames=nn.Parameter(torch.zeros(1, 4, 16, 8))",
+        "video",
+        ("b, f, c, h, w = video.shape\np = video.reshape(b, f, c, h // 8, 8, w // 8, 8).permute(0, 1, 3, 5, 2, 4, 6)\n"
+        "return self.f(p.reshape(b, f, -1, c * 64)) + self.frames"),
+        ["float32[4,4,3,32,32]"]),
+    "places of a sequence's elements beside it": (
+        "f=nn.Linear(16, 6)",
+        "hidden_states, img_ids",
+        "angle = torch.cat([img_ids[:, n, None].float().expand(-1, 2) for n in range(3)], 1)\nreturn self.f(hidden_states) * angle.cos()",
+        ["float32[4,32,16]", "int64[32,3]"]),
+    "numbers beside categories": (
+        "e=nn.Embedding(12, 8), f=nn.Linear(5, 8)",
+        "x_cat, x_num", "return self.e(x_cat).sum(1) + self.f(x_num)", ["int64[8,4]", "float32[8,5]"]),
+    "a dtype that is written as the tensor's type": (
+        "e=nn.Embedding(50, 8), p=nn.Embedding(64, 8)",
+        "x", "h = self.e(x)\nreturn h + self.p(torch.arange(x.shape[1])).type(h.type())", ["int64[2,64]"]),
 }  # fmt: skip
 
 
@@ -168,6 +185,20 @@ class TestValues:
         inputs = infer(nn.Sequential(nn.Embedding(5, 8), nn.Linear(8, 2)))
         assert "int64[2,64] below 5" in inputs.how
         assert int(inputs.args[0].max()) < 5
+
+    def test_categories_stay_within_a_table_that_they_share(self):
+        class Fields(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.table = nn.Embedding(12, 8)
+                self.register_buffer("offset", torch.tensor([0, 4, 8]))
+
+            def forward(self, x_cat):
+                return self.table(x_cat + self.offset)
+
+        inputs = infer(Fields())
+        assert shapes(inputs) == ["int64[8,3]"]
+        assert int(inputs.args[0].max()) < 4
 
     def test_the_same_every_time(self):
         first, second = (infer(nn.Linear(4, 2)).args[0] for _ in range(2))
