@@ -94,7 +94,13 @@ class Tape:
     taken: dict[tuple[int, int], set[int]] = field(default_factory=dict)  # indices of slices, by id of the tensor and dimension
     calls: Iterator[int] = field(default_factory=itertools.count)
     leaves: Iterator[int] = field(default_factory=itertools.count)
+    # by id, over which dimensions a value was divided by its deviation, and the share of that which is not epsilon
+    normalized: dict[int, tuple[frozenset[int], float]] = field(default_factory=dict)
     broken: list[str] = field(default_factory=list)  # why a pullback failed; nothing is predicted of what lies before it
+
+    def readers(self, value: Moments) -> int:
+        """How many operators read a value."""
+        return sum(any(x is value for x in entry.inputs) for entry in self.entries)
 
     def record(self, inputs: Sequence[Moments], output: Moments, pull: Pull) -> Moments:
         """Remember how the cotangent of `output` goes back to `inputs`; returns `output`."""

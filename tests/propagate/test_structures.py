@@ -118,8 +118,7 @@ add("a ResNeXt bottleneck of grouped convolutions", lambda m, x: F.relu(x + m.c(
 add("depthwise convolutions by fan-out", lambda m, x: F.relu(m.b(F.relu(m.a(x)))), MAPS,
     a=lambda: he(nn.Conv2d(32, 32, 3, padding=1, groups=32), "fan_out"), b=lambda: he(nn.Conv2d(32, 64, 3, 2, 1, groups=32), "fan_out"))  # fmt: skip
 add("inverted residuals whose norms have no parameters", lambda m, x: m.b(x), torch.zeros(6, 16, 12, 12), b=partial(InvertedResiduals, affine=False))
-add("inverted residuals", InvertedResiduals, torch.zeros(6, 16, 12, 12),
-    missing="what a depthwise convolution and a batch norm take from the gradient of the norm before: its direction, channel by channel")  # fmt: skip
+add("inverted residuals", InvertedResiduals, torch.zeros(6, 16, 12, 12))
 add("a stack of depthwise-separable convolutions without norms",
     lambda m, x: F.relu(m.d(F.relu(m.c(F.relu(m.b(F.relu(m.a(x)))))))), MAPS, a=conv(32, 32, groups=32), b=conv(32, 64, 1),
     c=conv(64, 64, groups=64), d=conv(64, 64, 1))  # fmt: skip
@@ -163,6 +162,10 @@ class BatchNormedTower(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return self.net(x)
+
+
+def centred_tokens(x: torch.Tensor) -> torch.Tensor:
+    return x - x.mean((0, 1), keepdim=True)
 
 
 class RectifiedSums(nn.Module):
@@ -261,6 +264,8 @@ def around(norm: Callable[[], nn.Module]) -> dict[str, Callable[[], nn.Module]]:
 
 add("six layers with batch norm of images", BatchNormed, MAPS)
 add("six layers with batch norm of vectors", BatchNormedVectors, VECTORS)
+add("rows normalized before their average is taken away, so that only what the norm does differently to each moves a bias",
+    lambda m, x: centred_tokens(F.layer_norm(m.a(x), (48,))), torch.zeros(4, 12, 768), a=partial(nn.Linear, 768, 48))  # fmt: skip
 add("sums of a stream and a branch, rectified", RectifiedSums, torch.zeros(6, 48, 8, 8), bits=0.06, grad_bits=0.25, why="narrower than usual: errors of 0.1 bit a block")
 add("a tower with batch norm of eight vectors", BatchNormedTower, torch.zeros(8, 64))
 add("batch norm by hand of ReLUs", lambda m, x: m.b(m.n(F.relu(m.a(x)))), MAPS, **around(lambda: BatchNormByHand(64)),

@@ -23,7 +23,7 @@ from initlint.propagate.ops.arithmetic import added
 from initlint.propagate.ops.gather import flags_of, single
 from initlint.propagate.ops.maps import each_of, single_axis, tap_matrices, transposed_taps
 from initlint.propagate.ops.matrix import contract
-from initlint.propagate.ops.norm import channel_vector
+from initlint.propagate.ops.norm import channel_vector, unscaled
 from initlint.propagate.ops.registry import as_moments, transfer
 from initlint.propagate.ops.view import permuted, reshaped
 from initlint.propagate.rows import image_of_patches
@@ -98,12 +98,18 @@ def convolved(
         c_out, per = weight.shape[0], weight.shape[1]
         w = reshaped(tape, weight, [groups, c_out // groups, per, *kernel])
     batch = x.shape[0]
+    result: list[Moments] = []
+    if groups == x.shape[1] > 1:
+        x = unscaled(tape, x, result)
     z = reshaped(tape, x, [batch, groups, x.shape[1] // groups, *x.shape[2:]])
     y = _convolved(tape, z, w, taps)
     y = reshaped(tape, y, [batch, c_out, *y.shape[3:]])
     if not transposed and groups == 1:
         y.gram = image_of_patches(x, y, int(np.prod(kernel)))
-    return y if bias is None else added(tape, y, channel_vector(tape, bias, spatial + 2))
+    if bias is not None:
+        y = added(tape, y, channel_vector(tape, bias, spatial + 2))
+    result.append(y)
+    return y
 
 
 def _convolved(tape: Tape, x: Moments, w: Moments, taps: Sequence[Sequence[Sparse]]) -> Moments:

@@ -19,11 +19,11 @@ import numpy as np
 
 from initlint.propagate.axes import Array
 from initlint.propagate.moments import Moments, outer_means
-from initlint.propagate.ops.arithmetic import add, mul, times_signal
+from initlint.propagate.ops.arithmetic import add, mul, spread, times_signal
 from initlint.propagate.ops.reduce import marginals, project
 from initlint.propagate.ops.registry import as_moments, scalar_of, transfer
 from initlint.propagate.ops.view import reshaped
-from initlint.propagate.pointwise import Cotangent, profile_of
+from initlint.propagate.pointwise import Cotangent, Profile, pair_of, profile_of, times
 from initlint.propagate.rows import freedom_of_rows, normalized_rows
 from initlint.propagate.tape import Tape
 
@@ -72,6 +72,9 @@ def standardized(tape: Tape, x: Moments, dims: Sequence[int], eps: float, centre
     scale = 1.0 / np.sqrt(variance + eps) if eps > 0 else np.where(variance > 0, 1.0 / np.sqrt(np.maximum(variance, 1e-300)), 0.0)
     share = variance / (variance + eps) if eps > 0 else np.ones_like(variance)
     y = rescaled(tape, x, dims, mean, pair, scale, share, centre)
+    if centre:
+        tape.normalized[id(x)] = frozenset(dims), float(np.mean(share))
+        tape.kept.append(x)
     if eps > 0 and not np.any(variance):
         y.zeros = 1.0
     return y
@@ -86,16 +89,23 @@ def rescaled(
     loses the direction of x itself.
     """
     axes = x.dim_axes(dims)
-    _, freedom = within(x, pair, axes)
-    freedom = freedom_of_rows(x, axes, freedom)
+    _, directions = within(x, pair, axes)
+    freedom = freedom_of_rows(x, axes, directions)
     factor = by_state(x, axes, scale)
     shape = [1 if k in axes else axis.groups for k, axis in enumerate(x.axes)]
     y = x.with_(mean=mean * scale.reshape(shape), pair=pair * factor, zeros=0.0, valid=None, positive=False, negative=False)
     y.gram = normalized_rows(x, axes)
     wobble = freedom / np.maximum(freedom - 2.0, LEAST_FREEDOM)
     wobble = np.where(freedom > 1.0 + 1e-6, 1.0 + share * (wobble - 1.0), 1.0)
-    back = factor * by_state(x, axes, np.sqrt(np.maximum(wobble, 0.0)))
-    lost = by_state(x, axes, np.sqrt(np.where(freedom > 1.0 + 1e-6, share * (2.0 - share), share)))
+    apart = np.where(freedom > 1.0 + 1e-6, inverse_deviation(freedom), 1.0)  # E[1/√v̂], of which two rows have one each
+    # (g − x̂a)(g' − x̂'a') with a = g·x̂/n: within a row two of four terms cancel one; between rows gx̂'a' meets g' only in x̂' itself
+    rows = np.ones((1,) * x.pair.ndim, dtype=bool)
+    for k in set(range(len(x.axes))) - set(axes):
+        rows = rows & (np.arange(x.axes[k].states) < x.axes[k].groups).reshape([-1 if n == k else 1 for n in range(x.pair.ndim)])
+    lost = by_state(x, axes, np.sqrt(np.where(directions > 1.0 + 1e-6, share * (2.0 - share), share)))
+    lost = np.where(rows, lost, -by_state(x, axes, share))
+    back = factor * np.where(rows, by_state(x, axes, np.sqrt(np.maximum(wobble, 0.0))), by_state(x, axes, 1.0 + share * (apart - 1.0)))
+    kept = np.where(rows, 1.0, 1.0 - 2.0 * by_state(x, axes, np.sqrt(share / np.maximum(directions, 2.0))))
     own = x.profile is not None or x.affine is not None
 
     def pull(g: Cotangent) -> list[Cotangent | None]:
@@ -105,6 +115,7 @@ def rescaled(
             return [None]
         fine = _like(total, y)
         pair = project(fine, fine.dim_axes(dims), -1.0)[1] if centre else fine.pair
+        pair = pair * _fit(kept, x, fine)
         along = _along(power, x, axes)
         if along is None:
             return [Cotangent(fine.with_(pair=pair * _fit(back, x, fine)))]
@@ -118,6 +129,48 @@ def rescaled(
             values = values - (x.mean - mean) * scale.reshape(shape)
         result.add_coherent(root, profile.source, values)
         return [result]
+
+    return tape.record_coherent([x], y, pull)
+
+
+def inverse_deviation(freedom: Array) -> Array:
+    """E[√(f/χ²_f)] = √(f/2) Γ((f−1)/2)/Γ(f/2); f no smaller than where E[f/χ²_f] is taken to end."""
+    import torch
+
+    f = torch.from_numpy(np.maximum(freedom, 2.0 + LEAST_FREEDOM))
+    return np.asarray((torch.lgamma((f - 1) / 2) - torch.lgamma(f / 2)).exp().mul((f / 2).sqrt()).numpy())
+
+
+def unscaled(tape: Tape, x: Moments, result: list[Moments]) -> Moments:
+    """x on its way into y = A x, A linear within each channel; `result` will hold y. What comes back may have no part along x.
+
+    If y is only divided by its deviation, channel by channel, then g·y = 0 up to ε, and so (Aᵀg)·x = g·(A x) = 0: how large the
+    channel was does not matter, and the gain of a norm before x learns nothing unless a function between them bends. The part
+    that independence gives is taken away as a term along x, which stays known to the function of which x is a value.
+    """
+    y = x.with_(affine=(x, 1.0, 0.0))
+    y.profile = x.profile
+
+    def pull(g: Cotangent) -> list[Cotangent]:
+        total = g.total()
+        dims, share = tape.normalized.get(id(result[0]), (frozenset(), 0.0))
+        if total is None or 1 in dims or not dims.issuperset(range(2, len(x.dims))) or tape.readers(result[0]) > 1:
+            return [Cotangent(total)]
+        axes = x.dim_axes(sorted(dims))
+        along = _along(times(_like(total, x), spread(x)), x, axes)
+        profile = profile_of(x)
+        apart = profile.values - x.mean  # what all entries have in common is nothing to g, which has sum zero
+        fourth = pair_of(None, Profile(profile.source, profile.values * apart))
+        if fourth.shape != x.pair.shape or profile.values.shape[1:] != x.mean.shape:
+            return [Cotangent(total)]
+        size = _along(Moments(x.dims, np.zeros_like(x.mean), fourth), x, axes)
+        if along is None or size is None:
+            return [Cotangent(total)]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            part = share * (2.0 - share) * np.where(size > 0, along / size, 0.0)
+        back = Cotangent(total)
+        back.add_coherent(Moments(x.dims, np.zeros_like(x.mean), -part), profile.source, apart)
+        return [back]
 
     return tape.record_coherent([x], y, pull)
 
