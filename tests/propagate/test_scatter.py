@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -115,3 +116,18 @@ def test_attention_over_neighbours_is_a_softmax() -> None:
     seen = {"div", "mul_2", "scatter_add__1", "linear"}
     wrong = [row for row in judged(net(attention, **parts), (X, EDGE), bits=0.4, grad_bits=0.4, draws=48) if row[0].node in seen]
     assert not wrong, "\n".join(f"{r.node}: {text}" for r, text in wrong)
+
+
+@pytest.mark.parametrize("counts", [[4, 4, 4], [1, 2, 7, 3], [30]])
+def test_a_message_less_the_largest_of_its_target_has_this_law(counts: list[int]) -> None:
+    """Mean, second moment and those of its exponential, against draws of independent normals; zero for the largest itself."""
+    from initlint.propagate.ops.scatter import law_below_largest
+
+    random = np.random.default_rng(0)
+    draws = 20_000
+    below = [x - x.max(1, keepdims=True) for x in (random.standard_normal((draws, n)) for n in counts)]
+    law = law_below_largest(np.array(counts))
+    for function in (lambda z: z, np.square, np.exp, lambda z: np.exp(2 * z), lambda z: z == 0):
+        by_draw = np.concatenate([function(z) for z in below], axis=1).mean(1)
+        error = by_draw.std() / draws**0.5 + 1.0 / len(law)  # of the draws, and of the steps of the law
+        assert function(law).mean() == pytest.approx(by_draw.mean(), abs=4 * error)

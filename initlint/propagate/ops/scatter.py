@@ -24,6 +24,7 @@ from initlint.propagate.ops.reduce import maximum_law, selected
 from initlint.propagate.ops.registry import CannotPredict, as_moments, transfer
 from initlint.propagate.ops.view import relabelled
 from initlint.propagate.pointwise import Cotangent, coarsened, lineage, profile_of
+from initlint.propagate.sources import COARSE, REACH, grid
 from initlint.propagate.sparse import Sparse
 from initlint.propagate.tape import Known, Segment, Tape
 
@@ -213,7 +214,7 @@ def remember(tape: Tape, whole: Moments, d: int, indices: Known, result: Moments
         rows = indices.tensor.numpy().astype(np.int64) % whole.shape[d]
         tape.segments[id(result)] = Segment(result, whole, rows.tobytes(), "gathered")
     if found is not None and indices.tensor.dim() == 1 and indices.tensor.numpy().astype(np.int64).tobytes() == found.rows:
-        tape.segments[id(result)] = Segment(result, found.source, found.rows, f"own {found.kind}")
+        tape.segments[id(result)] = Segment(result, found.source, found.rows, f"own {found.kind}", raw=whole)
 
 
 def own(tape: Tape, x: Moments, y: Any, kind: str) -> Segment | None:
@@ -241,7 +242,37 @@ def below_largest(tape: Tape, x: Moments, y: Any) -> Moments | None:
     cells = tuple(slice(0, axis.groups) for axis in a.axes)
     pair[cells] -= 2.0 * spread
     z = Moments(a.dims, a.mean - b.mean, pair, method="quadrature", flags=flags_of([x, y]))
+    z.sample = apart_from_others(x, found) * law_below_largest(np.bincount(np.frombuffer(found.rows, dtype=np.int64)))
     return tape.record([x, y], z, lambda g: [g, g])
+
+
+def apart_from_others(x: Moments, found: Segment) -> float:
+    """Deviation of a message from what all messages have in common."""
+    count = len(found.rows) // np.dtype(np.int64).itemsize
+    d = next(n for n, size in enumerate(x.shape) if size == count)
+    x = single(x, d)
+    for k in range(len(x.axes)):
+        x = x.coarsened(k)
+    other = [0] * len(x.axes)
+    other[x.position(d)] = 1
+    return float(np.sqrt(max(x.q - float(x.pair[tuple(other)]), 0.0)))
+
+
+def law_below_largest(counts: Labels) -> Array:
+    """Values at equal steps of probability of x − max of n independent standard normals, x one of them, over segments of `counts`.
+
+    P(x − max < −s) = ∫ φ(t) (1 − Φ(t + s)^(n−1)) dt; it is zero with probability 1/n.
+    """
+    import torch
+
+    t, w, _ = grid(COARSE)
+    below = np.linspace(0.0, 2 * REACH, 4 * COARSE)
+    reached = torch.special.ndtr(torch.from_numpy(t[:, None] + below[None, :])).numpy()
+    sizes, number = np.unique(counts[counts > 0], return_counts=True)
+    share = sizes * number / float((sizes * number).sum())
+    tail = sum(part * (1.0 - w @ reached ** (n - 1.0)) for n, part in zip(sizes, share, strict=True))
+    ranks = (np.arange(4 * COARSE) + 0.5) / (4 * COARSE)
+    return np.asarray(np.interp(ranks, np.asarray(tail)[::-1], -below[::-1], right=0.0), dtype=np.float64)
 
 
 def share_of_sum(tape: Tape, x: Moments, y: Any) -> Moments | None:
@@ -276,17 +307,47 @@ def share_of_sum(tape: Tape, x: Moments, y: Any) -> Moments | None:
     # p(ȳ − Σ p ȳ) / e goes back to e: E[p²](1 − p) for logits, over E[e²]
     back = float(np.mean(square[0 if labels is None else labels] * (1.0 - 1.0 / count))) / max(float(x.q), 1e-300)
 
-    through = float(square @ axis.counts / axis.size) / max(float(y.m) ** 2, 1e-300)
+    # and −p ȳ / Σe to the sum: targets of few messages have large p and small sums, so that messages are counted one by one
+    of_message = square[np.zeros(len(rows), dtype=np.int64) if labels is None else labels]
+    through = float(np.mean(of_message / np.maximum(by_message(y, d) ** 2, 1e-300)))
+
+    sums = sums_before(tape, found)
+    targets = Sparse((int(rows.max()) + 1, len(rows)), rows, np.arange(len(rows)))
 
     def pull(g: Moments) -> list[Moments | Cotangent]:
         g = single(g, d)
-        g = g.coarsened(g.position(d))
+        at = g.position(d)
+        g = g.coarsened(at)
         white = np.zeros_like(g.pair)
         cells = tuple(slice(0, a.groups) for a in g.axes)
         white[cells] = g.pair[cells] * back
-        return [Moments(g.dims, np.zeros_like(g.mean), white), Cotangent(spent=g.scaled(through**0.5))]
+        spent = Moments(g.dims, np.zeros_like(g.mean), white * (through / back))
+        together = Cotangent(spent=mapped(spent, at, targets))
+        return [Moments(g.dims, np.zeros_like(g.mean), white), Cotangent(spent=g.scaled(through**0.5)), *[together] * len(sums)]
 
-    return tape.record([x, y], result, pull)
+    return tape.record([x, y, *sums], result, pull)
+
+
+def by_message(x: Moments, d: int) -> Array:
+    """Mean at each index of dimension d."""
+    x = single(x, d)
+    k = x.position(d)
+    for n in range(len(x.axes)):
+        if n != k:
+            x = x.coarsened(n)
+    mean = np.moveaxis(x.mean, k, 0).reshape(-1)
+    labels = x.axes[k].labels
+    return np.broadcast_to(mean, (x.axes[k].size,)) if labels is None else mean[labels]
+
+
+def sums_before(tape: Tape, found: Segment) -> list[Moments]:
+    """The sums of a segment, as they were gathered back and as they were before a small number was added."""
+    sums: list[Moments] = []
+    here = found.raw
+    while here is not None:
+        sums.append(here)
+        here = None if id(here) in tape.segments or here.affine is None else here.affine[0]
+    return sums
 
 
 def mean_count(found: Segment) -> float:
