@@ -44,8 +44,8 @@ class Returning:
     def __init__(self, tape: Tape, cotangents: dict[int, Cotangent]) -> None:
         self.tape = tape
         self.cotangents = cotangents
-        self.found: dict[tuple[int, int], Moments | None] = {}
-        self.parts: dict[tuple[int, int, int], Moments | None] = {}
+        self.found: dict[tuple[int, int, bool], Moments | None] = {}
+        self.parts: dict[tuple[int, int, int, bool], Moments | None] = {}
 
     def uses(self, x: Moments) -> list[tuple[Moments, float]]:
         return self.tape.uses.get(id(x), [])
@@ -59,8 +59,8 @@ class Returning:
         for (i, j), count in representatives(len(uses)).items():
             (y, s), (z, t) = uses[i], uses[j]
             try:
-                c = self.meeting(x, y, x, z, 0)
-            except (ValueError, IndexError, TypeError, AssertionError):  # shapes that no rule here foresaw: as independent
+                c = self.meeting(x, y, x, z, 0, apart=not x.made or not x.made.name)
+            except Exception:  # noqa: BLE001 - a rule that breaks is as good as none: they count as independent
                 c = None
             if c is not None:
                 c = c.with_(pair=c.pair * (s * t * count))
@@ -68,57 +68,63 @@ class Returning:
         c = total(terms)
         return None if c is None else align(c, x)[0] if c.shape != x.shape else c
 
-    def meeting(self, a: Moments, y: Moments, b: Moments, z: Moments, depth: int) -> Moments | None:
-        """Cov of what y sends back to a and of what z sends back to b."""
+    def meeting(self, a: Moments, y: Moments, b: Moments, z: Moments, depth: int, apart: bool) -> Moments | None:
+        """Cov of what y sends back to a and of what z sends back to b.
+
+        apart  whether both have come by calls of their own; paths that meet again before that are coherent terms of one
+               cotangent, which `pointwise.Cotangent` and the pullback of a normalization add up themselves
+        """
         assert y.made is not None and z.made is not None
         slot = place(y.made, a)
         if alike(y, z) and slot is not None and slot == place(z.made, b):
-            return self.through_both(y, z, slot, depth)
+            return self.through_both(y, z, slot, depth, apart or y.made.name in MAPS or y.made.name in SLICES)
         if a is b and y.made.name in SLICES and z.made.name in SLICES:
-            return into_slices(a, y, z, self.common(y, z, depth + 1))
+            return into_slices(a, y, z, self.common(y, z, depth + 1, True))
         if slot and slot == place(z.made, b) and y.made.name == z.made.name and y.made.name in ("layer_norm", "rms_norm"):
             return self.into_gain(a, y, z, slot == 2, depth)
         second = self.step(b, z)
         if second is None:
             first = self.step(a, y)
-            c = None if first is None else self.part(b, z, y, depth + 1)
+            c = None if first is None else self.part(b, z, y, depth + 1, apart)
             c = None if c is None or first is None else first(swapped(c))
             return c
-        c = self.part(a, y, z, depth + 1)
+        c = self.part(a, y, z, depth + 1, apart)
         c = None if c is None else second(swapped(c))
         return None if c is None else swapped(c)
 
-    def common(self, a: Moments, b: Moments, depth: int) -> Moments | None:
+    def common(self, a: Moments, b: Moments, depth: int, apart: bool) -> Moments | None:
         """Cov(g_a u, g_b v) of the cotangents of two results of calls."""
         if a is b:
+            if not apart:
+                return None
             known = self.cotangents.get(id(a))
             moments = None if known is None else known.total()
             return None if moments is None else plain(moments.dims, moments.pair)
         if depth > DEEPEST or a.made is None or b.made is None:
             return None
-        key = (id(a), id(b))
+        key = (id(a), id(b), apart)
         if key not in self.found:
             self.found[key] = None
-            c = self.walk(a, b, depth) if a.made.order <= b.made.order else self.turned(b, a, depth)
+            c = self.walk(a, b, depth, apart) if a.made.order <= b.made.order else self.turned(b, a, depth, apart)
             self.found[key] = c
-            self.found[key[::-1]] = None if c is None else swapped(c)
+            self.found[id(b), id(a), apart] = None if c is None else swapped(c)
         return self.found[key]
 
-    def turned(self, a: Moments, b: Moments, depth: int) -> Moments | None:
-        c = self.walk(a, b, depth)
+    def turned(self, a: Moments, b: Moments, depth: int, apart: bool) -> Moments | None:
+        c = self.walk(a, b, depth, apart)
         return None if c is None else swapped(c)
 
-    def walk(self, a: Moments, b: Moments, depth: int) -> Moments | None:
+    def walk(self, a: Moments, b: Moments, depth: int, apart: bool) -> Moments | None:
         """One step on from a, the earlier one."""
-        parts = [(self.part(a, y, b, depth), s) for y, s in self.uses(a)]
+        parts = [(self.part(a, y, b, depth, apart), s) for y, s in self.uses(a)]
         return total([None if c is None else c.with_(pair=c.pair * s) for c, s in parts])
 
-    def part(self, a: Moments, y: Moments, b: Moments, depth: int) -> Moments | None:
+    def part(self, a: Moments, y: Moments, b: Moments, depth: int, apart: bool) -> Moments | None:
         """Cov of what y sends back to a with the cotangent of b.
 
         Where y is made by weights that other calls use, too, these must be behind b: the walk goes on from there.
         """
-        key = (id(a), id(y), id(b))
+        key = (id(a), id(y), id(b), apart)
         if key in self.parts or depth > DEEPEST:
             return self.parts.get(key)
         self.parts[key] = None
@@ -126,12 +132,12 @@ class Returning:
         twins = [(z, t) for z, t in uses if alike(y, z)]
         step = None if twins else self.step(a, y)
         if step is not None:
-            c = self.common(y, b, depth + 1)
+            c = self.common(y, b, depth + 1, apart)
             self.parts[key] = None if c is None else step(c)
         elif twins or self.repeated(y):
             terms: list[Moments | None] = []
             for z, t in uses if step is None and self.repeated(y) else twins:
-                c = self.meeting(a, y, b, z, depth + 1)
+                c = self.meeting(a, y, b, z, depth + 1, apart)
                 terms.append(None if c is None else c.with_(pair=c.pair * t))
             self.parts[key] = total(terms)
         return self.parts[key]
@@ -165,7 +171,7 @@ class Returning:
 
     def into_gain(self, a: Moments, y: Moments, z: Moments, gain: bool, depth: int) -> Moments | None:
         """What the gain γ = 1 or the bias β = 0 of a normalization that is called twice gets of it."""
-        c = self.common(y, z, depth + 1)
+        c = self.common(y, z, depth + 1, True)
         if c is None or y.shape != z.shape:
             return None
         if gain:
@@ -177,9 +183,9 @@ class Returning:
         c = c.summed(c.dim_axes(range(before)))
         return plain(c.dims[before:], c.pair)
 
-    def through_both(self, y: Moments, z: Moments, slot: int, depth: int) -> Moments | None:
+    def through_both(self, y: Moments, z: Moments, slot: int, depth: int, apart: bool) -> Moments | None:
         """What one operator, called twice, makes of the covariance of the cotangents of its results."""
-        c = self.common(y, z, depth + 1)
+        c = self.common(y, z, depth + 1, apart)
         if c is None:
             return None
         assert y.made is not None and z.made is not None
@@ -198,6 +204,8 @@ class Returning:
         given[slot] = given[slot].with_()  # an argument of its own, so that its cotangent is that of this slot
         scratch = Tape()
         out = y.made.function(scratch, *given, **y.made.kwargs)
+        if y.made.piece is not None:
+            out = out[y.made.piece]
         sent = pull_back(scratch, [(out, align(c, out)[0])]).get(id(given[slot]))
         return None if sent is None else plain(sent.dims, sent.pair)
 
