@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from torch.fx import Node
 
     from initlint.graph.layers import WeightLayer
-    from initlint.graph.model import Law, Parameter, Site
+    from initlint.graph.model import Law, Parameter, Site, Write
     from initlint.lint.facts import Facts
     from initlint.lint.rule import Rule
 
@@ -74,6 +74,11 @@ def is_own(site: Site | None, facts: Facts) -> bool:
 def innermost(sites: Iterable[Site | None], facts: Facts) -> Site | None:
     """The first of these places that is the user's own."""
     return next((site for site in sites if is_own(site, facts)), None)
+
+
+def site_of_call(write: Write, facts: Facts) -> Site | None:
+    """The user's line that called the initializer of a write; None where a package's own code did, which nobody here can mend."""
+    return write.site if write.stack and is_own(write.stack[-1], facts) and is_own(write.site, facts) else None
 
 
 def site_of_module(path: str, facts: Facts) -> Site | None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from initlint.lint.finding import Severity
 from initlint.lint.rule import Rule
-from initlint.lint.wording import finding, innermost, module_of, number
+from initlint.lint.wording import finding, module_of, number, site_of_call
 
 if TYPE_CHECKING:
     from initlint.lint.facts import Facts
@@ -39,7 +39,7 @@ def check(facts: Facts) -> Iterator[Finding]:
         if write.options.get("nonlinearity") != "leaky_relu":  # the slope is read for this one alone
             continue
         gain = next((gain for gain in GAINS if math.isclose(gain, slope, rel_tol=1e-3)), None)
-        site = innermost((write.site, *reversed(write.stack)), facts)
+        site = site_of_call(write, facts)
         if gain is None or site is None:
             continue
         drawn = math.sqrt(2.0 / (1.0 + slope**2))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from initlint.lint.finding import Severity
 from initlint.lint.rule import Rule
-from initlint.lint.wording import finding, innermost, law_in_words, pattern_of
+from initlint.lint.wording import finding, law_in_words, pattern_of, site_of_call
 
 if TYPE_CHECKING:
     from initlint.graph.model import LostWrite, Site
@@ -27,7 +27,7 @@ def check(facts: Facts) -> Iterator[Finding]:
     """One finding per line that draws into a temporary."""
     by_line: dict[tuple[str, int], tuple[Site, list[LostWrite]]] = {}
     for lost in facts.traced.lost:
-        site = innermost((lost.write.site, *reversed(lost.write.stack)), facts)
+        site = site_of_call(lost.write, facts)
         if site is not None:
             by_line.setdefault((site.path, site.line), (site, []))[1].append(lost)
     for site, losses in by_line.values():

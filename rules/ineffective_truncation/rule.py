@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from initlint.lint.finding import Severity
 from initlint.lint.rule import Rule
-from initlint.lint.wording import finding, innermost, module_of, number
+from initlint.lint.wording import finding, module_of, number, site_of_call
 
 if TYPE_CHECKING:
     from initlint.lint.facts import Facts
@@ -34,7 +34,7 @@ def check(facts: Facts) -> Iterator[Finding]:
         if write.default or write.op != "nn.init.trunc_normal_" or not all(isinstance(value, int | float) for value in given):
             continue
         mean, std, low, high = (float(value) for value in given)  # type: ignore[arg-type]
-        site = innermost((write.site, *reversed(write.stack)), facts)
+        site = site_of_call(write, facts)
         if site is None or std <= 0 or min(mean - low, high - mean) < FAR * std:
             continue
         yield finding(

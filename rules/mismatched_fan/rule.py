@@ -6,9 +6,10 @@ import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from initlint.graph.dataflow import operator
 from initlint.lint.finding import Severity
 from initlint.lint.rule import Rule
-from initlint.lint.wording import finding, innermost, module_of, number
+from initlint.lint.wording import finding, module_of, number, site_of_call
 
 if TYPE_CHECKING:
     from initlint.graph.layers import WeightLayer
@@ -45,10 +46,10 @@ def check(facts: Facts) -> Iterator[Finding]:
 
 def _finding(facts: Facts, parameter: Parameter, layer: WeightLayer) -> Finding | None:
     write = parameter.writes[-1]
-    site = innermost((write.site, *reversed(write.stack)), facts)
+    site = site_of_call(write, facts)
     if write.default or site is None or write.coverage < 1.0:
         return None
-    fans = _fans(write, layer)
+    fans = _fans(facts, write, layer)
     if fans is None:
         return None
     drawn_for, needed = fans
@@ -70,10 +71,10 @@ def _finding(facts: Facts, parameter: Parameter, layer: WeightLayer) -> Finding 
     )
 
 
-def _fans(write: Write, layer: WeightLayer) -> tuple[float, float] | None:
+def _fans(facts: Facts, write: Write, layer: WeightLayer) -> tuple[float, float] | None:
     """The fan an initialization divided by, and the one that the graph asks for; None for those that read no fan."""
-    if len(write.shape) < 2:
-        return None
+    if len(write.shape) < 2 or operator(facts.structure.nodes[layer.node]).startswith("conv_transpose"):
+        return None  # a transposed convolution's inputs per output depend on stride and place: every fan is a convention
     kernel = math.prod(write.shape[2:])
     fan_in, fan_out = write.shape[1] * kernel, write.shape[0] * kernel
     if write.op.startswith("nn.init.kaiming") and write.options.get("mode") == "fan_in":

@@ -78,6 +78,7 @@ def _finding(facts: Facts, node: Node, layer: WeightLayer, classes: int) -> Find
         RULE,
         facts,
         at=site_of_scale(facts, layer),
+        severity=Severity.WARNING if tied else Severity.INFO,
         message=(
             f"logits start with a standard deviation of {number(deviation)}: the first loss is about {number(loss)}, where "
             f"guessing among {classes} classes gives {number(guess)}. {what} makes them so large; the first steps of training "

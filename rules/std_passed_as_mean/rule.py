@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from initlint.lint.finding import Severity
 from initlint.lint.rule import Rule
-from initlint.lint.wording import finding, innermost, module_of, number
+from initlint.lint.wording import finding, module_of, number, site_of_call
 
 if TYPE_CHECKING:
     from initlint.graph.model import Law
@@ -34,7 +34,7 @@ def check(facts: Facts) -> Iterator[Finding]:
         write = next((write for write in reversed(parameter.writes) if not write.default), None)
         if write is None or not write.op.endswith("normal_") or not _swapped(write.law):
             continue
-        site = innermost((write.site, *reversed(write.stack)), facts)
+        site = site_of_call(write, facts)
         if site is None:
             continue
         mean = write.law.mean
