@@ -254,6 +254,8 @@ add("an embedding tied to the head of a causal model", TiedModel, IDS,
     missing="moments of a tensor with another that the same weights made: the logit of the token itself")  # fmt: skip
 add("a tied autoencoder", TiedAutoencoder, VECTORS,
     missing="moments of a tensor with another that the same weights made: Wᵀ f(W x) has a part along x")  # fmt: skip
+add("two tokens selected and averaged", lambda m, x: (lambda h: m.o((h[:, 0] + h[:, 1]) / 2))(F.relu(m.a(x))), TOKENS,
+    laws=((0.0, 1.0, 0.0), (0.5, 1.0, 0.5)), a=linear(), o=linear())  # fmt: skip
 add("one encoder for two inputs", Siamese, VECTORS, VECTORS)
 
 # -- convolutions by Fourier transforms -------------------------------------------------------------------------------------
