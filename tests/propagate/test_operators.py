@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -40,6 +41,9 @@ BOUNDS: dict[str, tuple[float, float, str]] = {
     **{f"{name} of {what}": (0.06, 1.1, SELF)
        for name in ("variance over features", "deviation over features", "norm over features", "an absolute sum", "norm of one")
        for what in ("a layer", "correlated ReLUs")},
+    # Σ_j W_ji 1[(W x)_j > 0] has the mean n σ φ(0) x_i/|x|: its square is 1/π of the part that is predicted
+    **{f"{name} of correlated ReLUs": (0.06, 0.06 + math.log2(1 + 1 / math.pi), SELF)
+       for name in ("mean over features", "sum of everything")},
     **{f"logsumexp over features of {what}": (0.06, 0.5, SELF) for what in ("a layer", "correlated ReLUs")},
     **{f"{name} of correlated ReLUs": (0.06, 1.3, NEAR)
        for name in ("average pool", "overlapping average pool", "average pool without its border", "adaptive average pool to 5",

@@ -432,8 +432,7 @@ add("differences and products of neighbours", lambda m, x: m.b(torch.cat([(y := 
 add("a table of sinusoids added and a scale of √d", lambda m, i: m.o(m.e(i) * 8.0 + m.p[:12]), IDS, e=partial(nn.Embedding, 50, 64),
     p=lambda: Constant(torch.cat([timesteps(torch.arange(16) / 1000)], -1)), o=linear())  # fmt: skip
 add("sinusoids of a random time modulate tokens", lambda m, x, t: m.o(m.n(x) * (1 + m.f(F.silu(m.t(timesteps(t)))))[:, None]), TOKENS,
-    torch.zeros(4), n=lambda: nn.LayerNorm(64), t=linear(), f=linear(), o=linear(),
-    missing="groups of a known table by size: low frequencies hardly turn")  # fmt: skip
+    torch.zeros(4), n=lambda: nn.LayerNorm(64), t=linear(), f=linear(), o=linear())  # fmt: skip
 add("a fixed blur of a convolution's channels", lambda m, x: m.b(F.conv2d(F.relu(m.a(x)), m.k.value.expand(32, 1, 3, 3), stride=2, padding=1, groups=32)),
     IMAGES, a=partial(nn.Conv2d, 3, 32, 3, padding=1), b=partial(nn.Conv2d, 32, 32, 3, padding=1),
     k=lambda: Constant(torch.outer(torch.tensor([1.0, 2, 1]), torch.tensor([1.0, 2, 1]))[None, None] / 16))  # fmt: skip
