@@ -24,7 +24,7 @@ from typing import Any
 
 import numpy as np
 
-from initlint.propagate.axes import Axis
+from initlint.propagate.axes import Axis, canonical, state_of
 from initlint.propagate.covariance import MAPS, NORMS, SUMS, covariance, nearest_pair
 from initlint.propagate.lineage import SLICES, VIEWS, Made, bare, same_call, sliced
 from initlint.propagate.meeting import alone, apart, correlation, plain, series_on, swapped, total, weighed
@@ -34,6 +34,7 @@ from initlint.propagate.sources import REACH, Profile
 from initlint.propagate.tape import Tape, pull_back
 
 DEEPEST = 100
+FEW = 4  # slices of one tensor up to which their places are told apart
 
 Step = Callable[[Moments], Moments | None]
 
@@ -79,7 +80,7 @@ class Returning:
         if alike(y, z) and slot is not None and slot == place(z.made, b):
             return self.through_both(y, z, slot, depth, apart or y.made.name in MAPS or y.made.name in SLICES)
         if a is b and y.made.name in SLICES and z.made.name in SLICES:
-            return into_slices(a, y, z, self.common(y, z, depth + 1, True))
+            return into_slices(a, y, z, self.common(y, z, depth + 1, True), len(self.uses(a)) <= FEW)
         if slot and slot == place(z.made, b) and y.made.name == z.made.name and y.made.name in ("layer_norm", "rms_norm"):
             return self.into_gain(a, y, z, slot == 2, depth)
         second = self.step(b, z)
@@ -219,19 +220,26 @@ def representatives(count: int) -> dict[tuple[int, int], int]:
     return found
 
 
-def into_slices(a: Moments, y: Moments, z: Moments, c: Moments | None) -> Moments | None:
-    """Cov between single places of one tensor's cotangent, as an average over all its places."""
+def into_slices(a: Moments, y: Moments, z: Moments, c: Moments | None, told: bool) -> Moments | None:
+    """Cov between single places of one tensor's cotangent; an average over all its places unless these are told apart."""
     first, second = sliced(y), sliced(z)
     if c is None or first is None or second is None or len(first[2]) != 1 or len(second[2]) != 1 or first[1] != second[1]:
         return None
     d, gone = first[1], first[3]
-    size = a.shape[d]
+    i, j, size = int(first[2][0]), int(second[2][0]), a.shape[d]
     c = align(c, y)[0]
     dims = c.dims if not gone else (*c.dims[:d], (), *c.dims[d:])
     k = sum(len(axes) for axes in dims[:d])
-    same = first[2][0] == second[2][0]
-    pair = np.stack([c.pair / size * same, c.pair / (size * max(size - 1, 1)) * (not same)], axis=k)
-    return plain((*dims[:d], (Axis(size),), *dims[d + 1 :]), pair)
+    labels = np.zeros(size, dtype=np.int64)
+    if told:
+        labels[i], labels[j] = 1, 2 if i != j else 1
+    axis = Axis(size, canonical(labels))
+    labels = labels if axis.labels is None else axis.labels
+    state = labels[i] if i == j else state_of(axis.groups, labels[i], labels[j])
+    share = np.zeros(axis.states)
+    share[state] = 1.0 / (axis.pairs[state] if told else size if i == j else size * max(size - 1, 1))
+    shape = [-1 if n == k else 1 for n in range(c.pair.ndim + 1)]
+    return plain((*dims[:d], (axis,), *dims[d + 1 :]), np.expand_dims(c.pair, k) * share.reshape(shape))
 
 
 def place(made: Made, a: Moments) -> int | None:
