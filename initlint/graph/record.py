@@ -142,6 +142,8 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call,unused-ignore
         if func._schema.is_mutable and args and isinstance(args[0], torch.Tensor):
             changed.append(args[0])
         if chance:
+            fresh = [t.untyped_storage() for t in changed if key_of(t) not in random]
+            self.record.kept.extend(fresh)  # else another tensor, whose values were given, may take the place of one that is gone
             random.update(key_of(t) for t in changed)
         elif random:
             known = {key_of(t) for t in read}

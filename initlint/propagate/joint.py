@@ -116,14 +116,21 @@ class Joint:
         if not pointwise(node.target):
             return False
         operands = operands_of(args, kwargs)
+        if name in EXTREMES and any(id(base_of(x)) in self.drawn for x in operands):
+            return True
         if name in EXTREMES and all(normal(x) and self.parts_of(x) <= set(terms(x)) for x in operands):
             return False
         if len(operands) == 1:
-            return id(base_of(operands[0])) in self.drawn
+            return id(base_of(operands[0])) in self.drawn or self.exact(operands[0])
         if len({lineage(x) for x in operands}) == 1 and not any(id(x) in self.drawn for x in operands):
             return False
         every = [v for v in flat(args, kwargs) if isinstance(v, Moments)]
         return any(self.parts_of(x) & self.parts_of(y) for n, x in enumerate(every) for y in every[:n])
+
+    def exact(self, x: Moments) -> bool:
+        """Whether x is a parameter that starts with the same, different entries every time: nothing has to be assumed of them."""
+        name = self.names.get(id(x))
+        return name is not None and self.draws is not None and not self.draws.random(name) and scalar_of(x) is None
 
     def make(self, tape: Tape, node: Any, name: str, function: Callable[..., Any], args: Any, kwargs: Any) -> Moments:
         """The result of an element-wise operator, from draws.

@@ -138,3 +138,18 @@ def test_the_caller_is_left_as_found() -> None:
     assert torch.equal(before, torch.random.get_rng_state())
     assert torch.get_default_dtype() == torch.float32
     assert torch.is_grad_enabled()
+
+
+def test_memory_that_held_random_numbers_does_not_make_its_next_values_random() -> None:
+    """A table given as a list is exact, whatever was freed before it."""
+
+    class Table(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            for _ in range(5):
+                nn.init.orthogonal_(torch.empty(8, 8))
+            self.decay = nn.Parameter(torch.empty(64))
+            self.decay.data.copy_(torch.tensor([-5 + 8 * k / 63 for k in range(64)]))
+
+    for _ in range(20):
+        assert build_recorded(Table).parameters["decay"].law.family == "exact"

@@ -132,7 +132,7 @@ def _register_unary() -> None:
                 return of_complex(tape, x, _name)
             numbers = tuple(a if isinstance(a, str) or a is None else scalar_of(a) for a in args)
             kwargs = {k: v if isinstance(v, str) or v is None else scalar_of(v) for k, v in kwargs.items()}
-            if any(a is None and b is not None for a, b in zip(numbers, args, strict=True)) or scalar_of(x) is not None:
+            if any(a is None and b is not None for a, b in zip(numbers, args, strict=True)) or not isinstance(x, Moments):
                 return several(tape, _name, x, args, kwargs)
             method = "closed" if _name in HOMOGENEOUS else "quadrature"
             return unary(tape, as_moments(x), torch_function(_name, numbers, kwargs), method)
