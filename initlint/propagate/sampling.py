@@ -149,7 +149,7 @@ def _times(noise: Array, roots: Array, axes: Sequence[Axis]) -> Array:
     """Every vector of noise times the root of its cell."""
     if all(axis.groups == 1 for axis in axes):
         root = roots.reshape(roots.shape[-2:])
-        return noise * root[0, 0] if root.size == 1 else noise @ root.T
+        return np.asarray(noise * root[0, 0] if root.size == 1 else noise @ root.T)
     if roots.shape[-1] == 1:
         factor = roots[..., 0, 0]
         for n, axis in enumerate(axes):
