@@ -10,7 +10,7 @@ from initlint.graph.dataflow import operands, operator, shape_of, strip
 from initlint.lint.finding import Severity
 from initlint.lint.paths import feeding_layer
 from initlint.lint.rule import Rule
-from initlint.lint.wording import finding, module_at, number, site_of_module, site_of_scale, step_at
+from initlint.lint.wording import finding, is_own, module_at, number, site_of_module, site_of_scale, step_at
 
 if TYPE_CHECKING:
     from torch.fx import Node
@@ -73,12 +73,14 @@ def _finding(facts: Facts, node: Node, layer: WeightLayer, classes: int) -> Find
     tables = [other for other in facts.structure.layers.values() if other.kind == "embedding"]
     shared = {parameter.name, parameter.alias_of}
     tied = next((other for other in tables if facts.parameter(other.weight).name in shared), None)
+    drawn = parameter.writes[-1] if parameter.writes else None
+    own = drawn is not None and bool(drawn.stack) and is_own(drawn.stack[-1], facts)
     what = f"`{parameter.name}`, which is also the embedding table," if tied else f"`{parameter.name}`"
     return finding(
         RULE,
         facts,
         at=site_of_scale(facts, layer),
-        severity=Severity.WARNING if tied else Severity.INFO,
+        severity=Severity.WARNING if tied and own else Severity.INFO,
         message=(
             f"logits start with a standard deviation of {number(deviation)}: the first loss is about {number(loss)}, where "
             f"guessing among {classes} classes gives {number(guess)}. {what} makes them so large; the first steps of training "
