@@ -203,10 +203,12 @@ def _terms(node: Node) -> int:
 
 def _averaged(before: Any, after: Any) -> bool:
     """Whether a view had to take unlike positions for alike."""
-    if not isinstance(before, Moments) or not isinstance(after, Moments) or before.cells.size < 2 or after.cells.size > 1:
+    if not isinstance(before, Moments) or not isinstance(after, Moments) or before.cells.size < 2:
         return False
-    cells = before.cells[before.cells > 0]
-    return bool(cells.size and np.max(cells) > UNLIKE * np.min(cells))
+    cells, left = before.cells[before.cells > 0], after.cells[after.cells > 0]
+    if not cells.size or not left.size:
+        return False
+    return bool(np.min(left) > UNLIKE * np.min(cells) or np.max(cells) > UNLIKE * np.max(left))
 
 
 __all__ = ["flags_of"]

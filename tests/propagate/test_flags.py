@@ -40,7 +40,9 @@ def narrow(depth=60, width=16):
 
 
 def misaligned(_, x):
-    return torch.cat([x[:, :3], 100.0 * x[:, 3:]], dim=1).reshape(4, 2, 4, 32)
+    """Small and large stretches of three and five positions, which rows of six cut at six different places."""
+    small, large = x[:, :3], 100.0 * x[:, 3:]
+    return torch.cat([small, large, small, small, large, small, small, small, large, small], dim=1).reshape(4, 6, 6, 32)
 
 
 class Unwritten(nn.Module):
