@@ -5,7 +5,10 @@ from __future__ import annotations
 import enum
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+
+from initlint.fixes.edit import Edit, Fix, Span
+
+__all__ = ["Edit", "Finding", "Fix", "Related", "Severity", "Span"]
 
 
 class Severity(enum.IntEnum):
@@ -17,34 +20,6 @@ class Severity(enum.IntEnum):
 
     def __str__(self) -> str:
         return self.name.lower()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Span:
-    """A region of one file; lines and columns (in code points) count from 1, the end is exclusive."""
-
-    path: str
-    line: int
-    column: int = 1
-    end_line: int
-    end_column: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Edit:
-    """Replace the text of `span` by `content`."""
-
-    span: Span
-    content: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fix:
-    """A set of non-overlapping edits: `safe` keeps every number, `unsafe` changes them (a cure), `display` only advises."""
-
-    applicability: Literal["safe", "unsafe", "display"]
-    message: str
-    edits: tuple[Edit, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
