@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import cache
 from types import ModuleType
 
-from initlint.lint.rule import Check, Rule
+from initlint.lint.rule import Check, Fixes, Rule
 
 GROUP = "initlint.rules"
 
@@ -25,10 +25,11 @@ class BrokenRule(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadedRule:
-    """A rule with its generator; `check` is None for findings that the run itself emits."""
+    """A rule with its generators; `check` is None for findings that the run itself emits, `fixes` where no cure is known."""
 
     rule: Rule
     check: Check | None
+    fixes: Fixes | None
     package: str
 
     @property
@@ -73,4 +74,4 @@ def _load(package: str) -> LoadedRule:
     rule = getattr(module, "RULE", None)
     if not isinstance(rule, Rule):
         raise BrokenRule(f"{package}.rule does not define RULE as an initlint.lint.rule.Rule")
-    return LoadedRule(rule=rule, check=getattr(module, "check", None), package=package)
+    return LoadedRule(rule=rule, check=getattr(module, "check", None), fixes=getattr(module, "fixes", None), package=package)

@@ -1,7 +1,8 @@
 """What a rule is: metadata as a value, and one generator from facts to findings.
 
 A rule is a folder of `initlint.rules` (or of a package named by the entry-point group `initlint.rules`) with `rule.py`,
-which defines `RULE` and, unless the run itself emits the findings, `check`; with `doc.md`; and with `cases/`.
+which defines `RULE` and, unless the run itself emits the findings, `check`, and where there is a cure `fixes`; with `doc.md`; and
+with `cases/`.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 from initlint.lint.finding import Severity
 
 if TYPE_CHECKING:
+    from initlint.fixes.edit import Fix
     from initlint.lint.facts import Facts
     from initlint.lint.finding import Finding
 
@@ -44,3 +46,13 @@ class Check(Protocol):
     """The generator of a rule: reads facts, never recomputes them."""
 
     def __call__(self, facts: Facts) -> Iterator[Finding]: ...
+
+
+class Fixes(Protocol):
+    """The cures a rule knows for one of its findings, the least change first; each is proved before it is offered.
+
+    `found` is as it will be reported: merged with others of its line, all their modules named. Whoever reads source text reads
+    it with `source.text.read_source`: a file may be under repair, in memory. Nothing is yielded where nothing helps.
+    """
+
+    def __call__(self, found: Finding, facts: Facts) -> Iterator[Fix]: ...
