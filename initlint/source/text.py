@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import tokenize
 from pathlib import Path
+
+from initlint.source.overlay import overlaid
 
 
 class Unreadable(Exception):
@@ -12,7 +15,10 @@ class Unreadable(Exception):
 
 
 def read_source(path: str) -> str:
-    """The text of a Python file, line ends as Python sees them."""
+    """The text of a Python file, line ends as Python sees them; what is laid over the file comes first."""
+    text = overlaid(path)
+    if text is not None:
+        return text
     try:
         return decoded(Path(path).read_bytes())
     except FileNotFoundError as error:
@@ -35,3 +41,8 @@ def decoded(content: bytes) -> str:
 def lines_of(text: str) -> list[str]:
     """Lines as Python counts them, without their ends: a form feed or U+2028 ends no line."""
     return text.split("\n")
+
+
+def digest_of(text: str) -> str:
+    """What tells one text from another: two with equal digests are the same."""
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
