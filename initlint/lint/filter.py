@@ -39,7 +39,7 @@ def filtered(report: Report, settings_for: Callable[[str], Settings], requests: 
     requests  what was asked for: where it was one model of a file, a comment may be for another; None: whole files
     """
     rules = [item.rule for item in load_rules()]
-    codes = {word.casefold(): rule.code for rule in rules for word in (rule.code, rule.name)}
+    codes = _codes()
     paths = {finding.span.path for finding in report.findings} | {target.path for target in report.targets}
     files = {path: _file(path, rules, settings_for(path)) for path in paths}
 
@@ -59,6 +59,21 @@ def filtered(report: Report, settings_for: Callable[[str], Settings], requests: 
             kept += _unused(rule, files[path], {(ignore, code) for place, ignore, code in used if place == path}, codes)
     kept.sort(key=lambda item: (item.span.path, item.span.line, item.span.column, item.code, item.target))
     return replace(report, findings=tuple(kept))
+
+
+def is_ignored(finding: Finding) -> bool:
+    """Whether a comment in its file silences a finding."""
+    try:
+        text = read_source(finding.span.path)
+    except Unreadable:
+        return False
+    return any(_silences(ignore, finding, _codes()) for ignore in ignores_of(text))
+
+
+def _codes() -> dict[str, str]:
+    """Codes by all that a comment may call a rule."""
+    rules = (item.rule for item in load_rules())
+    return {word.casefold(): rule.code for rule in rules for word in (rule.code, rule.name)}
 
 
 def _file(path: str, rules: Sequence[Rule], settings: Settings) -> _File:

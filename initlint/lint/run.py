@@ -17,8 +17,9 @@ from queue import Empty, Queue
 from typing import TYPE_CHECKING, Any
 
 from initlint.lint.failures import failed
-from initlint.lint.finding import Finding
+from initlint.lint.load import load_rules
 from initlint.lint.result import Report, TargetResult, finding_data, finding_from, target_data, target_from
+from initlint.lint.selection import selection_for
 from initlint.source.scan import scan
 
 if TYPE_CHECKING:
@@ -32,38 +33,23 @@ ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "VECLIB_MAXIM
 _START = "import sys; sys.path[:] = [p for p in sys.path if p]; from initlint.lint.worker import main; main()"
 
 
+Message = Mapping[str, Any]
+Answers = dict["Request", list[Message]]  # what came back for each request
+
+
 @dataclass(slots=True)
 class _Gathered:
     """What has come back so far; workers' threads add to it."""
 
-    targets: list[TargetResult] = field(default_factory=list)
-    findings: list[Finding] = field(default_factory=list)
-    used: set[str] = field(default_factory=set)  # classes that are part of an analysed model
-    pending: list[Mapping[str, Any]] = field(default_factory=list)  # of no interest when their class turns out to be used
+    answers: Answers
+    receive: Callable[[Message], None] | None = None  # told of every message, for those that only it knows
     lock: threading.Lock = field(default_factory=threading.Lock)
-    receive: Callable[[Mapping[str, Any]], None] | None = None  # told of every message, for those that only it knows
 
-    def add(self, message: Mapping[str, Any]) -> None:
+    def add(self, request: Request, message: Message) -> None:
         with self.lock:
             if self.receive is not None:
                 self.receive(message)
-            self.used |= set(message.get("uses", ()))
-            if "unless" in message:
-                self.pending.append(message)
-            else:
-                self.keep(message)
-
-    def keep(self, message: Mapping[str, Any]) -> None:
-        """Take a message into the report."""
-        if "target" in message:
-            self.targets.append(target_from(message["target"]))
-        self.findings += map(finding_from, message.get("findings", ()))
-
-    def settle(self) -> None:
-        """All files are done: a class that could not be judged alone is of no interest where a whole that uses it was."""
-        for message in self.pending:
-            if not set(message["unless"]) <= self.used:
-                self.keep(message)
+            self.answers[request].append(message)
 
 
 def check(
@@ -76,9 +62,10 @@ def check(
     """Analyse every model of the requested files.
 
     settings_for gives the settings that hold for a path; `progress` is told the name of each file as it begins. Findings of
-    all rules are returned, unfiltered (see `filter`). Nothing of the user's code runs in this process.
+    all rules are returned, unfiltered (see `filter`); those that the settings select carry the fixes that were proved.
+    Nothing of the user's code runs in this process.
     """
-    return gather(requests, settings_for, jobs=jobs, progress=progress)
+    return report_of(gather(requests, settings_for, jobs=jobs, progress=progress))
 
 
 def gather(
@@ -86,18 +73,23 @@ def gather(
     settings_for: Callable[[str], Settings],
     *,
     verify: Mapping[str, Any] | None = None,
+    overlay: Mapping[str, str] | None = None,
     jobs: int | None = None,
     progress: Callable[[str], None] | None = None,
-    receive: Callable[[Mapping[str, Any]], None] | None = None,
-) -> Report:
-    """Lend every file to a worker; `verify` asks it to hold models against real draws instead of judging them."""
-    gathered = _Gathered(receive=receive)
-    work: Queue[dict[str, Any]] = Queue()
+    receive: Callable[[Message], None] | None = None,
+) -> Answers:
+    """Lend every file to a worker.
+
+    verify   asks it to hold models against real draws instead of judging them
+    overlay  texts that stand in for files, by path
+    """
+    gathered = _Gathered(answers={request: [] for request in requests}, receive=receive)
+    work: Queue[tuple[Request, dict[str, Any]]] = Queue()
     count = 0
     for request in requests:
         job = _job(request, settings_for, gathered)
         if job is not None:
-            work.put({**job, "verify": verify})
+            work.put((request, {**job, "verify": verify, "overlay": overlay or {}}))
             count += 1
     workers = min(jobs or os.cpu_count() or 1, max(1, count // FILES_PER_WORKER))
     threads = [
@@ -107,15 +99,25 @@ def gather(
         thread.start()
     for thread in threads:
         thread.join()
-    gathered.settle()
+    return gathered.answers
+
+
+def report_of(answers: Answers) -> Report:
+    """All that came back as one report, in source order.
+
+    A class that could not be judged alone is of no interest where a whole that uses it was.
+    """
+    messages = [message for several in answers.values() for message in several]
+    used = {name for message in messages for name in message.get("uses", ())}
+    kept = [message for message in messages if "unless" not in message or not set(message["unless"]) <= used]
+    targets = [target_from(message["target"]) for message in kept if "target" in message]
+    findings = [finding_from(data) for message in kept for data in message.get("findings", ())]
     return Report(
-        targets=tuple(sorted(gathered.targets, key=lambda item: (item.path, item.line, item.target))),
+        targets=tuple(sorted(targets, key=lambda item: (item.path, item.line, item.target))),
         findings=tuple(
-            sorted(
-                gathered.findings, key=lambda item: (item.span.path, item.span.line, item.span.column, item.code, item.target)
-            )
+            sorted(findings, key=lambda item: (item.span.path, item.span.line, item.span.column, item.code, item.target))
         ),
-        files=len({request.path or request.module for request in requests}),
+        files=len({request.path or request.module for request in answers}),
     )
 
 
@@ -127,7 +129,7 @@ def _job(request: Request, settings_for: Callable[[str], Settings], gathered: _G
         looked = scan(request.path, named=request.explicit)
         if looked.problem is not None:
             if request.explicit or looked.mentions_torch:
-                gathered.add(_unreadable(request.label, request.path, looked.problem))
+                gathered.add(request, _unreadable(request.label, request.path, looked.problem))
             return None
         declared = [asdict(item) for item in settings.targets if _same_file(item.path, request.path)]
         if not looked.may_define_models and request.name is None and not declared:
@@ -140,7 +142,15 @@ def _job(request: Request, settings_for: Callable[[str], Settings], gathered: _G
         "declared": declared,
         "seconds": settings.timeout or None,
         "memory": int(settings.memory * 2**30) if settings.memory else None,
+        "fixable": sorted(_fixable(request, settings)),
     }
+
+
+def _fixable(request: Request, settings: Settings) -> frozenset[str]:
+    """Codes of selected rules that know cures."""
+    rules = load_rules()
+    selected = selection_for([item.rule for item in rules], settings)(request.path or os.getcwd())
+    return selected & {item.rule.code for item in rules if item.fixes is not None}
 
 
 def _same_file(one: str, other: str) -> bool:
@@ -157,22 +167,22 @@ def _unreadable(label: str, path: str, fault: Fault) -> dict[str, Any]:
 # -- workers -------------------------------------------------------------------------------------------------------------
 
 
-def _serve(work: Queue[dict[str, Any]], gathered: _Gathered, progress: Callable[[str], None] | None) -> None:
+def _serve(work: Queue[tuple[Request, dict[str, Any]]], gathered: _Gathered, progress: Callable[[str], None] | None) -> None:
     """One worker process, lent to one file after another; replaced when it dies."""
     worker: subprocess.Popen[str] | None = None
     try:
         while True:
             try:
-                job = work.get_nowait()
+                request, job = work.get_nowait()
             except Empty:
                 return
             if progress is not None:
                 progress(job["label"])
             if worker is None:
                 worker = _start()
-            if not _ask(worker, job, gathered):
+            if not _ask(worker, request, job, gathered):
                 worker.wait()
-                gathered.add(_lost(job, worker.returncode))
+                gathered.add(request, _lost(job, worker.returncode))
                 worker = None
     finally:
         if worker is not None:
@@ -188,7 +198,7 @@ def _start() -> subprocess.Popen[str]:
     )  # fmt: skip
 
 
-def _ask(worker: subprocess.Popen[str], job: Mapping[str, Any], gathered: _Gathered) -> bool:
+def _ask(worker: subprocess.Popen[str], request: Request, job: Mapping[str, Any], gathered: _Gathered) -> bool:
     """Send a job and gather its answers; False when the worker died before the last of them."""
     assert worker.stdin is not None and worker.stdout is not None
     try:
@@ -200,7 +210,7 @@ def _ask(worker: subprocess.Popen[str], job: Mapping[str, Any], gathered: _Gathe
         message = json.loads(line)
         if "end" in message:
             return True
-        gathered.add(message)
+        gathered.add(request, message)
     return False
 
 

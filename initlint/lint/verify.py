@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from initlint.lint.finding import Finding, Severity
-from initlint.lint.run import gather
+from initlint.lint.run import gather, report_of
 
 if TYPE_CHECKING:
     from initlint.config import Settings
@@ -154,7 +154,7 @@ def verify(
         elif "progress" in message and progress is not None:
             progress(*message["progress"])
 
-    report = gather(requests, settings_for, verify=asdict(trial), jobs=1, receive=receive)
+    report = report_of(gather(requests, settings_for, verify=asdict(trial), jobs=1, receive=receive))
     order = {target.target: place for place, target in enumerate(report.targets)}
     return Verification(
         trial=trial,

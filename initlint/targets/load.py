@@ -7,7 +7,7 @@ import importlib.util
 import os
 import sys
 import traceback
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from types import ModuleType, TracebackType
 
@@ -82,6 +82,28 @@ def import_named(name: str) -> ModuleType:
     return importlib.import_module(name)
 
 
+def forget(root: str) -> None:
+    """Take the project's own modules out of `sys.modules`, so that they are imported anew; packages it uses stay."""
+    for name, _ in _own_modules(root):
+        del sys.modules[name]
+    importlib.invalidate_caches()
+
+
+def own_files(root: str) -> list[str]:
+    """The project's files that were imported so far."""
+    return sorted({place for _, place in _own_modules(root) if place.endswith(".py")})
+
+
+def _own_modules(root: str) -> Iterator[tuple[str, str]]:
+    """Names of imported modules of a project with their files; with the folder where there is no `__init__.py`."""
+    for name, module in list(sys.modules.items()):
+        space = getattr(module, "__dict__", {})  # not `getattr`: modules that load their parts when asked would do so
+        place = space.get("__file__") or next(iter(space.get("__path__") or ()), None)
+        own = name.partition(".")[0] == "initlint"  # the project may be initlint's own
+        if not own and isinstance(place, str) and os.path.isabs(place) and is_below(os.path.realpath(place), (root,)):
+            yield name, os.path.realpath(place)
+
+
 def search(*folders: str) -> None:
     """Put the folders that the user's imports start from before all others."""
     here = os.getcwd()
@@ -101,7 +123,9 @@ def failure_of(error: BaseException, path: str, roots: Iterable[str]) -> Failure
     if isinstance(error, SyntaxError) and error.filename and error.lineno:
         place = os.path.realpath(error.filename)
         if is_below(place, tuple(roots)):
-            return Failure(path=place, line=error.lineno, column=error.offset or 1, error=f"{type(error).__name__}: {error.msg}")
+            return Failure(
+                path=place, line=error.lineno, column=error.offset or 1, error=f"{type(error).__name__}: {error.msg}"
+            )
     found = innermost(error.__traceback__, path, roots)
     return Failure(
         path=found[0] if found else path,

@@ -1,0 +1,147 @@
+"""FINDINGS → findings with a cure: what a rule proposes is tried on the source, in memory, before it is offered.
+
+A candidate is proved when the target, analysed again with the new text, has lost the finding and got nothing new that is as
+severe, and all of it is still seen. What does not parse, import, build or trace proves nothing and is dropped without a word.
+"""
+
+from __future__ import annotations
+
+import ast
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from initlint.fixes.apply import Misplaced, edited, edits_by_path, lines_before
+from initlint.graph.frames import is_below
+from initlint.lint.finding import Edit, Finding, Fix
+from initlint.lint.load import LoadedRule, load_rules
+from initlint.source.text import Unreadable, digest_of, read_source
+
+if TYPE_CHECKING:
+    from initlint.lint.facts import Facts
+
+CANDIDATES = 8  # of one finding that are tried
+INCOMPLETE = "INI0"  # codes of what could not be seen: nothing of the kind may be the price of a cure
+
+Again = Callable[[Mapping[str, str], float | None], Sequence[Finding] | None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proved:
+    """Findings with the fixes that were proved, notes on recipes that broke, and digests of the texts that were edited."""
+
+    findings: tuple[Finding, ...]
+    notes: tuple[str, ...] = ()
+    digests: Mapping[str, str] = field(default_factory=dict)
+
+
+def with_fixes(
+    findings: Sequence[Finding],
+    facts: Facts,
+    again: Again,
+    *,
+    wanted: Callable[[Finding], bool] = lambda _: True,
+    seconds: float | None = None,
+) -> Proved:
+    """Give every wanted finding the first of its rule's candidates that is proved.
+
+    again    findings of the same target with other texts in place of some files, by path; None where it cannot be analysed.
+             The number is of seconds that it may take
+    seconds  that all proofs together may take
+    """
+    rules = {item.rule.code: item for item in load_rules()}
+    trial = _Trial(
+        findings=findings, facts=facts, again=again, deadline=None if seconds is None else time.monotonic() + seconds
+    )
+    result: list[Finding] = []
+    notes: list[str] = []
+    for finding in findings:
+        rule = rules.get(finding.code)
+        own = is_below(finding.span.path, (facts.root,))
+        if rule is None or rule.fixes is None or finding.fix is not None or not own or not wanted(finding):
+            result.append(finding)
+            continue
+        try:
+            fix = next((fix for fix in _candidates(rule, finding, facts) if trial.proves(fix, finding)), None)
+        except Exception as error:  # noqa: BLE001 - a recipe that breaks costs its own fix, not the findings
+            notes.append(f"no fix of {finding.code}: {type(error).__name__}: {error}")
+            fix = None
+        result.append(replace(finding, fix=fix))
+    digests = {path: digest_of(text) for path, text in trial.texts.items()}
+    return Proved(findings=tuple(result), notes=tuple(dict.fromkeys(notes)), digests=digests)
+
+
+def _candidates(rule: LoadedRule, finding: Finding, facts: Facts) -> Iterator[Fix]:
+    assert rule.fixes is not None
+    return islice(rule.fixes(finding, facts), CANDIDATES)
+
+
+@dataclass(slots=True, kw_only=True)
+class _Trial:
+    """One target's findings, the texts of its files, and what each change that was tried made of the findings."""
+
+    findings: Sequence[Finding]
+    facts: Facts
+    again: Again
+    deadline: float | None
+    texts: dict[str, str] = field(default_factory=dict)
+    tried: dict[frozenset[Edit], Sequence[Finding] | None] = field(default_factory=dict)
+
+    def proves(self, fix: Fix, finding: Finding) -> bool:
+        """Whether the finding is gone with this fix, and nothing came."""
+        key = frozenset(fix.edits)
+        if key not in self.tried:
+            self.tried[key] = self._after(fix)
+        after = self.tried[key]
+        if after is None:
+            return False
+        edits = edits_by_path([fix])
+        return not any(is_same(finding, item, edits) or is_new(item, self.findings, edits, finding) for item in after)
+
+    def _after(self, fix: Fix) -> Sequence[Finding] | None:
+        new = self._edited(fix)
+        if not new:
+            return None
+        left = None if self.deadline is None else self.deadline - time.monotonic()
+        return None if left is not None and left <= 0 else self.again(new, left)
+
+    def _edited(self, fix: Fix) -> dict[str, str] | None:
+        """The new text of every file; None where one is not the user's, would not change, or would not parse."""
+        new = {}
+        for path, edits in edits_by_path([fix]).items():
+            if not is_below(path, (self.facts.root,)):
+                return None
+            try:
+                if path not in self.texts:
+                    self.texts[path] = read_source(path)
+                new[path] = edited(self.texts[path], edits)
+                ast.parse(new[path], path)
+            except (Unreadable, Misplaced, SyntaxError, ValueError, RecursionError, MemoryError):
+                return None
+            if new[path] == self.texts[path]:
+                return None
+        return new
+
+
+# -- before and after -----------------------------------------------------------------------------------------------------
+
+
+def is_same(before: Finding, after: Finding, edits: Mapping[str, Sequence[Edit]]) -> bool:
+    """Whether a finding after some edits is the one before: the same rule, at the same line or about one of its modules."""
+    if before.code != after.code:
+        return False
+    if set(before.modules) & set(after.modules):
+        return True
+    if before.span.path != after.span.path:
+        return False
+    first, last = lines_before(after.span.line, edits.get(after.span.path, ()))
+    return first <= before.span.line <= last
+
+
+def is_new(after: Finding, all_before: Sequence[Finding], edits: Mapping[str, Sequence[Edit]], cured: Finding) -> bool:
+    """Whether a finding is the price of a cure: as severe as what was cured and not there, or milder, before."""
+    if after.severity < cured.severity and not after.code.startswith(INCOMPLETE):
+        return False
+    return not any(is_same(before, after, edits) and before.severity >= after.severity for before in all_before)
