@@ -24,6 +24,7 @@ class Facts:
     line       where the class, factory or instance is defined: the place of last resort
     signals    by node name
     liveness   which parameters can ever receive a gradient
+    ran        (file, line) of the user's lines that were running while a parameter was written, or a tensor that was lost
     """
 
     target: str
@@ -34,10 +35,15 @@ class Facts:
     signals: Mapping[str, Signal]
     structure: Structure
     liveness: Liveness
+    ran: frozenset[tuple[str, int]]
 
     def parameter(self, name: str) -> Parameter:
         """The parameter read by the placeholder of this name."""
         return self.traced.parameters[name]
+
+    def wrote(self, first: int, last: int) -> bool:
+        """Whether one of these lines of the target's file, both included, wrote a parameter."""
+        return any((self.path, line) in self.ran for line in range(first, last + 1))
 
 
 def gather(
@@ -47,6 +53,8 @@ def gather(
     from initlint.graph.liveness import liveness_of
     from initlint.graph.structure import structure_of
 
+    writes = [write for item in traced.parameters.values() for write in item.writes]
+    writes += [lost.write for lost in traced.lost]
     return Facts(
         target=target,
         path=path,
@@ -56,4 +64,5 @@ def gather(
         signals=signals,
         structure=structure_of(traced),
         liveness=liveness_of(traced),
+        ran=frozenset((site.path, site.line) for write in writes for site in write.stack),
     )

@@ -6,7 +6,10 @@ import ast
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
+
+from initlint.source.text import Unreadable, read_source
 
 # Functions that draw or fill in place, of torch.nn.init and of tensors alike.
 DRAWS = re.compile(
@@ -56,6 +59,19 @@ class NameTest:
         if self.kind == "ends with":
             return name.endswith(self.text)
         return name.startswith(self.text) if self.kind == "starts with" else self.text in name
+
+
+def tree_of(path: str) -> ast.Module | None:
+    """The tree of a file; None for one that cannot be read or parsed, which is reported elsewhere."""
+    try:
+        return _parsed(read_source(path))
+    except (Unreadable, SyntaxError, ValueError):
+        return None
+
+
+@lru_cache(maxsize=8)
+def _parsed(text: str) -> ast.Module:
+    return ast.parse(text)
 
 
 def draws(node: ast.AST) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -10,8 +9,7 @@ from initlint.graph.model import Site
 from initlint.lint.finding import Severity
 from initlint.lint.rule import Rule
 from initlint.lint.wording import finding
-from initlint.source.initializers import initializers
-from initlint.source.text import Unreadable, read_source
+from initlint.source.initializers import initializers, tree_of
 
 if TYPE_CHECKING:
     from initlint.lint.facts import Facts
@@ -28,16 +26,14 @@ RULE = Rule(
 
 def check(facts: Facts) -> Iterator[Finding]:
     """Initializing methods of the classes of this model that their file names only once."""
-    try:
-        tree = ast.parse(read_source(facts.path))
-    except (Unreadable, SyntaxError, ValueError):
+    tree = tree_of(facts.path)
+    if tree is None:
         return
     paths = {kind.rpartition(".")[2]: path for path, kind in reversed(tuple(facts.traced.module_types.items()))}
-    ran = {(site.path, site.line) for item in facts.traced.parameters.values() for write in item.writes for site in write.stack}
     for item in initializers(tree):
         if item.called or not item.alone or item.owner not in paths:
             continue
-        if any((facts.path, line) in ran for line in range(item.line, item.end_line + 1)):
+        if facts.wrote(item.line, item.end_line):
             continue
         private = item.name.startswith("_")
         yield finding(

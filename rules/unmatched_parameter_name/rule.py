@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
@@ -10,8 +9,7 @@ from initlint.graph.model import Site
 from initlint.lint.finding import Severity
 from initlint.lint.rule import Rule
 from initlint.lint.wording import finding, role_of
-from initlint.source.initializers import name_tests
-from initlint.source.text import Unreadable, read_source
+from initlint.source.initializers import name_tests, tree_of
 
 if TYPE_CHECKING:
     from initlint.lint.facts import Facts
@@ -29,17 +27,14 @@ RULE = Rule(
 
 def check(facts: Facts) -> Iterator[Finding]:
     """Tests of names under which nothing was written, and which no name of this model passes."""
-    try:
-        tree = ast.parse(read_source(facts.path))
-    except (Unreadable, SyntaxError, ValueError):
+    tree = tree_of(facts.path)
+    if tree is None:
         return
     parameters = [item.name for item in facts.traced.parameters.values() if item.kind == "parameter"]
     parameters += facts.traced.unreached
     names = {"named_parameters": parameters, "named_modules": list(facts.traced.module_types)}
-    ran = {(site.path, site.line) for item in facts.traced.parameters.values() for write in item.writes for site in write.stack}
     for test in name_tests(tree):
-        below = any((facts.path, line) in ran for line in range(test.body[0], test.body[1] + 1))
-        if below or any(test.holds(name) for name in names[test.over]):
+        if facts.wrote(*test.body) or any(test.holds(name) for name in names[test.over]):
             continue
         found = _finding(facts, test, names[test.over])
         if found is not None:
