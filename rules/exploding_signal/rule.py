@@ -13,6 +13,7 @@ from initlint.lint.rule import Rule
 from initlint.lint.wording import counted, finding, module_at, number, pattern_of, places_of_layers
 
 if TYPE_CHECKING:
+    from initlint.fixes.edit import Fix
     from initlint.lint.facts import Facts
     from initlint.lint.finding import Finding
 
@@ -92,3 +93,10 @@ def _growth(facts: Facts, steps: Sequence[Step], *, normalized_after: bool) -> F
 
 def _power(decades: float) -> float:
     return 10**decades if decades < 300 else math.inf
+
+
+def fixes(found: Finding, facts: Facts) -> Iterator[Fix]:
+    """The layers that take part, started as suits the functions behind them."""
+    from initlint.lint.cures import alike, layers_of, restarts
+
+    yield from restarts(facts, alike(facts, layers_of(found, facts)))

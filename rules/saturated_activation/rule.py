@@ -16,6 +16,7 @@ from initlint.lint.wording import finding, module_at, number, site_of_cause
 if TYPE_CHECKING:
     from torch.fx import Node
 
+    from initlint.fixes.edit import Fix
     from initlint.lint.facts import Facts
     from initlint.lint.finding import Finding
 
@@ -164,3 +165,10 @@ def _spread(facts: Facts, node: Node) -> float | None:
 
 def _weights(modules: list[str]) -> str:
     return f"the weights of `{modules[0]}`" if modules else "the weights before it"
+
+
+def fixes(found: Finding, facts: Facts) -> Iterator[Fix]:
+    """The layer before the function, started as suits it."""
+    from initlint.lint.cures import layers_of, linear_starts, restarts
+
+    yield from restarts(facts, layers_of(found, facts), linear_starts)

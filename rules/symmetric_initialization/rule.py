@@ -10,6 +10,7 @@ from initlint.lint.rule import Rule
 from initlint.lint.wording import finding, module_of, number, pattern_of, site_made, site_of_law
 
 if TYPE_CHECKING:
+    from initlint.fixes.edit import Fix
     from initlint.graph.layers import WeightLayer
     from initlint.graph.model import Parameter
     from initlint.lint.facts import Facts
@@ -111,3 +112,11 @@ def _copies(facts: Facts) -> Iterator[Finding]:
 
 def _is_deterministic(parameter: Parameter) -> bool:
     return parameter.law.family in ("constant", "identity", "exact")
+
+
+def fixes(found: Finding, facts: Facts) -> Iterator[Fix]:
+    """Constant weights drawn at random instead."""
+    from initlint.lint.cures import layers_of, restarts
+
+    constant = [layer for layer in layers_of(found, facts) if is_symmetric(layer, facts.parameter(layer.weight))]
+    yield from restarts(facts, constant)

@@ -12,6 +12,7 @@ from initlint.lint.rule import Rule
 from initlint.lint.wording import counted, finding, module_at, number, pattern_of, places_of_layers
 
 if TYPE_CHECKING:
+    from initlint.fixes.edit import Fix
     from initlint.lint.facts import Facts
     from initlint.lint.finding import Finding
 
@@ -67,3 +68,10 @@ def check(facts: Facts) -> Iterator[Finding]:
             related=others,
             rests_on=tuple(layer.node for layer in trend.layers),
         )
+
+
+def fixes(found: Finding, facts: Facts) -> Iterator[Fix]:
+    """Weights that keep the gradient."""
+    from initlint.lint.cures import layers_of, restarts
+
+    yield from restarts(facts, layers_of(found, facts))

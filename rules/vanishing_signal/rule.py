@@ -16,6 +16,7 @@ from initlint.lint.rule import Rule
 from initlint.lint.wording import counted, finding, module_at, number, pattern_of, places_of_layers
 
 if TYPE_CHECKING:
+    from initlint.fixes.edit import Fix
     from initlint.graph.layers import WeightLayer
     from initlint.lint.facts import Facts
     from initlint.lint.finding import Finding
@@ -100,3 +101,10 @@ def _decaying(
     if total > warn_at or len(decaying) < LAYERS or total - min(change for _, change in decaying) > WITHOUT_WORST:
         return None
     return total, decaying
+
+
+def fixes(found: Finding, facts: Facts) -> Iterator[Fix]:
+    """The layers that take part, started as suits the functions behind them."""
+    from initlint.lint.cures import alike, identity_start, layers_of, restarts
+
+    yield from restarts(facts, alike(facts, layers_of(found, facts)), last=identity_start)

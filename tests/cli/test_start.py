@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-HEAVY = ("torch", "sympy", "numpy", "networkx")
+HEAVY = ("torch", "sympy", "numpy", "networkx", "libcst")
 FOLDERS = {"plain.py": "x = 1\n", "broken.py": "import torch\nx = (\n", "empty.py": "# torch\n"}
 
 

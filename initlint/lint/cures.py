@@ -1,0 +1,278 @@
+"""FACTS → edits that several rules share: start weights otherwise, where the user's own lines start them or could.
+
+A weight that an explicit call last wrote is started by another call in its place; one that only its constructor wrote gets a line
+in the `__init__` of the innermost class of the user's that holds it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from initlint.fixes.calls import draw_at, init_prefix, redrawn
+from initlint.fixes.code import Code, read_code
+from initlint.fixes.edit import Edit, Fix, Span
+from initlint.fixes.insert import Owner, inserted
+from initlint.fixes.starts import RECTIFIERS, SMALL, SMOOTH, Fan, Start, starts_for
+from initlint.graph.dataflow import NORMALIZING, PASSING, SATURATING, SELECTING, operator
+from initlint.lint.wording import is_own, module_at, module_of, role_of
+
+if TYPE_CHECKING:
+    from torch.fx import Node
+
+    from initlint.graph.layers import WeightLayer
+    from initlint.graph.model import Parameter, Site, Write
+    from initlint.lint.facts import Facts
+    from initlint.lint.finding import Finding
+
+ACTIVATIONS = frozenset({*RECTIFIERS, *SMOOTH, *SATURATING, "leaky_relu", "selu"})
+
+
+@dataclass(slots=True)
+class Files:
+    """The files of one target that fixes read, each parsed once."""
+
+    facts: Facts
+    known: dict[str, Code | None] = field(default_factory=dict)
+
+    def code(self, path: str) -> Code | None:
+        """The tree of a file of the user's project; None for any other."""
+        if path not in self.known:
+            own = path == self.facts.path or path.startswith(self.facts.root)
+            self.known[path] = read_code(path) if own else None
+        return self.known[path]
+
+    def owner(self, parameter: Parameter, wanted: str = "") -> tuple[str, Owner] | None:
+        """The innermost module around a parameter whose class the user wrote (or that is a `wanted`): its path and its class."""
+        types = self.facts.traced.module_types
+        paths = dict.fromkeys((self.facts.path, *(site.path for site in (parameter.made,) if site is not None)))
+        module = parameter.name.rpartition(".")[0]
+        while True:
+            name = types.get(module, "").rpartition(".")[2]
+            for path in paths if wanted in ("", name) else ():
+                code = self.code(path)
+                definition = None if code is None else code.classes().get(name)
+                if code is not None and definition is not None and "__init__" in code.functions(definition):
+                    prefix = f"{module}." if module else ""
+                    below = {
+                        item[len(prefix) :]: kind for item, kind in types.items() if item.startswith(prefix) and item != module
+                    }
+                    return module, Owner(code=code, definition=definition, types=below)
+            if not module:
+                return None
+            module = module.rpartition(".")[0]
+
+
+def own_draw(parameter: Parameter, facts: Facts) -> Write | None:
+    """The last write of a parameter, if one of the user's own lines made it explicitly."""
+    write = next((item for item in reversed(parameter.writes) if not item.default), None)
+    if write is None or not write.stack or not is_own(write.site, facts) or not is_own(write.stack[-1], facts):
+        return None
+    return write
+
+
+def started(
+    facts: Facts, wanted: Mapping[str, Start], files: Files | None = None, *, together: bool = True
+) -> tuple[Edit, ...] | None:
+    """Edits that give every parameter (by node name) its start; None where one of them cannot be reached.
+
+    together  a call that writes other parameters as well is changed for all of them; else the new start comes behind it
+    """
+    files = Files(facts) if files is None else files
+    edits: list[Edit] = []
+    redraws: dict[Site, Start] = {}
+    inserts: dict[tuple[str, Start], _Insert] = {}
+    for name, start in wanted.items():
+        parameter = original(facts.parameter(name), facts)
+        write = own_draw(parameter, facts)
+        site = None if write is None else write.site
+        code = None if site is None else files.code(site.path)
+        if site is not None and code is not None and draw_at(code, site) is not None:
+            if together or _written_at(facts, site) <= {facts.parameter(other).name for other in wanted}:
+                redraws.setdefault(site, start)
+                continue
+        place = _place(parameter, write, files)
+        if place is None:
+            return None
+        module, owner, line = place
+        insert = inserts.setdefault((f"{owner.code.path}:{owner.definition.name.value}", start), _Insert(owner))
+        insert.paths[parameter.name[len(module) + 1 if module else 0 :]] = None
+        insert.after = max(insert.after, line)
+    for site, start in redraws.items():
+        code = files.code(site.path)
+        draw = None if code is None else draw_at(code, site)
+        if code is not None and draw is not None:
+            edits += redrawn(code, draw, start)
+    for (_, start), insert in inserts.items():
+        added = insertion(insert.owner, tuple(insert.paths), start, after=insert.after)
+        if added is None:
+            return None
+        edits += added
+    return merged(edits)
+
+
+@dataclass(slots=True)
+class _Insert:
+    """Tensors of one class that get the same start, and the line they have to come behind."""
+
+    owner: Owner
+    paths: dict[str, None] = field(default_factory=dict)
+    after: int = 0
+
+
+def merged(edits: Sequence[Edit]) -> tuple[Edit, ...]:
+    """Equal edits once; lines that go to one place, one after another in one edit."""
+    found: dict[Span, str] = {}
+    for edit in dict.fromkeys(edits):
+        found[edit.span] = found.get(edit.span, "") + edit.content
+    return tuple(Edit(span=span, content=content) for span, content in found.items())
+
+
+def _written_at(facts: Facts, site: Site) -> set[str]:
+    """The parameters whose last explicit write stands at a site."""
+    return {
+        item.name
+        for item in facts.traced.parameters.values()
+        if (write := own_draw(item, facts)) is not None and write.site is not None and write.site == site
+    }
+
+
+def _place(parameter: Parameter, write: Write | None, files: Files) -> tuple[str, Owner, int] | None:
+    """The module and class whose constructor may start a parameter anew, and the line to come behind.
+
+    A start from outside (an `apply` by the whole model) comes later than all that the parameter's own class can write.
+    """
+    if write is None:
+        found = files.owner(parameter)
+        return None if found is None else (*found, 0)
+    for frame in reversed(write.stack):
+        name, _, method = frame.function.partition(".<locals>")[0].rpartition(".")
+        if method == "__init__" and is_own(frame, files.facts):
+            found = files.owner(parameter, name.rpartition(".")[2])
+            return None if found is None else (*found, frame.line)
+    return None
+
+
+def insertion(owner: Owner, paths: Sequence[str], start: Start, *, after: int = 0) -> tuple[Edit, ...] | None:
+    """New lines in a class's constructor that start these of its tensors."""
+    prefix, needed = init_prefix(owner.code)
+    arguments, imported = start.written(owner.code)
+
+    def written(tensor: str, indent: str) -> list[str]:
+        return owner.code.call(prefix + start.function, [tensor, *arguments], indent)
+
+    edit = inserted(owner, paths, written, after=after)
+    return None if edit is None else (*needed, *imported, edit)
+
+
+def original(parameter: Parameter, facts: Facts) -> Parameter:
+    """The parameter whose storage a tied one shares."""
+    if parameter.alias_of is None:
+        return parameter
+    return next((item for item in facts.traced.parameters.values() if item.name == parameter.alias_of), parameter)
+
+
+# -- what a layer needs -------------------------------------------------------------------------------------------------
+
+
+def follows(facts: Facts, layer: WeightLayer) -> tuple[str, float]:
+    """The function that a layer's output goes through, "" for none, with the slope of a leaky one."""
+    node = facts.structure.nodes[layer.node]
+    for _ in range(16):  # views, a normalization, a pooling; farther away nothing belongs to this layer
+        users = [user for user in node.users if user.name in facts.structure.dependence.index]
+        found = next((user for user in users if operator(user) in ACTIVATIONS), None)
+        if found is not None:
+            return operator(found), _slope(found)
+        if len(users) != 1 or users[0].name in facts.structure.layers:
+            return "", 0.0
+        if operator(users[0]) not in PASSING | SELECTING | NORMALIZING | {"add", "mul", "max_pool2d", "avg_pool2d"}:
+            return "", 0.0
+        node = users[0]
+    return "", 0.0
+
+
+def _slope(node: Node) -> float:
+    given = node.args[1] if len(node.args) > 1 else node.kwargs.get("negative_slope", 0.01)
+    return float(given) if operator(node) == "leaky_relu" and isinstance(given, int | float) else 0.01
+
+
+def fan_of(facts: Facts, layer: WeightLayer) -> Fan:
+    """The fan of torch.nn.init that is the layer's number of inputs, by the weight's layout."""
+    shape = facts.parameter(layer.weight).shape
+    return "fan_out" if len(shape) == 2 and shape[0] == layer.fan_in != shape[1] else "fan_in"
+
+
+def starts_of(facts: Facts, layer: WeightLayer) -> tuple[Start, ...]:
+    """The starts that suit a layer, the usual one first."""
+    if layer.kind == "embedding":
+        return (SMALL,)
+    parameter = facts.parameter(layer.weight)
+    function, slope = follows(facts, layer)
+    uniform = own_draw(parameter, facts) is not None and parameter.law.family == "uniform"
+    return tuple(starts_for(function, slope=slope, uniform=uniform, fan=fan_of(facts, layer)))
+
+
+def linear_starts(facts: Facts, layer: WeightLayer) -> tuple[Start, ...]:
+    """The starts that suit a layer whose output should stay where a bounded function is steep."""
+    return tuple(starts_for("tanh", fan=fan_of(facts, layer)))
+
+
+def identity_start(facts: Facts, layer: WeightLayer) -> Start | None:
+    """The identity, for a square layer behind which a rectifier leaves it one (Le, Jaitly, Hinton 2015, arXiv:1504.00941)."""
+    if layer.fan_in != layer.fan_out or layer.kind != "linear":
+        return None
+    return Start(function="eye_")
+
+
+def alike(facts: Facts, layers: Iterable[WeightLayer]) -> tuple[WeightLayer, ...]:
+    """These layers and all others of their role and kind: what one loop makes, one loop should start."""
+    wanted = {(role_of(module_at(layer, facts)), layer.kind) for layer in layers}
+    found: dict[str, WeightLayer] = {}
+    for layer in facts.structure.layers.values():
+        if (role_of(module_at(layer, facts)), layer.kind) in wanted:
+            found.setdefault(layer.weight, layer)
+    return tuple(found.values())
+
+
+# -- fixes --------------------------------------------------------------------------------------------------------------
+
+
+def unsafe(message: str, edits: Iterable[Edit] | None) -> Iterator[Fix]:
+    """A cure, where there are edits."""
+    if edits is not None and (found := tuple(edits)):
+        yield Fix(applicability="unsafe", message=message, edits=found)
+
+
+def layers_of(found: Finding, facts: Facts) -> tuple[WeightLayer, ...]:
+    """The weight layers of the modules that a finding names, each weight once."""
+    modules = set(found.modules)
+    layers: dict[str, WeightLayer] = {}
+    for layer in facts.structure.layers.values():
+        if module_of(facts.parameter(layer.weight)) in modules:
+            layers.setdefault(layer.weight, layer)
+    return tuple(layers.values())
+
+
+Starts = Callable[["Facts", "WeightLayer"], Sequence[Start]]
+
+
+def restarts(
+    facts: Facts, layers: Sequence[WeightLayer], starts: Starts = starts_of, last: Callable[..., Start | None] | None = None
+) -> Iterator[Fix]:
+    """These layers started as suits what follows them: those of repeated roles alone, then all; the usual start first.
+
+    last  a start to be tried when no other helps
+    """
+    repeated = tuple(layer for layer in layers if "*" in role_of(module_at(layer, facts)))
+    groups = [repeated, tuple(layers)] if 0 < len(repeated) < len(layers) else [tuple(layers)]
+    choices = {layer.weight: list(starts(facts, layer)) for layer in layers}
+    for layer in layers:
+        final = None if last is None else last(facts, layer)
+        choices[layer.weight] += [final or choices[layer.weight][-1]] if last is not None else []
+    for number in range(max(map(len, choices.values()), default=0)):
+        for group in groups:
+            wanted = {layer.weight: choices[layer.weight][min(number, len(choices[layer.weight]) - 1)] for layer in group}
+            most = Counter(wanted.values()).most_common(1)[0][0]
+            yield from unsafe(f"start these weights with nn.init.{most}", started(facts, wanted))
