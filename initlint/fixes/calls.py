@@ -13,8 +13,8 @@ from initlint.fixes.names import added, dotted, imports, reach
 from initlint.source.initializers import DRAWS
 
 if TYPE_CHECKING:
-    from initlint.fixes.code import Code
     from initlint.fixes.starts import Start
+    from initlint.fixes.tree import Code
     from initlint.graph.model import Site
 
 INIT = "torch.nn.init"

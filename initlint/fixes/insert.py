@@ -12,8 +12,8 @@ import libcst as cst
 from initlint.fixes.names import reach
 
 if TYPE_CHECKING:
-    from initlint.fixes.code import Code, Statement
     from initlint.fixes.edit import Edit
+    from initlint.fixes.tree import Code, Statement
 
 LISTED = 3  # members of a container that are written out one by one rather than in a loop
 VARIABLES = ("layer", "module", "part", "item")

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import libcst as cst
 
 if TYPE_CHECKING:
-    from initlint.fixes.code import Code
     from initlint.fixes.edit import Edit
+    from initlint.fixes.tree import Code
 
 # Written where the file imports nothing that leads to the name.
 ADDED = {"torch.nn": "from torch import nn", "torch": "import torch", "math": "import math"}

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Literal
 from initlint.fixes.names import added, reach
 
 if TYPE_CHECKING:
-    from initlint.fixes.code import Code
     from initlint.fixes.edit import Edit
+    from initlint.fixes.tree import Code
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from initlint.fixes.calls import draw_at, init_prefix, redrawn
-from initlint.fixes.code import Code, read_code
 from initlint.fixes.edit import Edit, Fix, Span
 from initlint.fixes.insert import Owner, inserted
 from initlint.fixes.starts import RECTIFIERS, SMALL, SMOOTH, Fan, Start, starts_for
+from initlint.fixes.tree import Code, read_code
 from initlint.graph.dataflow import NORMALIZING, PASSING, SATURATING, SELECTING, operator
 from initlint.lint.wording import is_own, module_at, module_of, role_of
 
