@@ -1,4 +1,4 @@
-"""The Python interface: analyse a model in this process, check files as the command line does, guard one's own tests."""
+"""The Python interface: analyse a model in this process, check files as the command line does, guard one's own tests, initialize."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from initlint.lint.result import Report
     from initlint.propagate.backward import Coverage
     from initlint.propagate.signals import Signal
+    from initlint.schemes.plan import Change
 
 
 class Unhealthy(AssertionError):
@@ -155,3 +156,62 @@ def check(paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]], sett
     settings_for = validated(settings_finder() if settings is None else lambda path: settings)
     requests = requests_of([os.fspath(path) for path in given], settings_for)
     return filtered(run(requests, settings_for), settings_for, requests)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Initialization:
+    """What `initialize` has done.
+
+    scheme   its name
+    changes  every write, in order: which parameter or part of one, what was drawn, why, and what was there before
+    notes    what the author has to know or do besides: weights left alone, a scale that belongs into `forward`
+    code     an `init_weights(model)` in plain PyTorch that writes the same; with the same seed the same numbers
+    """
+
+    scheme: str
+    changes: tuple[Change, ...]
+    notes: tuple[str, ...]
+    code: str
+
+
+def initialize(
+    model: torch.nn.Module,
+    args: Sequence[Any] | torch.Tensor = (),
+    kwargs: Mapping[str, Any] | None = None,
+    *,
+    scheme: str = "auto",
+    **options: Any,
+) -> Initialization:
+    """Apply a corrected ("auto") or a named initialization to a real module, in place.
+
+    args, kwargs  example inputs for `forward`; shapes and dtypes are what counts
+    scheme        "auto" keeps what is right and changes as little as possible; all names are in `docs/schemes.md`
+    options       of the scheme: `mode="fan_out"`, `data=batch`, …
+
+    The module keeps its device, mode and buffers. Draws come from torch's generator, as those of `torch.nn.init` do.
+
+    Raises:
+        initlint.DoesNotApply: the scheme does not fit the architecture or lacks an option; the message says why, nothing was changed.
+        initlint.graph.built.LostLaws: the module is on the meta device.
+        initlint.graph.capture.CannotTrace: no way of tracing worked.
+    """
+    import torch
+
+    from initlint.graph.built import measured_model
+    from initlint.lint.analyse import traced_as
+    from initlint.lint.facts import gather
+    from initlint.propagate import propagate
+    from initlint.schemes.carry_out import applied, source_of
+    from initlint.schemes.catalog import planned, scheme_of
+
+    scheme_of(scheme)
+    given = (args,) if isinstance(args, torch.Tensor) else tuple(args)
+    path, line = _definition(model)
+    name = type(model).__name__
+    traced = traced_as(measured_model(model), given, kwargs, ())
+    facts = gather(target=name, path=path, line=line, traced=traced, signals=propagate(traced).signals)
+    if scheme == "lsuv" and options.get("data") is not None:
+        options = {**options, "model": model}
+    plan = planned(facts, scheme, options)
+    applied(plan, model)
+    return Initialization(scheme=scheme, changes=plan.changes, notes=plan.notes, code=source_of(plan, name))

@@ -13,7 +13,7 @@ ROOT = Path(initlint.__file__).parent
 
 # What runs later may import what runs earlier, at any depth of a function, never the other way round. The driver
 # `lint.run`/`lint.worker` sits above the stages it calls; `api` and `cli` sit above all.
-ORDER = ("source", "graph", "targets", "propagate", "fixes", "lint", "report", "api", "cli")
+ORDER = ("source", "graph", "targets", "propagate", "fixes", "lint", "schemes", "report", "api", "cli")
 # Beside the order: settings are values that every stage may read; values of findings are named by all later stages.
 FREE = {"config", "inputspec", "settings_file", "__init__", "__main__"}
 

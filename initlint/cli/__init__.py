@@ -9,6 +9,7 @@ import click
 
 from initlint.cli.check import check
 from initlint.cli.faults import Faults
+from initlint.cli.init import init
 from initlint.cli.rule import rule
 from initlint.cli.verify import verify
 
@@ -25,9 +26,11 @@ def main() -> None:
       initlint check model.py          what will happen to signal and gradient before training
       initlint rule vanishing-signal   what a rule means
       initlint verify model.py::Net    what it predicts, against real draws
+      initlint init model.py --emit    an `init_weights(model)` that mends it, or follows a named scheme
     """
 
 
 main.add_command(check)
+main.add_command(init)
 main.add_command(rule)
 main.add_command(verify)

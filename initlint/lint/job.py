@@ -27,6 +27,8 @@ class Job:
     name      the one model asked for, or None for all
     declared  targets of the settings that concern this file, as data
     verify    hold the predictions against real draws (`verify.Trial` as data) instead of judging the model
+    task      ask a later stage about the model instead: {"call": "package.module:function", …}; the function gets the model's
+              facts and the task, and returns JSON values, sent as "answer"
     fixable   codes of rules whose findings will be reported, and so are worth the proof of a fix
     overlay   texts that stand in for files, by path: what was repaired so far, in memory
     """
@@ -39,6 +41,7 @@ class Job:
     seconds: float | None = 120.0
     memory: int | None = None
     verify: Mapping[str, Any] | None = None
+    task: Mapping[str, Any] | None = None
     fixable: tuple[str, ...] = ()
     overlay: Mapping[str, str] = field(default_factory=dict)
 

@@ -68,7 +68,7 @@ def check_model(job: Job, file: Imported, candidate: Candidate, target: str, sen
         fail(finding, extra=unless, parameters=parameters)
         return
     send({"stage": "trace"})
-    work = _judged if job.verify is None else _verified
+    work = _asked if job.task is not None else _judged if job.verify is None else _verified
     try:
         answer = work(job, file, candidate, recorded, inputs, target, send)
     except CannotTrace as problem:
@@ -182,6 +182,26 @@ def _found_with(
     recorded = built(same, file)
     inputs = infer(recorded.model, declared=tuple(same.inputs))
     return [finding_data(finding) for finding in _analysed(same, file, recorded, inputs, target).findings]
+
+
+def _asked(
+    job: Job, file: Imported, candidate: Candidate, recorded: RecordedModel, inputs: Inputs, target: str, send: Send
+) -> dict[str, Any]:
+    """What a task answers."""
+    import importlib
+
+    from initlint.lint.analyse import traced_as
+    from initlint.lint.facts import gather
+    from initlint.propagate import propagate
+
+    task = job.task or {}
+    traced = traced_as(recorded, inputs.args, inputs.kwargs, tuple(candidate.inputs))
+    signals = propagate(traced).signals
+    facts = gather(target=target, path=file.path, line=candidate.line, root=file.root, traced=traced, signals=signals)
+    module, _, function = str(task["call"]).partition(":")
+    answer = getattr(importlib.import_module(module), function)(facts, task)
+    summary = TargetResult(target=target, path=file.path, line=candidate.line, status="ok")
+    return {"target": target_data(summary), "answer": answer, "uses": sorted(_classes_of(recorded.model, file.root))}
 
 
 def _classes_of(model: Any, root: str) -> set[str]:

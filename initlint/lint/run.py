@@ -73,6 +73,7 @@ def gather(
     settings_for: Callable[[str], Settings],
     *,
     verify: Mapping[str, Any] | None = None,
+    task: Mapping[str, Any] | None = None,
     overlay: Mapping[str, str] | None = None,
     jobs: int | None = None,
     progress: Callable[[str], None] | None = None,
@@ -81,6 +82,7 @@ def gather(
     """Lend every file to a worker.
 
     verify   asks it to hold models against real draws instead of judging them
+    task     asks a later stage about the models instead (`job.Job`)
     overlay  texts that stand in for files, by path
     """
     gathered = _Gathered(answers={request: [] for request in requests}, receive=receive)
@@ -89,7 +91,7 @@ def gather(
     for request in requests:
         job = _job(request, settings_for, gathered)
         if job is not None:
-            work.put((request, {**job, "verify": verify, "overlay": overlay or {}}))
+            work.put((request, {**job, "verify": verify, "task": task, "overlay": overlay or {}}))
             count += 1
     workers = min(jobs or os.cpu_count() or 1, max(1, count // FILES_PER_WORKER))
     threads = [
