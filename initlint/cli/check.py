@@ -6,12 +6,14 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from initlint.cli.faults import VERBOSE, CannotRun
+from initlint.cli.repair import Written, changes, show_patch, written
 from initlint.cli.terminal import Colour, say, wants_colour, width_of, write
 from initlint.config import Overrides, Selectors, settings_finder
 from initlint.report.formats import FORMATS, Format
@@ -50,6 +52,11 @@ def _by_pattern(
     help="How findings are written.",
 )
 @click.option("--output-file", "-o", type=click.Path(dir_okay=False), help="Write findings to a file.")
+@click.option("--fix", is_flag=True, help="Repair files: with fixes that change no number, unless --unsafe-fixes.")
+@click.option("--unsafe-fixes/--no-unsafe-fixes", default=None, help="Fixes too that change how the model starts.")
+@click.option("--fix-only", is_flag=True, help="Repair files, and say nothing of what remains.")
+@click.option("--diff", is_flag=True, help="Write what would be repaired as a patch, and change no file.")
+@click.option("--exit-non-zero-on-fix", is_flag=True, help="Exit with 1 when a file was repaired.")
 @click.option("--select", multiple=True, callback=_listed, metavar="RULES", help="Only these: codes, beginnings, names, ALL.")
 @click.option("--ignore", multiple=True, callback=_listed, metavar="RULES", help="Not these.")
 @click.option("--extend-select", multiple=True, callback=_listed, metavar="RULES", help="These too.")
@@ -80,6 +87,11 @@ def check(
     targets: tuple[str, ...],
     output_format: str,
     output_file: str | None,
+    fix: bool,
+    unsafe_fixes: bool | None,
+    fix_only: bool,
+    diff: bool,
+    exit_non_zero_on_fix: bool,
     select: tuple[str, ...],
     ignore: tuple[str, ...],
     extend_select: tuple[str, ...],
@@ -100,9 +112,10 @@ def check(
 ) -> None:
     """Find models in files and folders, and say what will happen to signal and gradient before they are trained.
 
-    Exit status: 0 nothing found (notes apart), 1 findings, 2 could not run.
+    Exit status: 0 nothing found (notes apart) or all repaired, 1 findings, 2 could not run. With --diff: 1 where it is not empty.
     """
     from initlint.lint.filter import filtered
+    from initlint.lint.mend import mended
     from initlint.lint.run import check as run
     from initlint.lint.selection import validated
     from initlint.source.files import requests_of
@@ -124,15 +137,33 @@ def check(
     settings_for(".")
     requests = requests_of(targets or (".",), settings_for, force_exclude=force_exclude)
     with _progress(quiet=quiet, verbose=verbose) as progress:
-        report = filtered(run(requests, settings_for, jobs=jobs, progress=progress), settings_for, requests)
+        if fix or fix_only or diff:
+            repaired = mended(requests, settings_for, unsafe=bool(unsafe_fixes), jobs=jobs, progress=progress)
+        else:
+            done = Written(report=filtered(run(requests, settings_for, jobs=jobs, progress=progress), settings_for, requests))
+    if diff:
+        differs = show_patch(repaired, output_file, unsafe=unsafe_fixes, quiet=quiet)
+        ctx.exit(1 if differs and not exit_zero else 0)
+    if fix or fix_only:
+        done = written(repaired)
+    if fix_only:
+        done = replace(done, report=replace(done.report, findings=()))
 
     colour = output_file is None and wants_colour(color, sys.stdout)
-    text = _counted(report, output_format) if statistics else _rendered(report, form, colour=colour)
+    text = (
+        _counted(done.report, output_format) if statistics else _rendered(done.report, form, colour=colour, unsafe=unsafe_fixes)
+    )
     _deliver(text, form, output_file)
-    _close(report, form, to_stdout=form.for_people and output_file is None, quiet=quiet, verbose=verbose)
+    to_stdout = form.for_people and output_file is None
+    _close(done, form, to_stdout=to_stdout, unsafe=unsafe_fixes, quiet=quiet, verbose=verbose)
     if output_format == "github":
-        _summarize(report, form)
-    ctx.exit(1 if report.fails and not exit_zero else 0)
+        _summarize(done.report, form)
+    for fault in done.faults:
+        say(f"Error: {fault}")
+    if done.faults:
+        ctx.exit(2)
+    fails = (done.report.fails and not exit_zero) or (exit_non_zero_on_fix and bool(done.fixed))
+    ctx.exit(1 if fails else 0)
 
 
 @contextmanager
@@ -149,11 +180,11 @@ def _progress(*, quiet: bool, verbose: bool) -> Iterator[Callable[[str], None] |
             yield lambda name: status.update(f"Checking {name}")
 
 
-def _rendered(report: Report, form: Format, *, colour: bool) -> str:
+def _rendered(report: Report, form: Format, *, colour: bool, unsafe: bool | None) -> str:
     from initlint.report.place import based
     from initlint.report.text import Look
 
-    return form.render(based(report, _base(form)), Look(colour=colour, width=width_of(sys.stdout)))
+    return form.render(based(report, _base(form)), Look(colour=colour, width=width_of(sys.stdout), unsafe=bool(unsafe)))
 
 
 def _base(form: Format) -> str:
@@ -167,9 +198,14 @@ def _counted(report: Report, output_format: str) -> str:
     if output_format == "json":
         import json
 
-        data = [{"code": code, "name": name, "count": count} for count, code, name in rows]
+        data = [
+            {"code": row.code, "name": row.name, "count": row.count, "fixable": row.fixable > 0, "fixable_count": row.fixable}
+            for row in rows
+        ]
         return json.dumps(data, indent=2) + "\n"
-    return "".join(f"{count:>5}  {code}  {name}\n" for count, code, name in rows)
+    return "".join(
+        f"{row.count:>5}  {row.code}  {row.name}{f'  ({row.fixable} fixable)' if row.fixable else ''}\n" for row in rows
+    )
 
 
 def _deliver(text: str, form: Format, output_file: str | None) -> None:
@@ -182,10 +218,11 @@ def _deliver(text: str, form: Format, output_file: str | None) -> None:
         raise CannotRun(f"{output_file} cannot be written: {error.strerror or error}") from error
 
 
-def _close(report: Report, form: Format, *, to_stdout: bool, quiet: bool, verbose: bool) -> None:
+def _close(done: Written, form: Format, *, to_stdout: bool, unsafe: bool | None, quiet: bool, verbose: bool) -> None:
     """The closing lines; with -q only what is missing from the picture is said."""
-    from initlint.report.summary import coverage, is_complete, verdict
+    from initlint.report.summary import coverage, fixable, is_complete, verdict
 
+    report = done.report
     if verbose:
         for target in report.targets:
             say(f"{target.target}: {target.status}, traced by {target.method or 'nothing'}, {target.seconds:.1f} s")
@@ -195,11 +232,15 @@ def _close(report: Report, form: Format, *, to_stdout: bool, quiet: bool, verbos
         if not is_complete(report):
             say(coverage(report))
         return
+    lines = list(changes(done, _base(form)))
+    if to_stdout or done.fixed:
+        lines += [verdict(report.findings, done.fixed)] if report.targets or report.findings else []
+    lines += [line for line in (fixable(report.findings, unsafe=unsafe), coverage(report)) if line]
+    text = "\n".join(lines)
     if to_stdout:
-        verdicts = f"{verdict(report.findings)}\n" if report.targets or report.findings else ""
-        write(f"{verdicts}{coverage(report)}\n")
+        write(f"{text}\n")
     else:
-        say(coverage(report))
+        say(text)
 
 
 def _summarize(report: Report, form: Format) -> None:

@@ -33,8 +33,13 @@ def width_of(stream: TextIO) -> int:
 
 def write(text: str, *, encoding: str | None = None) -> None:
     """Write to standard output; characters that its encoding lacks are escaped."""
+    write_bytes(text.encode(encoding or sys.stdout.encoding or "utf-8", errors="backslashreplace"))
+
+
+def write_bytes(content: bytes) -> None:
+    """Write to standard output what is in an encoding of its own."""
     sys.stdout.flush()
-    sys.stdout.buffer.write(text.encode(encoding or sys.stdout.encoding or "utf-8", errors="backslashreplace"))
+    sys.stdout.buffer.write(content)
     sys.stdout.buffer.flush()
 
 

@@ -33,15 +33,21 @@ class _File:
     selected: frozenset[str]
 
 
-def filtered(report: Report, settings_for: Callable[[str], Settings], requests: Sequence[Request] | None = None) -> Report:
+def filtered(
+    report: Report,
+    settings_for: Callable[[str], Settings],
+    requests: Sequence[Request] | None = None,
+    read: Callable[[str], str] = read_source,
+) -> Report:
     """The report without what was not selected or is ignored, with ignore comments that silence nothing.
 
     requests  what was asked for: where it was one model of a file, a comment may be for another; None: whole files
+    read      from a path to its text; raises `Unreadable`
     """
     rules = [item.rule for item in load_rules()]
     codes = _codes()
     paths = {finding.span.path for finding in report.findings} | {target.path for target in report.targets}
-    files = {path: _file(path, rules, settings_for(path)) for path in paths}
+    files = {path: _file(path, rules, settings_for(path), read) for path in paths}
 
     used: set[tuple[str, Ignore, str]] = set()
     kept: list[Finding] = []
@@ -76,9 +82,9 @@ def _codes() -> dict[str, str]:
     return {word.casefold(): rule.code for rule in rules for word in (rule.code, rule.name)}
 
 
-def _file(path: str, rules: Sequence[Rule], settings: Settings) -> _File:
+def _file(path: str, rules: Sequence[Rule], settings: Settings, read: Callable[[str], str]) -> _File:
     try:
-        text = read_source(path)
+        text = read(path)
     except Unreadable:
         text = ""
     return _File(path=path, lines=lines_of(text), ignores=ignores_of(text), selected=selection_for(rules, settings)(path))

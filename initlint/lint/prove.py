@@ -7,6 +7,7 @@ severe, and all of it is still seen. What does not parse, import, build or trace
 from __future__ import annotations
 
 import ast
+import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -73,9 +74,15 @@ def with_fixes(
     return Proved(findings=tuple(result), notes=tuple(dict.fromkeys(notes)), digests=digests)
 
 
+def _without_links(fix: Fix) -> Fix:
+    """The fix with one name for each file."""
+    edits = (replace(edit, span=replace(edit.span, path=os.path.realpath(edit.span.path))) for edit in fix.edits)
+    return replace(fix, edits=tuple(edits))
+
+
 def _candidates(rule: LoadedRule, finding: Finding, facts: Facts) -> Iterator[Fix]:
     assert rule.fixes is not None
-    return islice(rule.fixes(finding, facts), CANDIDATES)
+    return map(_without_links, islice(rule.fixes(finding, facts), CANDIDATES))
 
 
 @dataclass(slots=True, kw_only=True)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 from initlint.lint.finding import Finding, Severity
 from initlint.lint.result import Report
@@ -13,13 +14,28 @@ NAMES = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "n
 MANY = 5  # unknown operators that are named
 
 
-def verdict(findings: Sequence[Finding]) -> str:
-    """ "Found 2 errors, 1 warning." """
-    if not findings:
+def verdict(findings: Sequence[Finding], fixed: Sequence[Finding] = ()) -> str:
+    """ "Found 2 errors, 1 warning."; with those that were fixed: "Found 3 errors (1 fixed, 2 remaining)." """
+    if not findings and not fixed:
         return "All checks passed."
-    severities = Counter(finding.severity for finding in findings)
+    severities = Counter(finding.severity for finding in (*findings, *fixed))
     parts = [counted(severities[severity], name) for severity, name in NAMES.items() if severities[severity]]
-    return f"Found {', '.join(parts)}."
+    outcome = f" ({len(fixed)} fixed, {len(findings)} remaining)" if fixed else ""
+    return f"Found {', '.join(parts)}{outcome}."
+
+
+def fixable(findings: Iterable[Finding], *, unsafe: bool | None) -> str:
+    """How many of these findings can be fixed, and by which options; "" where none can.
+
+    unsafe  whether unsafe fixes are asked for; None: they are not, but worth a hint
+    """
+    kinds = Counter(finding.fix.applicability for finding in findings if finding.fix is not None and finding.fix.edits)
+    safe, more = kinds["safe"], kinds["unsafe"]
+    if unsafe and safe + more:
+        return f"[*] {safe + more} fixable with --fix --unsafe-fixes."
+    if safe:
+        return f"[*] {safe} fixable with --fix{f' ({more} more with --unsafe-fixes)' if more and unsafe is None else ''}."
+    return f"{more} fixable with --fix --unsafe-fixes." if more and unsafe is None else ""
 
 
 def coverage(report: Report) -> str:
@@ -59,7 +75,21 @@ def is_complete(report: Report) -> bool:
     )
 
 
-def statistics(findings: Sequence[Finding]) -> list[tuple[int, str, str]]:
-    """(count, code, name), the most frequent first."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Count:
+    """How often a rule spoke, and how many of its findings have a fix that could be applied."""
+
+    code: str
+    name: str
+    count: int
+    fixable: int
+
+
+def statistics(findings: Sequence[Finding]) -> list[Count]:
+    """One row a rule, the most frequent first."""
     counts = Counter((finding.code, finding.name) for finding in findings)
-    return sorted(((count, code, name) for (code, name), count in counts.items()), key=lambda row: (-row[0], row[1]))
+    able = Counter(
+        item.code for item in findings if item.fix is not None and item.fix.edits and item.fix.applicability != "display"
+    )
+    rows = (Count(code=code, name=name, count=count, fixable=able[code]) for (code, name), count in counts.items())
+    return sorted(rows, key=lambda row: (-row.count, row.code))

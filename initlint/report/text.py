@@ -18,6 +18,7 @@ from rich.text import Text
 from initlint.lint.finding import Finding, Severity, Span
 from initlint.lint.result import Report
 from initlint.lint.wording import counted, pattern_of
+from initlint.report.changes import changed_lines
 from initlint.source.text import Unreadable, lines_of, read_source
 
 STYLES = {Severity.ERROR: "bold red", Severity.WARNING: "bold yellow", Severity.INFO: "bold blue"}
@@ -39,11 +40,23 @@ def source_lines(path: str) -> Sequence[str]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Look:
-    """How text is to look: with colour or without, how wide, and where the lines of a file come from."""
+    """How text is to look: with colour or without, how wide, and where the lines of a file come from.
+
+    unsafe  unsafe fixes are asked for: what they could fix is marked too
+    """
 
     colour: bool = False
     width: int = 100
     lines: Callable[[str], Sequence[str]] = source_lines
+    unsafe: bool = False
+
+    def mark(self, finding: Finding) -> tuple[str, str]:
+        """ " [*]" where the fix would be applied."""
+        fix = finding.fix
+        able = (
+            fix is not None and fix.edits and (fix.applicability == "safe" or (self.unsafe and fix.applicability == "unsafe"))
+        )
+        return (" [*]", "cyan") if able else ("", "")
 
 
 def as_full(report: Report, look: Look) -> str:
@@ -53,12 +66,12 @@ def as_full(report: Report, look: Look) -> str:
 
 def as_concise(report: Report, look: Look) -> str:
     """`path:line:column: INI101 message`."""
-    return _printed(look, map(_concise, report.findings), wrap=False)
+    return _printed(look, (_concise(finding, look) for finding in report.findings), wrap=False)
 
 
 def as_grouped(report: Report, look: Look) -> str:
     """One heading a file, one line a finding."""
-    return _printed(look, _grouped(report), wrap=False)
+    return _printed(look, _grouped(report, look), wrap=False)
 
 
 def _printed(look: Look, parts: Iterator[Text], *, wrap: bool = True) -> str:
@@ -94,17 +107,18 @@ def _harmless(text: str) -> str:
     return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
-def _concise(finding: Finding) -> Text:
+def _concise(finding: Finding, look: Look) -> Text:
     span = finding.span
     return Text.assemble(
         (f"{span.path}:{span.line}:{span.column}:", "bold"),
         " ",
         (finding.code, STYLES[finding.severity]),
+        look.mark(finding),
         f" {_one_line(finding.message)}",
     )
 
 
-def _grouped(report: Report) -> Iterator[Text]:
+def _grouped(report: Report, look: Look) -> Iterator[Text]:
     for path, group in groupby(report.findings, key=lambda finding: finding.span.path):
         findings = list(group)
         places = [f"{finding.span.line}:{finding.span.column}" for finding in findings]
@@ -113,6 +127,7 @@ def _grouped(report: Report) -> Iterator[Text]:
             yield Text.assemble(
                 f"  {place:<{max(map(len, places))}}  ",
                 (finding.code, STYLES[finding.severity]),
+                look.mark(finding),
                 f" {_one_line(finding.message)}",
             )
         yield Text()
@@ -124,7 +139,9 @@ def _grouped(report: Report) -> Iterator[Text]:
 def _full(finding: Finding, look: Look) -> Iterator[Text]:
     span = finding.span
     style = STYLES[finding.severity]
-    yield Text.assemble((f"{finding.code} {finding.severity}", style), (f": {_one_line(finding.message)}", "bold"))
+    yield Text.assemble(
+        (finding.code, style), look.mark(finding), (f" {finding.severity}", style), (f": {_one_line(finding.message)}", "bold")
+    )
     lines = look.lines(span.path)
     first, last = _shown(span, lines)
     margin = len(str(last)) if last else 1
@@ -144,7 +161,7 @@ def _full(finding: Finding, look: Look) -> Iterator[Text]:
     for label, text in _notes(finding, look):
         headline, *snippet = text.split("\n")  # a help may end in lines to paste, which stay as they are
         yield Text.assemble((f"{label}: ", "cyan"), _one_line(headline))
-        yield from (_plain(HANGING, _harmless(line)) for line in snippet)
+        yield from (_plain(HANGING, _harmless(line.replace("\t", TAB))) for line in snippet)
 
 
 def _plain(*parts: str | tuple[str, str]) -> Text:
@@ -205,4 +222,5 @@ def _notes(finding: Finding, look: Look) -> Iterator[tuple[str, str]]:
     if finding.help:
         yield "help", finding.help
     if finding.fix is not None:
-        yield "fix", f"{finding.fix.message} ({finding.fix.applicability})"
+        fix = finding.fix
+        yield "fix", "\n".join((f"{fix.message} ({fix.applicability})", *changed_lines(fix, look.lines, finding.span.path)))

@@ -100,7 +100,7 @@ def test_verbose_says_how_models_were_traced(analysed):
 def test_statistics_count_by_rule(analysed):
     assert run("model.py", "--statistics").stdout.startswith("    1  INI101  exploding-signal\n")
     counted = json.loads(run("model.py", "--statistics", "--format", "json").stdout)
-    assert counted == [{"code": "INI101", "name": "exploding-signal", "count": 1}]
+    assert counted == [{"code": "INI101", "name": "exploding-signal", "count": 1, "fixable": False, "fixable_count": 0}]
 
 
 def test_output_file_takes_the_findings(here, analysed):

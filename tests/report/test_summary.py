@@ -1,10 +1,13 @@
 """The closing lines say how much was seen, and never hide what was not."""
 
+from dataclasses import replace
+
 import pytest
 
+from initlint.lint.finding import Edit, Fix
 from initlint.lint.result import Report, TargetResult
 from initlint.report.place import based, shown
-from initlint.report.summary import coverage, is_complete, statistics, verdict
+from initlint.report.summary import Count, coverage, fixable, is_complete, statistics, verdict
 from tests.report.samples import FINDINGS, REPORTS
 
 
@@ -56,8 +59,35 @@ def test_verdict_counts_by_severity():
     assert verdict(()) == "All checks passed."
 
 
+def test_verdict_counts_what_was_fixed_among_what_was_found():
+    assert verdict(FINDINGS[1:], FINDINGS[:1]) == "Found 2 errors, 2 warnings, 2 notes (1 fixed, 5 remaining)."
+    assert verdict((), FINDINGS[:1]).endswith(" (1 fixed, 0 remaining).")
+
+
+def fixes(*kinds):
+    edit = Edit(span=FINDINGS[0].span, content="")
+    return [replace(FINDINGS[0], fix=Fix(applicability=kind, message="", edits=(edit,))) for kind in kinds]
+
+
+@pytest.mark.parametrize(
+    ("kinds", "unsafe", "line"),
+    [
+        pytest.param((), None, "", id="nothing"),
+        pytest.param(("display",), None, "", id="advice"),
+        pytest.param(("safe",), None, "[*] 1 fixable with --fix.", id="safe"),
+        pytest.param(("safe", "unsafe", "unsafe"), None, "[*] 1 fixable with --fix (2 more with --unsafe-fixes).", id="both"),
+        pytest.param(("unsafe",), None, "1 fixable with --fix --unsafe-fixes.", id="unsafe, not asked for"),
+        pytest.param(("safe", "unsafe"), True, "[*] 2 fixable with --fix --unsafe-fixes.", id="unsafe, asked for"),
+        pytest.param(("safe", "unsafe"), False, "[*] 1 fixable with --fix.", id="unsafe, unwanted"),
+        pytest.param(("unsafe",), False, "", id="only unsafe, unwanted"),
+    ],
+)
+def test_the_hint_says_what_could_be_fixed_and_how(kinds, unsafe, line):
+    assert fixable(fixes(*kinds), unsafe=unsafe) == line
+
+
 def test_statistics_put_the_most_frequent_first():
-    assert statistics(FINDINGS)[0] == (2, "INI401", "unscaled-residual")
+    assert statistics(FINDINGS)[0] == Count(code="INI401", name="unscaled-residual", count=2, fixable=1)
 
 
 @pytest.mark.parametrize(

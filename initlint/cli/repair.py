@@ -1,0 +1,93 @@
+"""What `--fix` and `--diff` do with repaired texts: files replaced or a patch written, and what was done said."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from initlint.cli.terminal import say, write_bytes
+from initlint.fixes.write import CannotWrite, write
+
+if TYPE_CHECKING:
+    from initlint.lint.finding import Finding
+    from initlint.lint.mend import Mended
+    from initlint.lint.result import Report
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Written:
+    """What is left after the files were written.
+
+    report   what remains, that of files that could not be written included
+    fixed    findings that are no more
+    applied  of these, those whose own fix was made
+    faults   why files were not written
+    """
+
+    report: Report
+    fixed: tuple[Finding, ...] = ()
+    applied: tuple[Finding, ...] = ()
+    faults: tuple[str, ...] = ()
+
+
+def written(mended: Mended) -> Written:
+    """Write the repaired files; those that one fix changes together are written together or not at all."""
+    faults = list(mended.left)
+    failed: set[str] = set()
+    for group in mended.groups:
+        new = {path: mended.new[path] for path in sorted(group) if path in mended.new}
+        try:
+            write(new, mended.sources)
+        except CannotWrite as error:
+            faults.append(str(error))
+            failed |= group
+    back = tuple(item for item in mended.gone if failed & _paths(item))
+    remaining = sorted((*mended.report.findings, *back), key=lambda item: (item.span.path, item.span.line, item.span.column))
+    return Written(
+        report=replace(mended.report, findings=tuple(remaining)),
+        fixed=tuple(item for item in mended.gone if item not in back),
+        applied=tuple(item for item in mended.applied if not failed & _paths(item)),
+        faults=tuple(faults),
+    )
+
+
+def _paths(item: Finding) -> set[str]:
+    return {item.span.path, *(edit.span.path for edit in (item.fix.edits if item.fix is not None else ()))}
+
+
+def changes(done: Written, base: str) -> Iterator[str]:
+    """A line for every finding that was fixed."""
+    from initlint.report.place import shown
+
+    for item in done.fixed:
+        how = item.fix.message if item in done.applied and item.fix is not None else "went with the others"
+        yield f"fixed {shown(item.span.path, base)}:{item.span.line}: {item.code} {item.name}: {how}"
+
+
+def patch(mended: Mended, base: str) -> bytes:
+    """The repaired texts as a patch."""
+    from initlint.report.changes import as_diff
+
+    return as_diff(mended.new, mended.sources, base)
+
+
+def show_patch(mended: Mended, output_file: str | None, *, unsafe: bool | None, quiet: bool) -> bool:
+    """Write the patch; whether there was anything in it."""
+    from initlint.lint.wording import counted
+    from initlint.report.summary import fixable
+
+    diff = patch(mended, str(Path.cwd()))
+    if output_file is None:
+        write_bytes(diff)
+    else:
+        Path(output_file).write_bytes(diff)
+    for fault in mended.left:
+        say(fault)
+    if not quiet:
+        say(f"Would fix {counted(len(mended.gone), 'finding')}." if mended.gone else "Nothing would be fixed.")
+        rest = fixable(mended.report.findings, unsafe=unsafe)
+        if rest:
+            say(rest)
+    return bool(diff)
