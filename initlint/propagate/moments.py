@@ -58,6 +58,12 @@ class Gram:
         new = [to(k) for k in self.axes]
         return None if any(k is None for k in new) else replace(self, axes=frozenset(k for k in new if k is not None))
 
+    def repeated(self, k: int, count: int) -> Gram | None:
+        """The same for rows that are repeated along new axes, `count` of them before axis k; None where features may be repeated."""
+        if self.axes and k > min(self.axes):
+            return None
+        return replace(self, axes=frozenset(n + count for n in self.axes) | frozenset(range(k, k + count)))
+
 
 class Moments:
     """Pair moments of a tensor; immutable by convention.
@@ -537,6 +543,7 @@ def _conform(tensor: Moments, dims: Dims) -> Moments:
     for d, target in enumerate(dims):
         k = tensor.position(d)
         if target and not tensor.dims[d]:
+            gram = None if tensor.gram is None else tensor.gram.repeated(k, len(target))
             states = tuple(axis.states for axis in target)
             groups = tuple(axis.groups for axis in target)
             shape = tensor.pair.shape
@@ -552,8 +559,9 @@ def _conform(tensor: Moments, dims: Dims) -> Moments:
                 both = both.reshape(*both.shape[:k], *(1,) * len(target), *both.shape[k:])
                 both = np.broadcast_to(both, pair.shape)
             tensor = tensor.with_(
-                dims=(*tensor.dims[:d], target, *tensor.dims[d + 1 :]), mean=mean, pair=pair, valid=valid, both=both, profile=None
-            )
+                dims=(*tensor.dims[:d], target, *tensor.dims[d + 1 :]), mean=mean, pair=pair, valid=valid, both=both, profile=None,
+                gram=gram,
+            )  # fmt: skip
             continue
         for n, axis in enumerate(target):
             if tensor.axes[k + n] is not axis:

@@ -302,8 +302,9 @@ def plus(x: Moments, y: Moments) -> Moments:
 def times(x: Moments, y: Moments) -> Moments:
     """The product of two independent tensors, as pair moments (means multiply too)."""
     x, y = align(x, y)
-    gram = x.gram if y.gram is None else y.gram if x.gram is None else None
-    return Moments(x.dims, x.mean * y.mean, x.pair * y.pair, gram=gram)
+    z = Moments(x.dims, x.mean * y.mean, x.pair * y.pair)
+    z.gram = rows.product_of_rows(z, x, y)
+    return z
 
 
 __all__ = [

@@ -23,6 +23,7 @@ from initlint.propagate.moments import Gram, Moments
 from initlint.propagate.sources import Profile, grid
 
 LEAST = 1e-9  # inverse degrees of freedom of what does not fluctuate
+TABLE_ROWS = 256  # of a known table that are compared with each other
 
 
 def image_of_rows(x: Moments, axes: frozenset[int], features: float, base: object, alike: float = 1.0) -> Gram:
@@ -32,7 +33,8 @@ def image_of_rows(x: Moments, axes: frozenset[int], features: float, base: objec
         base = base.affine[0]
     if before is None:
         return Gram(base, axes, features, norm=2.0 / features)
-    return Gram(base, axes, 1.0 / (1.0 / features + alike / before.freedom), norm=before.norm * alike)
+    inner = 1.0 / features + alike * before.scale**2 / before.freedom
+    return Gram(base, axes, 1.0 / inner, norm=before.norm * alike)
 
 
 def image_of_patches(x: Moments, y: Moments, taps: int) -> Gram | None:
@@ -58,14 +60,80 @@ def sum_of_rows(z: Moments, *terms: tuple[Moments, float]) -> Gram | None:
     return Gram(None, axes, 1.0 / max(inner, LEAST), norm=sum((square * x.q / whole) ** 2 * gram.norm for x, square, gram in known))
 
 
+def rows_of_table(values: Array, table: Moments) -> Gram | None:
+    """The rows of a known table: how its inner products vary from one pair of places to another, beyond 1/features.
+
+    Sinusoids of few places are a curve of few dimensions: C_ss' of their centred rows is far from C_ss δ_ss', and that is what
+    Σ (u_s·u_s')² has in it, whether the rows are drawn or given. An image of the table adds 1/features of its own, which is
+    taken away here.
+    """
+    if values.ndim < 2 or not table.dims[-1] or not np.isfinite(values).all():
+        return None
+    axes = frozenset(range(len(table.axes))) - set(table.dim_axes([len(table.dims) - 1]))
+    rows = values.reshape(-1, values.shape[-1])
+    rows = rows[:: -(-len(rows) // TABLE_ROWS)]
+    count = len(rows)
+    centred = rows - rows.mean(0)
+    products = centred @ centred.T
+    own = float(np.trace(products)) / max(count - 1, 1)
+    if not axes or count < 3 or own <= LEAST * float((rows**2).sum()) / count:
+        return None
+    lengths = np.square(rows).sum(1)
+    apart = float((products**2).sum() - (np.diagonal(products) ** 2).sum()) / (count * (count - 1)) - (own / count) ** 2
+    return Gram(None, axes, 1.0 / max(apart / own**2 - 1.0 / rows.shape[1], LEAST), norm=float(lengths.var() / lengths.mean() ** 2))
+
+
+def product_of_rows(z: Moments, x: Moments, y: Moments) -> Gram | None:
+    """The rows of z = x·y, factor by factor independent, where those of one are known.
+
+    Its inner products follow those of x by E[y_s y_s'] of one feature in two rows: all of it for a gain, none of what dropout adds,
+    and with a rotary table the average cosine of the angle between two places.
+    """
+    if (x.gram is None) == (y.gram is None):
+        return None
+    if x.gram is None:
+        x, y = y, x
+    assert x.gram is not None
+    axes = x.gram.axes
+    count = float(np.prod([y.axes[k].size for k in axes]))
+    if count < 2 or len(x.axes) != len(z.axes):
+        return x.gram
+    apart = (y.averaged(axes).q * count - y.q) / (count - 1.0)
+    share = apart * own_part(x, axes) / max(own_part(z, axes), 1e-300)
+    return part_of_rows(x.gram, min(max(share, -1.0), 1.0))
+
+
+def part_of_rows(gram: Gram, share: float) -> Gram:
+    """The rows of a tensor whose own part follows these by this share."""
+    if gram.base is not None:
+        return replace(gram, scale=gram.scale * share)
+    return replace(gram, freedom=min(gram.freedom / max(share**2, LEAST), 1.0 / LEAST))
+
+
 def image_in_sum(x: Moments, y: Moments) -> Gram | None:
     """What the sum of two independent tensors is an image of, in part."""
+    if same_image(x, y):
+        return sum_of_images(x, y)
     for term, other in ((x, y), (y, x)):
         if term.gram is not None and term.gram.base is not None:
             own, rest = (own_part(part, term.gram.axes) for part in (term, other))
             if other.gram is None or other.gram.base is None or own >= rest:
                 return replace(term.gram, scale=term.gram.scale * own / max(own + rest, 1e-300))
     return None
+
+
+def same_image(x: Moments, y: Moments) -> bool:
+    """Whether both are images of one tensor, row by row."""
+    first, second = x.gram, y.gram
+    return first is not None and second is not None and first.base is not None and first.base is second.base and first.axes == second.axes
+
+
+def sum_of_images(x: Moments, y: Moments, alpha: float = 1.0) -> Gram | None:
+    """The rows of x + alpha·y for two that are images of one tensor by weights that have no inner product."""
+    assert x.gram is not None and y.gram is not None
+    first, second = own_part(x, x.gram.axes), alpha**2 * own_part(y, y.gram.axes)
+    scale = (first * x.gram.scale + second * y.gram.scale) / max(first + second, 1e-300)
+    return replace(x.gram, scale=scale)
 
 
 def own_part(x: Moments, axes: frozenset[int]) -> float:
@@ -127,6 +195,9 @@ def joined_rows(pieces: Sequence[Moments], k: int, size: int) -> Gram | None:
         bases = tuple((gram.base, piece.axes[k].size, gram.freedom) for piece, gram, _ in known)
         complete = all(base is not None for base, *_ in bases) and sum(share for *_, share in known) > 1.0 - 1e-9
         return Gram(bases if complete else None, axes, 1.0 / max(inner, LEAST), norm=norm)
+    first = known[0][1]
+    if first.base is not None and len(known) == len(pieces) and all(gram.base is first.base for _, gram, _ in known):
+        return first  # features of one image, as the halves that rotary embeddings turn
     whole = sum(piece.q * piece.axes[k].size / size for piece in pieces)
     parts = [(gram, (share * piece.q / max(whole, 1e-300)) ** 2) for piece, gram, share in known]
     inner = sum(square / gram.freedom for gram, square in parts)

@@ -79,9 +79,54 @@ class JoinedStreams(nn.Module):
         return self.out(F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2))
 
 
+def sinusoids(places: int, features: int) -> torch.Tensor:
+    """Vaswani et al. 2017, 3.5."""
+    angles = torch.arange(places)[:, None] * 10000.0 ** (-torch.arange(0, features, 2) / features)
+    return torch.cat([angles.sin(), angles.cos()], -1)
+
+
+class Positioned(nn.Module):
+    """Attention over small embeddings with sinusoids added: keys lie on a curve of few dimensions, as far as dropout lets them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embed, self.norm = nn.Linear(32, 128), nn.LayerNorm(128)
+        nn.init.normal_(self.embed.weight, std=0.05)
+        self.register_buffer("positions", sinusoids(32, 128))
+        self.drop = nn.Dropout(0.1)
+        self.qkv, self.out = nn.Linear(128, 384, bias=False), nn.Linear(128, 128, bias=False)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.drop(self.embed(x) + self.positions)
+        return x + attended(self.norm(x), self.qkv, self.out)
+
+
+class Turned(nn.Module):
+    """Rotary positions (Su et al. 2021) of alike rates: keys of two places agree by the average cosine of the angle between them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embed, self.norm = nn.Linear(6, 64, bias=False), nn.RMSNorm(64, elementwise_affine=False)
+        self.qkv, self.out = nn.Linear(64, 192, bias=False), nn.Linear(64, 64, bias=False)
+        angles = torch.arange(48)[:, None] * torch.linspace(0.03, 0.05, 8)
+        self.register_buffer("cos", torch.cat([angles, angles], -1).cos())
+        self.register_buffer("sin", torch.cat([angles, angles], -1).sin())
+
+    def turned(self, x: torch.Tensor) -> torch.Tensor:
+        return x * self.cos + torch.cat([-x[..., 8:], x[..., :8]], -1) * self.sin
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.norm(self.embed(x))
+        q, k, v = self.qkv(x).view(*x.shape[:2], 3, 4, 16).permute(2, 0, 3, 1, 4)
+        out = F.scaled_dot_product_attention(self.turned(q), self.turned(k), v)
+        return self.out(out.transpose(1, 2).flatten(2))
+
+
 add("points of six coordinates normalized", NormedPoints, torch.zeros(64, 6), draws=24)
 add("attention over points of six coordinates", AttendedPoints, torch.zeros(8, 64, 6), draws=24)
 add("blocks on patches of few numbers", AttendedLatents, torch.zeros(4, 3, 16, 16), draws=24)
+add("attention over tokens with sinusoids added", Positioned, torch.zeros(4, 32, 32), draws=24)
+add("attention over points turned by their places", Turned, torch.zeros(8, 48, 6), draws=24)
 add("attention over two kinds of tokens", JoinedStreams, torch.zeros(6, 48, 8), torch.zeros(6, 24, 16), draws=24,
     laws=((0.0, 1.0, 0.0),) * 2)  # fmt: skip
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from initlint.propagate.covariance import covariance
+from initlint.propagate.known import numbers
 from initlint.propagate.meeting import both_ways, dependent_product
 from initlint.propagate.moments import Moments, align
 from initlint.propagate.ops.functions import affine, binary_on_source, on_table, torch_function, unary
@@ -22,7 +23,7 @@ from initlint.propagate.pointwise import (
     sample_of_sum,
     times,
 )
-from initlint.propagate.rows import sum_of_rows
+from initlint.propagate.rows import rows_of_table, same_image, sum_of_images, sum_of_rows
 from initlint.propagate.sums import conditioned
 from initlint.propagate.tape import Known, Tape
 
@@ -60,8 +61,8 @@ def added(tape: Tape, x: Moments, y: Moments, alpha: float = 1.0) -> Moments:
     z = Moments(a.dims, mean, pair, zeros=zeros, method=worst([x, y]), flags=flags_of([x, y]), complex=x.complex or y.complex)
     if a.valid is not None or b.valid is not None:
         z.valid, z.both, z.fill = (a.valid, a.both, x.fill) if a.valid is not None else (b.valid, b.both, y.fill)
-    if a.gram is not None and b.gram is not None and a.gram.base is b.gram.base and a.gram.axes == b.gram.axes:
-        z.gram = a.gram
+    if same_image(a, b):
+        z.gram = sum_of_images(a, b, alpha)
     else:
         z.gram = sum_of_rows(z, (a, 1.0), (b, alpha))
     z.positive = x.positive and y.positive and alpha > 0
@@ -232,7 +233,11 @@ def add(tape: Tape, x: Any, y: Any, *, alpha: float = 1.0) -> Any:
     wide = on_table(tape, x, y, lambda a, b: a + alpha * b)
     if wide is not None:
         return wide
+    tables = x, y
     x, y = pair_up(x, y)
+    for table, moments in zip(tables, (x, y), strict=True):
+        if isinstance(table, Known) and not table.tensor.is_complex():
+            moments.gram = rows_of_table(numbers(table.tensor), moments)
     return added(tape, x, y, alpha)
 
 
