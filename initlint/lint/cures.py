@@ -11,12 +11,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from initlint.fixes.calls import draw_at, init_prefix, redrawn
+import libcst as cst
+
+from initlint.fixes.calls import Draw, calls_named, draw_at, init_prefix, redrawn
 from initlint.fixes.edit import Edit, Fix, Span
 from initlint.fixes.insert import Owner, inserted
 from initlint.fixes.starts import RECTIFIERS, SMALL, SMOOTH, Fan, Start, starts_for
 from initlint.fixes.tree import Code, read_code
-from initlint.graph.dataflow import NORMALIZING, PASSING, SATURATING, SELECTING, operator
+from initlint.graph.dataflow import NORMALIZING, PASSING, SATURATING, SELECTING, operands, operator
 from initlint.lint.wording import is_own, module_at, module_of, role_of
 
 if TYPE_CHECKING:
@@ -276,3 +278,101 @@ def restarts(
             wanted = {layer.weight: choices[layer.weight][min(number, len(choices[layer.weight]) - 1)] for layer in group}
             most = Counter(wanted.values()).most_common(1)[0][0]
             yield from unsafe(f"start these weights with nn.init.{most}", started(facts, wanted))
+
+
+# -- one call, and what made a parameter --------------------------------------------------------------------------------
+
+
+def draw_of_finding(found: Finding, files: Files) -> tuple[Code, Draw] | None:
+    """The initializing call that a finding points at."""
+    code = files.code(found.span.path)
+    draw = None if code is None else draw_at(code, site_of_span(found.span))
+    return None if code is None or draw is None else (code, draw)
+
+
+def site_of_span(span: Span) -> Site:
+    """The place that a finding's region stands for; only its line where no more was known."""
+    from initlint.graph.model import Site
+
+    known = (span.end_line, span.end_column) != (span.line, span.column + 1)
+    return Site(
+        path=span.path,
+        line=span.line,
+        column=span.column,
+        end_line=span.end_line if known else None,
+        end_column=span.end_column if known else None,
+    )
+
+
+def parameters_drawn_at(facts: Facts, span: Span) -> tuple[str, ...]:
+    """Names of the nodes whose parameters were last written explicitly by the call at a place."""
+    site = site_of_span(span)
+    found = []
+    for name, item in facts.traced.parameters.items():
+        write = own_draw(item, facts)
+        at = None if write is None else write.site
+        if item.alias_of is None and at is not None and (at.path, at.line, at.column) == (site.path, site.line, site.column):
+            found.append(name)
+    return tuple(found)
+
+
+FACTORIES = ("empty", "zeros", "ones", "Tensor", "FloatTensor")
+
+
+def refilled(facts: Facts, parameter: Parameter, wanted: str, files: Files) -> tuple[Edit, ...] | None:
+    """`torch.empty(…)` → `torch.ones(…)` in the statement that made a parameter, where nothing writes it afterwards."""
+    if parameter.made is None or own_draw_after_made(parameter, facts):
+        return None
+    code = files.code(parameter.made.path)
+    statement = None if code is None else code.statement_at(parameter.made.line)
+    if code is None or statement is None or code.extent(statement) > LONGEST:
+        return None
+    made = [call for call in calls_named(code, FACTORIES, statement) if call.args]
+    if len(made) != 1:
+        return None
+    function = made[0].func
+    return (code.replaced(function.attr if isinstance(function, cst.Attribute) else function, wanted),)
+
+
+LONGEST = 8  # lines of a statement that makes one parameter
+
+
+def own_draw_after_made(parameter: Parameter, facts: Facts) -> bool:
+    """Whether a line other than the one that made a parameter wrote it."""
+    made = parameter.made
+    return any(
+        not item.default
+        and item.site is not None
+        and made is not None
+        and (item.site.path, item.site.line) != (made.path, made.line)
+        for item in parameter.writes
+    )
+
+
+def use_of(facts: Facts, name: str) -> str:
+    """What a parameter does: "factor" (it multiplies, or is a normalization's gain), "term" (it is added), or ""."""
+    node = facts.structure.nodes[name]
+    for _ in range(8):
+        users = [user for user in node.users if user.name in facts.structure.dependence.index]
+        if not users:
+            return ""
+        user = users[0]
+        kind = operator(user)
+        if kind in ("mul", "div"):
+            return "factor"
+        if kind in ("add", "sub"):
+            return "term"
+        if kind in NORMALIZING:
+            vectors = [item for item in operands(user) if item.name in facts.traced.parameters]
+            return "factor" if vectors and vectors[0] is node else "term"
+        if user.name in facts.structure.layers:
+            return "term" if name in facts.structure.layers[user.name].others else ""
+        if kind not in PASSING | SELECTING:
+            return ""
+        node = user
+    return ""
+
+
+def layer_of(facts: Facts, name: str) -> WeightLayer | None:
+    """The first layer whose weight a parameter is."""
+    return next((layer for layer in facts.structure.layers.values() if layer.weight == name), None)

@@ -16,6 +16,7 @@ from initlint.lint.wording import finding, module_at, number, site_of_cause, sit
 if TYPE_CHECKING:
     from torch.fx import Node
 
+    from initlint.fixes.edit import Fix
     from initlint.graph.layers import WeightLayer
     from initlint.graph.model import Site
     from initlint.lint.facts import Facts
@@ -78,3 +79,15 @@ def _site(facts: Facts, source: Node, layer: WeightLayer | None) -> Site | None:
     biases = [facts.parameter(name) for name in (() if layer is None else layer.others)]
     negative = [bias for bias in biases if bias.law.mean < 0]
     return (site_of_law(negative[0], facts) if negative else None) or site_of_cause(facts, source, layer)
+
+
+def fixes(found: Finding, facts: Facts) -> Iterator[Fix]:
+    """The bias at zero; where no bias is to blame, zero-mean weights."""
+    from initlint.fixes.starts import ZEROS
+    from initlint.lint.cures import layers_of, restarts, started, unsafe
+
+    layers = layers_of(found, facts)
+    negative = [name for layer in layers for name in layer.others if facts.parameter(name).law.mean < 0]
+    if negative:
+        yield from unsafe("start the bias at zero", started(facts, dict.fromkeys(negative, ZEROS), together=False))
+    yield from restarts(facts, [layer for layer in layers if facts.parameter(layer.weight).law.mean])

@@ -11,6 +11,7 @@ from initlint.lint.rule import Rule
 from initlint.lint.wording import finding, module_of, number, site_of_call
 
 if TYPE_CHECKING:
+    from initlint.fixes.edit import Fix
     from initlint.lint.facts import Facts
     from initlint.lint.finding import Finding
 
@@ -55,3 +56,26 @@ def check(facts: Facts) -> Iterator[Finding]:
             modules=[module_of(parameter)],
             evidence={"slope": float(slope), "gain": drawn},
         )
+
+
+def fixes(found: Finding, facts: Facts) -> Iterator[Fix]:
+    """The function's name in the place of its gain."""
+    from initlint.fixes.calls import renamed_argument, with_argument, without_argument
+    from initlint.lint.cures import Files, draw_of_finding, unsafe
+
+    place = draw_of_finding(found, Files(facts))
+    if place is None:
+        return
+    code, draw = place
+    slope = draw.argument("a", 0)
+    function = next((name.lower() for gain, name in GAINS.items() if math.isclose(gain, found.evidence["slope"], rel_tol=1e-3)), "")
+    if slope is None or not function:
+        return
+    name = f"{code.quote}{function}{code.quote}"
+    if draw.argument("nonlinearity", 2) is not None:
+        edits = [with_argument(code, draw, "nonlinearity", name, 2), without_argument(code, draw.call, slope)]
+    elif slope.keyword is not None or draw.call.args[-1] is slope:
+        edits = [renamed_argument(code, slope, "nonlinearity"), code.replaced(slope.value, name)]
+    else:
+        edits = [code.replaced(slope.value, "0"), with_argument(code, draw, "nonlinearity", name, 2)]
+    yield from unsafe(f"name the function ({function}) and leave the slope out", edits)

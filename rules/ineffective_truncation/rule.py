@@ -10,6 +10,7 @@ from initlint.lint.rule import Rule
 from initlint.lint.wording import finding, module_of, number, site_of_call
 
 if TYPE_CHECKING:
+    from initlint.fixes.edit import Fix
     from initlint.lint.facts import Facts
     from initlint.lint.finding import Finding
 
@@ -52,3 +53,23 @@ def check(facts: Facts) -> Iterator[Finding]:
             modules=[module_of(parameter)],
             evidence={"deviations": min(mean - low, high - mean) / std},
         )
+
+
+def fixes(found: Finding, facts: Facts) -> Iterator[Fix]:
+    """Bounds at two deviations."""
+    from initlint.fixes.calls import with_argument
+    from initlint.lint.cures import Files, draw_of_finding, merged, parameters_drawn_at, unsafe
+
+    place = draw_of_finding(found, Files(facts))
+    names = parameters_drawn_at(facts, found.span)
+    if place is None or not names:
+        return
+    code, draw = place
+    given = facts.parameter(names[0]).writes[-1].options
+    mean, std = float(given["mean"]), float(given["std"])
+    written = draw.argument("std", 1)
+    text = None if written is None or mean else code.text(written.value)
+    simple = text is not None and text.replace(".", "").isidentifier()  # a name stays a name
+    low, high = (f"-2 * {text}", f"2 * {text}") if simple else (f"{mean - 2 * std:g}", f"{mean + 2 * std:g}")
+    edits = [with_argument(code, draw, "a", low, 2), with_argument(code, draw, "b", high, 3)]
+    yield from unsafe("cut at two deviations", merged(edits))

@@ -12,6 +12,7 @@ from initlint.lint.rule import Rule
 from initlint.lint.wording import finding, module_of, number, site_of_call
 
 if TYPE_CHECKING:
+    from initlint.fixes.edit import Fix
     from initlint.graph.layers import WeightLayer
     from initlint.graph.model import Parameter, Write
     from initlint.lint.facts import Facts
@@ -82,3 +83,30 @@ def _fans(facts: Facts, write: Write, layer: WeightLayer) -> tuple[float, float]
     if write.op.startswith("nn.init.xavier") and len(write.shape) > 2 and layer.kind != "convolution":
         return (fan_in + fan_out) / 2, (layer.fan_in + layer.fan_out) / 2
     return None
+
+
+def fixes(found: Finding, facts: Facts) -> Iterator[Fix]:
+    """The other fan of a transposed matrix; else the deviation itself, for the dimension that is summed over."""
+    from initlint.fixes.calls import redrawn, with_argument
+    from initlint.fixes.starts import Start
+    from initlint.lint.cures import Files, draw_of_finding, follows, layer_of, parameters_drawn_at, unsafe
+
+    place = draw_of_finding(found, Files(facts))
+    names = parameters_drawn_at(facts, found.span)
+    layer = layer_of(facts, names[0]) if names else None
+    if place is None or layer is None:
+        return
+    code, draw = place
+    shape, fan_in, fan_out = facts.parameter(names[0]).shape, layer.fan_in, layer.fan_out
+    write = facts.parameter(names[0]).writes[-1]
+    kaiming = write.op.startswith("nn.init.kaiming")
+    if kaiming and len(shape) == 2 and shape[0] == fan_in:
+        mode = f"{code.quote}fan_out{code.quote}"
+        yield from unsafe("the number of inputs is this weight's first dimension", [with_argument(code, draw, "mode", mode, 1)])
+    tensor = code.text(draw.tensor).removesuffix(".data")
+    fans = [next((n for n, size in enumerate(shape) if size == fan and (n or len(shape) < 3)), None) for fan in (fan_in, fan_out)]
+    texts = [f"{tensor}.shape[{n}]" if n is not None else str(fan) for n, fan in zip(fans, (fan_in, fan_out), strict=True)]
+    gain = "2" if kaiming and follows(facts, layer)[0] else "1"
+    variance = f"{gain} / {texts[0]}" if kaiming else f"2 / ({texts[0]} + {texts[1]})"
+    start = Start(function="normal_", arguments=(f"std=math.sqrt({variance})",))
+    yield from unsafe("draw it for the inputs that each output sums over", redrawn(code, draw, start))

@@ -15,6 +15,7 @@ from initlint.lint.wording import finding, is_own, module_at, number, site_of_mo
 if TYPE_CHECKING:
     from torch.fx import Node
 
+    from initlint.fixes.edit import Fix
     from initlint.graph.layers import WeightLayer
     from initlint.lint.facts import Facts
     from initlint.lint.finding import Finding
@@ -92,3 +93,12 @@ def _finding(facts: Facts, node: Node, layer: WeightLayer, classes: int) -> Find
         related=step_at(site_of_module(tied.module, facts), "the embedding table is made here") if tied else (),
         rests_on=(node.name,),
     )
+
+
+def fixes(found: Finding, facts: Facts) -> Iterator[Fix]:
+    """The table as small as GPT-2's."""
+    from initlint.fixes.starts import SMALL
+    from initlint.lint.cures import layers_of, started, unsafe
+
+    wanted = {layer.weight: SMALL for layer in layers_of(found, facts)}
+    yield from unsafe("start the table with a standard deviation of 0.02", started(facts, wanted))

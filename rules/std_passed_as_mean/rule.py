@@ -11,6 +11,7 @@ from initlint.lint.rule import Rule
 from initlint.lint.wording import finding, module_of, number, site_of_call
 
 if TYPE_CHECKING:
+    from initlint.fixes.edit import Fix
     from initlint.graph.model import Law
     from initlint.lint.facts import Facts
     from initlint.lint.finding import Finding
@@ -55,3 +56,17 @@ def check(facts: Facts) -> Iterator[Finding]:
 def _swapped(law: Law) -> bool:
     """Whether a law has a small positive mean and exactly the default deviation."""
     return law.family == "normal" and 0.0 < law.mean <= LARGEST and math.isclose(law.std, 1.0, rel_tol=1e-6)
+
+
+def fixes(found: Finding, facts: Facts) -> Iterator[Fix]:
+    """The number given under its name."""
+    from initlint.fixes.calls import renamed_argument
+    from initlint.lint.cures import Files, draw_of_finding, unsafe
+
+    place = draw_of_finding(found, Files(facts))
+    if place is None:
+        return
+    code, draw = place
+    mean = draw.argument("mean", 0)
+    if mean is not None:
+        yield from unsafe("give the number as the standard deviation", [renamed_argument(code, mean, "std")])

@@ -12,6 +12,7 @@ from initlint.lint.wording import finding
 from initlint.source.initializers import initializers, tree_of
 
 if TYPE_CHECKING:
+    from initlint.fixes.edit import Fix
     from initlint.lint.facts import Facts
     from initlint.lint.finding import Finding
 
@@ -49,3 +50,22 @@ def check(facts: Facts) -> Iterator[Finding]:
             help=f"call it at the end of __init__: {f'self.apply(self.{item.name})' if item.applied else f'self.{item.name}()'}",
             modules=[paths[item.owner]] if paths[item.owner] else [],
         )
+
+
+def fixes(found: Finding, facts: Facts) -> Iterator[Fix]:
+    """The call, at the end of the constructor."""
+    import libcst as cst
+
+    from initlint.lint.cures import Files, unsafe
+
+    code = Files(facts).code(found.span.path)
+    method = None if code is None else code.statement_at(found.span.line)
+    owner = None if code is None or method is None else code.around(method, cst.ClassDef)
+    if code is None or owner is None or not isinstance(method, cst.FunctionDef):
+        return
+    constructor = code.functions(owner).get("__init__")
+    if constructor is None or not isinstance(constructor.body, cst.IndentedBlock) or not constructor.params.params:
+        return
+    me, name = constructor.params.params[0].name.value, method.name.value
+    call = f"{me}.apply({me}.{name})" if len(method.params.params) > 1 else f"{me}.{name}()"
+    yield from unsafe(f"call it at the end of __init__: {call}", [code.behind(constructor.body.body[-1], [call])])

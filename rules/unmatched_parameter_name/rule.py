@@ -12,6 +12,7 @@ from initlint.lint.wording import finding, role_of
 from initlint.source.initializers import name_tests, tree_of
 
 if TYPE_CHECKING:
+    from initlint.fixes.edit import Fix
     from initlint.lint.facts import Facts
     from initlint.lint.finding import Finding
     from initlint.source.initializers import NameTest
@@ -61,3 +62,21 @@ def _finding(facts: Facts, test: NameTest, names: Sequence[str]) -> Finding | No
         help=f'test with name.endswith("{test.text}")' if near else "compare with the names that the model has",
         modules=[name.rpartition(".")[0] for name in near],
     )
+
+
+def fixes(found: Finding, facts: Facts) -> Iterator[Fix]:
+    """The end of the name compared, where the whole was."""
+    import libcst as cst
+
+    from initlint.lint.cures import Files, unsafe
+
+    code = Files(facts).code(found.span.path)
+    if code is None or not found.modules:
+        return
+    for test in code.all(cst.Comparison):
+        if code.first_line(test) != found.span.line or not isinstance(test.left, cst.Name) or len(test.comparisons) != 1:
+            continue
+        right = test.comparisons[0]
+        if isinstance(right.operator, cst.Equal) and isinstance(right.comparator, cst.SimpleString):
+            changed = f"{test.left.value}.endswith({code.text(right.comparator)})"
+            yield from unsafe("compare the end of the name", [code.replaced(test, changed)])

@@ -10,6 +10,7 @@ from initlint.lint.rule import Rule
 from initlint.lint.wording import finding, module_of, pattern_of, site_of_law, span_of, step_at
 
 if TYPE_CHECKING:
+    from initlint.fixes.edit import Fix
     from initlint.lint.facts import Facts
     from initlint.lint.finding import Finding
 
@@ -56,3 +57,33 @@ def check(facts: Facts) -> Iterator[Finding]:
         evidence={"parameters": float(len(dead))},
         related=related,
     )
+
+
+def fixes(found: Finding, facts: Facts) -> Iterator[Fix]:
+    """One of the zeros at one (a factor) or drawn at random (a matrix), the reported one first."""
+    from initlint.fixes.starts import ONES, SMALL
+    from initlint.lint.cures import Files, layer_of, refilled, started, starts_of, unsafe, use_of
+    from initlint.lint.wording import role_of
+
+    files = Files(facts)
+    groups: dict[str, list[str]] = {}
+    for name in facts.liveness.zeros:
+        groups.setdefault(role_of(facts.parameter(name).name), []).append(name)
+
+    def order(names: list[str]) -> tuple[bool, int]:
+        site = site_of_law(facts.parameter(names[0]), facts)
+        return site is None or site.line != found.span.line, -len(facts.parameter(names[0]).shape)
+
+    for names in sorted(groups.values(), key=order):
+        parameter, layer = facts.parameter(names[0]), layer_of(facts, names[0])
+        if layer is None and use_of(facts, names[0]) == "factor":
+            said = f"start `{parameter.name}` at one"
+            yield from unsafe(said, refilled(facts, parameter, "ones", files))
+            yield from unsafe(said, started(facts, dict.fromkeys(names, ONES), files, together=False))
+        elif layer is not None:
+            alone = len(groups) == 1  # a branch that was to be silent at first stays quiet
+            start = SMALL if alone else starts_of(facts, layer)[0]
+            yield from unsafe(
+                f"draw `{parameter.name}` at random: nn.init.{start}",
+                started(facts, dict.fromkeys(names, start), files, together=False),
+            )
