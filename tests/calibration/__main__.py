@@ -8,13 +8,22 @@ import argparse
 def main() -> None:
     """Run one part of the study."""
     parser = argparse.ArgumentParser(prog="python -m tests.calibration")
-    parser.add_argument("part", choices=("train", "findings", "page"))
+    parser.add_argument("part", choices=("train", "findings", "choosing", "page"))
     parser.add_argument("--hours", type=float, default=1.0, help="at most; go on later by the same command")
+    parser.add_argument("--choosing", action="store_true", help="only the half that thresholds are chosen from")
     given = parser.parse_args()
     if given.part == "train":
         from tests.calibration.training import train
 
         train(given.hours)
+    elif given.part == "findings":
+        from tests.calibration.findings import gather
+
+        gather(choosing=given.choosing)
+    elif given.part == "choosing":
+        from tests.calibration.study import show_choosing
+
+        show_choosing()
 
 
 if __name__ == "__main__":

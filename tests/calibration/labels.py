@@ -59,7 +59,9 @@ def label_on(runs: Sequence[Run], bar: float, start_bar: float | None = None) ->
     start_bar  for adapters: the skill that the reference starts from
     """
     best = max(run.skill for run in runs)
-    label = Label.TRAINS if sum(run.good_at >= 0 for run in runs) >= ENOUGH else Label.FAILS if best < HALF * bar else Label.CARE
+    label = (
+        Label.TRAINS if sum(run.good_at >= 0 for run in runs) >= ENOUGH else Label.FAILS if best < HALF * bar else Label.CARE
+    )
     if start_bar is None:
         return label
     lost = 1 - runs[0].start / start_bar
@@ -71,7 +73,11 @@ def labels(runs: Iterable[Run]) -> Mapping[str, Label]:
     grouped: dict[tuple[str, str], list[Run]] = {}
     for run in runs:
         grouped.setdefault((run.net, run.data), []).append(run)
-    bars = {(net.removesuffix("_reference"), data): max(r.skill for r in g) for (net, data), g in grouped.items() if is_reference(net)}
+    bars = {
+        (net.removesuffix("_reference"), data): max(r.skill for r in g)
+        for (net, data), g in grouped.items()
+        if is_reference(net)
+    }
     starts = {data: g[0].start for (net, data), g in grouped.items() if net == "adapter_reference"}
     found: dict[str, Label] = {}
     for (net, data), group in grouped.items():

@@ -10,14 +10,16 @@ from random import Random
 from tests.calibration import adapters, plain, sequences
 from tests.calibration.text import Generated
 
-COUNTS = {"mlp": 260, "conv": 50, "recurrent": 60, "attention": 80, "adapter": 50}
-WRITERS = {
-    "mlp": plain.mlp,
-    "conv": plain.conv,
-    "recurrent": sequences.recurrent,
-    "attention": sequences.attention,
-    "adapter": adapters.adapter,
-}
+# Who writes how many, and from which number on.
+WRITERS = (
+    ("mlp", plain.mlp, range(260)),
+    ("mlp", plain.deep_mlp, range(260, 340)),
+    ("conv", plain.conv, range(50)),
+    ("conv", plain.deep_conv, range(50, 65)),
+    ("recurrent", sequences.recurrent, range(60)),
+    ("attention", sequences.attention, range(80)),
+    ("adapter", adapters.adapter, range(50)),
+)
 REFERENCES = {
     "mlp": partial(plain.reference, "mlp"),
     "conv": partial(plain.reference, "conv"),
@@ -29,10 +31,11 @@ REFERENCES = {
 
 @cache
 def nets() -> Sequence[Generated]:
-    """Every net, by kind and number."""
-    return tuple(
-        WRITERS[kind](number, Random(zlib.crc32(f"{kind} {number}".encode()))) for kind, count in COUNTS.items() for number in range(count)
-    )
+    """Every net, all kinds mixed, so that a part of the study has some of each."""
+    written = [
+        write(number, Random(zlib.crc32(f"{kind} {number}".encode()))) for kind, write, numbers in WRITERS for number in numbers
+    ]
+    return tuple(sorted(written, key=lambda net: zlib.crc32(f"order of {net.name}".encode())))
 
 
 @cache

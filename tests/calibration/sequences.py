@@ -31,7 +31,9 @@ def recurrent_reference() -> Generated:
 
 def _recurrent(name: str, cell: str, width: int, layers: int, law: str, forget: str, activation: str) -> Generated:
     traits = f"{cell} width={width} layers={layers} {activation} law={law} forget={forget}"
-    text = head(f"recurrent: {traits}.") + (_hand(width, layers, law, activation) if cell == "hand" else _module(cell, width, layers, law, forget, activation))
+    text = head(f"recurrent: {traits}.") + (
+        _hand(width, layers, law, activation) if cell == "hand" else _module(cell, width, layers, law, forget, activation)
+    )
     return Generated(name=name, kind="recurrent", traits=traits, text=text)
 
 
@@ -84,7 +86,18 @@ def attention(number: int, random: Random) -> Generated:
     norm = choose(random, {"layer": 3, "rms": 1})
     skip = choose(random, {"plain": 8, "scaled": 1, "none": 2})
     scaled = random.random() < 0.7
-    return _attention(f"attention_{number:03}", depth, width, heads, place, norm, skip, scaled, choose(random, DRAWN), choose(random, {"gelu": 3, "relu": 2}))
+    return _attention(
+        f"attention_{number:03}",
+        depth,
+        width,
+        heads,
+        place,
+        norm,
+        skip,
+        scaled,
+        choose(random, DRAWN),
+        choose(random, {"gelu": 3, "relu": 2}),
+    )
 
 
 def attention_reference() -> Generated:
@@ -97,13 +110,20 @@ def _attention(
 ) -> Generated:  # fmt: skip
     traits = f"depth={depth} width={width} heads={heads} {activation} norm={place if place == 'none' else norm + '-' + place} residual={skip} scores={'scaled' if scaled else 'raw'} law={law}"
     init = initializer(law, activation)
-    made = ["self.attention = Attention(width, heads)", "self.fc1 = nn.Linear(width, 4 * width)", "self.fc2 = nn.Linear(4 * width, width)"]
+    made = [
+        "self.attention = Attention(width, heads)",
+        "self.fc1 = nn.Linear(width, 4 * width)",
+        "self.fc2 = nn.Linear(4 * width, width)",
+    ]
     made += [f"self.norm{n} = {NORMS[norm].format('width')}" for n in (1, 2)] if place != "none" else []
     made += ["self.scale = (2 * depth) ** -0.5"] if skip == "scaled" else []
     pre = [f"self.norm{n}(x)" if place == "pre" else "x" for n in (1, 2)]
     branches = [f"self.attention({pre[0]})", f"self.fc2({activated(activation, f'self.fc1({pre[1]})')})"]
     before = {"plain": "x + ", "scaled": "x + self.scale * ", "none": ""}[skip]
-    run = [f"x = self.norm{n}({before}{branch})" if place == "post" else f"x = {before}{branch}" for n, branch in enumerate(branches, 1)]
+    run = [
+        f"x = self.norm{n}({before}{branch})" if place == "post" else f"x = {before}{branch}"
+        for n, branch in enumerate(branches, 1)
+    ]
     block = (
         "class Block(nn.Module):\n    def __init__(self, width: int, heads: int, depth: int) -> None:\n        super().__init__()\n"
         + "".join(f"        {line}\n" for line in made)
@@ -132,4 +152,9 @@ def _attention(
         f"        weights = F.softmax(q @ k.transpose(-2, -1){divided}, dim=-1)\n"
         "        return self.out((weights @ v).transpose(1, 2).flatten(2))\n"
     )
-    return Generated(name=name, kind="attention", traits=traits, text=head(f"attention: {traits}.") + init + mixing + "\n\n" + block + "\n\n" + whole)
+    return Generated(
+        name=name,
+        kind="attention",
+        traits=traits,
+        text=head(f"attention: {traits}.") + init + mixing + "\n\n" + block + "\n\n" + whole,
+    )

@@ -5,6 +5,7 @@ A law is the statement that a `_init_weights` would have; {gain} is what the act
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from random import Random
 
@@ -46,7 +47,17 @@ LAWS = {
 # How often each law is drawn: those in use most, so that about half of the nets are what a person would write.
 COMMON = {"default": 18, "kaiming": 14, "kaiming_uniform": 4, "xavier": 8, "xavier_gain": 6, "orthogonal": 8, "lecun": 6}
 DOUBTFUL = {"normal_02": 5, "truncated_02": 2, "normal_10": 4, "uniform_10": 2, "gain_06": 3, "gain_2": 4}
-BAD = {"normal_1": 4, "uniform_01": 2, "mean_02": 2, "gain_03": 3, "gain_3": 3, "gain_6": 2, "constant_01": 2, "constant_10": 2, "zeros": 1}
+BAD = {
+    "normal_1": 4,
+    "uniform_01": 2,
+    "mean_02": 2,
+    "gain_03": 3,
+    "gain_3": 3,
+    "gain_6": 2,
+    "constant_01": 2,
+    "constant_10": 2,
+    "zeros": 1,
+}
 DRAWN = {**COMMON, **DOUBTFUL, **BAD}
 
 NORMS = {"batch": "nn.BatchNorm1d({})", "batch2d": "nn.BatchNorm2d({})", "layer": "nn.LayerNorm({})", "rms": "nn.RMSNorm({})", "group": "nn.GroupNorm(4, {})"}  # fmt: skip
@@ -68,7 +79,7 @@ class Generated:
     text: str
 
 
-def choose(random: Random, table: dict[str, int]) -> str:
+def choose(random: Random, table: Mapping[str, int]) -> str:
     """A key, by weight."""
     return random.choices(list(table), list(table.values()))[0]
 

@@ -19,7 +19,7 @@ import csv
 import math
 import time
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, fields
 from functools import cache
 from pathlib import Path
@@ -89,7 +89,7 @@ def train(hours: float) -> None:
                 bars[net.kind, data] = max(item.skill for item in shown)
                 if net.kind == "adapter":
                     starts[data] = shown[0].start
-        for net in _mixed(nets()):
+        for net in nets():
             for data in DATA:
                 learned: list[Run] = []
                 for setting in SETTINGS:
@@ -100,11 +100,6 @@ def train(hours: float) -> None:
                         break
                 if label_on(learned, bars[net.kind, data], starts[data] if net.kind == "adapter" else None) is Label.FAILS:
                     break  # and the worse of both data sets counts
-
-
-def _mixed(items: Sequence[Generated]) -> list[Generated]:
-    """All kinds at once, so that a study that is cut short has some of each."""
-    return sorted(items, key=lambda net: zlib.crc32(f"order of {net.name}".encode()))
 
 
 def one(net: Generated, data: str, setting: str, bar: float) -> Run:

@@ -1,0 +1,202 @@
+"""Nets → findings.jsonl: what initlint says of each source, and what its rules measured beside their thresholds.
+
+    python -m tests.calibration findings     goes on where it stopped; begins anew when a threshold has changed
+
+A source is written to a file and checked as `initlint check` does it: one child a model, no settings. The rules then judge the
+same facts a second time with thresholds so loose that they nearly always speak: their evidence is what thresholds are chosen
+from.
+"""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import importlib
+import inspect
+import json
+import os
+import pkgutil
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import initlint.rules
+
+from initlint.config import Settings
+from initlint.lint import run
+from initlint.source.files import requests_of
+from tests.calibration.nets import held_back, nets
+from tests.calibration.text import Generated
+
+RECORD = Path(__file__).with_name("findings.jsonl")
+SHARED = ("initlint.lint.backward", "initlint.lint.doubt", "initlint.lint.paths")  # modules whose constants rules judge by
+# What evidence is gathered under. Nothing here decides anything.
+LOOSE: Mapping[str, Any] = {
+    "dead_relu.WARN_AT": 0.05,
+    "dead_relu.LOWEST_MEAN": 0.0,
+    "exploding_gradient.WARN_AT": 0.3,
+    "exploding_signal.WARN_AT": 0.5,
+    "exploding_signal.WARN_BEFORE_NORM": 1.0,
+    "exploding_signal.LAYERS": 1,
+    "exploding_signal.GROWING": 0.02,
+    "vanishing_signal.WARN_AT": {"share": -0.5, "born": -0.5},
+    "vanishing_signal.LAYERS": 1,
+    "vanishing_signal.WITHOUT_WORST": 0.0,
+    "vanishing_gradient.WARN_AT": -0.3,
+    "rank_collapse.WARN_AT": 0.1,
+    "rank_collapse.ATTENTIONS": 1,
+    "saturated_activation.WARN_AT": 0.7,
+    "saturated_activation.SHARP_LOGITS": 1.0,
+    "unscaled_residual.WARN_AT": 0.2,
+    "unscaled_residual.WARN_BEFORE_NORM": 0.5,
+    "unscaled_residual.BLOCKS": 1,
+    "unscaled_residual.GROWING": 0.01,
+    "lora_not_identity.WARN_AT": 1e-6,
+    "lora_scaling.SMALLEST": 8.0,
+    "lora_scaling.LARGEST": 32.0,
+    "lint.backward.SHORTEST": 4,
+    "lint.doubt.CHANCE": 0.0,
+}
+KEPT = 4  # significant digits of evidence
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Said:
+    """What initlint says of one net: (rule, severity, evidence) as the thresholds are, and as the loose ones have it."""
+
+    net: str
+    status: str
+    findings: tuple[tuple[str, str, Mapping[str, float]], ...]
+    measured: tuple[tuple[str, str, Mapping[str, float]], ...]
+
+    def worst(self) -> str:
+        """error, warning, or nothing; notes are nothing."""
+        severities = {severity for _, severity, _ in self.findings}
+        return "error" if "error" in severities else "warning" if "warning" in severities else ""
+
+
+def thresholds() -> dict[str, Any]:
+    """All constants that rules decide by: "rule.NAME", and those that several rules share."""
+    found = {}
+    for info in pkgutil.iter_modules(initlint.rules.__path__):
+        module = importlib.import_module(f"initlint.rules.{info.name}.rule")
+        found |= {f"{info.name}.{name}": value for name, value in _constants(module)}
+    for name in SHARED:
+        short = name.removeprefix("initlint.")
+        found |= {f"{short}.{key}": value for key, value in _constants(importlib.import_module(name))}
+    return found
+
+
+def _constants(module: Any) -> Iterator[tuple[str, Any]]:
+    """Numbers, and tables of numbers, that a module's own text gives a name in capitals."""
+    for statement in ast.parse(inspect.getsource(module)).body:
+        if (
+            isinstance(statement, ast.Assign)
+            and isinstance(statement.targets[0], ast.Name)
+            and statement.targets[0].id.isupper()
+        ):
+            value = getattr(module, statement.targets[0].id)
+            numbers = value.values() if isinstance(value, dict) else [value]
+            if all(isinstance(item, int | float) for item in numbers):
+                yield statement.targets[0].id, value
+
+
+def recorded() -> tuple[dict[str, Any], dict[str, Said]]:
+    """(thresholds, what was said) of the committed run."""
+    if not RECORD.exists():
+        return {}, {}
+    first, *rest = map(json.loads, RECORD.read_text(encoding="utf-8").splitlines())
+    return first["thresholds"], {
+        row["net"]: Said(**{key: tuple(map(tuple, value)) if isinstance(value, list) else value for key, value in row.items()})
+        for row in rest
+    }
+
+
+def gather(*, choosing: bool = False) -> None:
+    """Check every net that has no row under these thresholds, or only those that thresholds may be chosen from."""
+    before, done = recorded()
+    now = json.loads(json.dumps(thresholds()))
+    if before != now:
+        done = {}
+        RECORD.write_text(json.dumps({"thresholds": now}) + "\n", encoding="utf-8")
+    with RECORD.open("a", encoding="utf-8") as file:
+
+        def keep(said: Said) -> None:
+            file.write(json.dumps(asdict(said), separators=(",", ":")) + "\n")
+            file.flush()
+
+        look([net for net in nets() if net.name not in done and not (choosing and held_back(net.name))], keep)
+
+
+def look(chosen: Sequence[Generated], receive: Callable[[Said], None]) -> None:
+    """Check nets as the command line does, one after another, with a worker that also measures beside the thresholds."""
+    with tempfile.TemporaryDirectory() as folder:
+        paths = [Path(folder, f"{net.name}.py") for net in chosen]
+        for path, net in zip(paths, chosen, strict=True):
+            path.write_text(net.text, encoding="utf-8")
+        settings = Settings()
+        requests = requests_of(list(map(str, paths)), lambda _: settings)
+
+        def told(message: Mapping[str, Any]) -> None:
+            if "target" in message:
+                receive(_said(message))
+
+        original, run._START = (
+            run._START,
+            f"import sys; sys.path.insert(0, {os.getcwd()!r}); from tests.calibration.findings import work; work()",
+        )
+        try:
+            run.gather(requests, lambda _: settings, jobs=1, receive=told)
+        finally:
+            run._START = original
+
+
+def work() -> None:
+    """The worker of `initlint.lint.worker`, whose rules judge twice."""
+    import initlint.lint.analyse as pipeline
+    from initlint.lint.judge import merge
+    from initlint.lint.load import load_rules
+    from initlint.lint.worker import main
+
+    judge = pipeline.judge
+
+    def both(facts: Any) -> tuple[Any, ...]:
+        strict = judge(facts)
+        with _loosened():
+            loose = merge(item for loaded in load_rules() if loaded.check is not None for item in loaded.check(facts))
+        return (*strict, *(replace(item, name=f"loose {item.name}") for item in loose))
+
+    pipeline.judge = both
+    main()
+
+
+def _said(message: Mapping[str, Any]) -> Said:
+    rows = tuple((item["name"], item["severity"], _short(item["evidence"])) for item in message.get("findings", ()))
+    return Said(
+        net=Path(message["target"]["path"]).stem,
+        status=message["target"]["status"],
+        findings=tuple(row for row in rows if not row[0].startswith("loose ")),
+        measured=tuple((name.removeprefix("loose "), *rest) for name, *rest in rows if name.startswith("loose ")),
+    )
+
+
+def _short(evidence: Mapping[str, float]) -> dict[str, float]:
+    return {key: float(f"{value:.{KEPT}g}") for key, value in evidence.items()}
+
+
+@contextlib.contextmanager
+def _loosened() -> Iterator[None]:
+    """Thresholds as in `LOOSE`, where the modules look them up."""
+    kept = []
+    for key, value in LOOSE.items():
+        place, _, name = key.rpartition(".")
+        module = importlib.import_module(f"initlint.{place}" if place.startswith("lint.") else f"initlint.rules.{place}.rule")
+        kept.append((module, name, getattr(module, name)))
+        setattr(module, name, value)
+    try:
+        yield
+    finally:
+        for module, name, value in kept:
+            setattr(module, name, value)

@@ -1,0 +1,140 @@
+"""Labels against findings, in two halves: precision and recall of errors, false alarms, rule by rule → docs/calibration.md.
+
+python -m tests.calibration page         runs.csv and findings.jsonl → docs/calibration.md
+python -m tests.calibration choosing     what the choosing half says, net by net, on the screen
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from tests.calibration.findings import Said, recorded
+from tests.calibration.labels import Label, labels
+from tests.calibration.nets import held_back, nets
+from tests.calibration.training import rows
+
+Z = 1.96  # of the 95 % interval
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """One net: what training made of it and what initlint said."""
+
+    net: str
+    kind: str
+    traits: str
+    label: Label
+    said: Said
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Share:
+    """A proportion with its counts."""
+
+    hits: int
+    of: int
+
+    @property
+    def value(self) -> float:
+        return self.hits / self.of if self.of else math.nan
+
+    def interval(self) -> tuple[float, float]:
+        """Wilson's 95 % interval (Wilson 1927, equation 5)."""
+        if not self.of:
+            return 0.0, 1.0
+        p, n = self.value, self.of
+        middle = p + Z**2 / (2 * n)
+        width = Z * math.sqrt(p * (1 - p) / n + Z**2 / (4 * n**2))
+        return (middle - width) / (1 + Z**2 / n), (middle + width) / (1 + Z**2 / n)
+
+    def __str__(self) -> str:
+        low, high = self.interval()
+        return f"{self.hits}/{self.of} = {100 * self.value:.1f} % ({100 * low:.0f}–{100 * high:.0f})" if self.of else "–"
+
+
+def cases() -> tuple[Case, ...]:
+    """Every net that has both a label and a row of findings."""
+    _, said = recorded()
+    found = labels(rows())
+    return tuple(
+        Case(net=net.name, kind=net.kind, traits=net.traits, label=found[net.name], said=said[net.name])
+        for net in nets()
+        if net.name in found and net.name in said
+    )
+
+
+def share(items: Iterable[Case], of: Callable[[Case], bool], hit: Callable[[Case], bool]) -> Share:
+    """How many of those that are `of` are `hit`."""
+    chosen = [item for item in items if of(item)]
+    return Share(hits=sum(map(hit, chosen)), of=len(chosen))
+
+
+def is_error(case: Case) -> bool:
+    """An error was given."""
+    return case.said.worst() == "error"
+
+
+def is_reported(case: Case) -> bool:
+    """An error or a warning was given."""
+    return bool(case.said.worst())
+
+
+def fails(case: Case) -> bool:
+    """Training fails."""
+    return case.label is Label.FAILS
+
+
+def trains(case: Case) -> bool:
+    """Training is normal."""
+    return case.label is Label.TRAINS
+
+
+def summary(items: Sequence[Case]) -> Mapping[str, Share]:
+    """The four numbers."""
+    return {
+        "precision of errors: with an error, that fail": share(items, is_error, fails),
+        "recall of errors: that fail, with an error": share(items, fails, is_error),
+        "false alarms: that train, with an error or a warning": share(items, trains, is_reported),
+        "precision of reports: with an error or a warning, that fail or need care": share(
+            items, is_reported, lambda case: not trains(case)
+        ),
+    }
+
+
+def by_rule(items: Sequence[Case]) -> Mapping[tuple[str, str], Counter[Label]]:
+    """How many nets of each label a rule gave errors to, and warnings."""
+    counted: dict[tuple[str, str], Counter[Label]] = {}
+    for case in items:
+        for name, severity in sorted({(name, severity) for name, severity, _ in case.said.findings}):
+            if severity != "info":
+                counted.setdefault((name, severity), Counter())[case.label] += 1
+    return counted
+
+
+def show_choosing() -> None:
+    """What the choosing half says, on the screen: the numbers, then every net that is not as it should be."""
+    items = [case for case in cases() if not held_back(case.net)]
+    print("\n".join(_lines(items)))
+    for title, chosen in (
+        ("fails without an error", [case for case in items if fails(case) and not is_error(case)]),
+        ("an error and does not fail", [case for case in items if is_error(case) and not fails(case)]),
+        ("reported and trains", [case for case in items if is_reported(case) and trains(case)]),
+    ):
+        print(f"\n== {title}")
+        for case in chosen:
+            print(f"{case.net} [{case.label}] {case.traits}")
+            for name, severity, evidence in (*case.said.findings, *case.said.measured):
+                mark = " " if (name, severity, evidence) in case.said.findings else "~"
+                print(f"    {mark}{name} {severity} {dict(evidence)}")
+
+
+def _lines(items: Sequence[Case]) -> Iterator[str]:
+    count = Counter(case.label for case in items)
+    yield f"{len(items)} nets: " + ", ".join(f"{count[label]} {label}" for label in Label)
+    for name, value in summary(items).items():
+        yield f"{name}: {value}"
+    for (name, severity), counted in sorted(by_rule(items).items()):
+        yield f"{name} {severity}: " + ", ".join(f"{counted[label]} {label}" for label in Label)
