@@ -104,3 +104,9 @@ def starts_for(function: str, *, slope: float = 0.01, uniform: bool = False, fan
         yield Start(function=f"kaiming_{law}_", arguments=(*mode, 'nonlinearity="linear"'))
     gain = gain_of(function, slope)
     yield Start(function="orthogonal_", arguments=(f"gain={gain:.3g}",) if gain != 1.0 else ())
+
+
+def lora_start(shape: tuple[int, ...], inputs: int) -> Start:
+    """The usual first factor of an adapter, uniform in ±1/√n (Hu et al. 2021, arXiv:2106.09685): of a layer (r, n), or (n, r)."""
+    turned = len(shape) == 2 and shape[0] == inputs != shape[1]
+    return Start(function="kaiming_uniform_", arguments=("a=math.sqrt(5)", *(('mode="fan_out"',) if turned else ())))

@@ -83,6 +83,18 @@ class Structure:
             for residual in self.residuals
         )
 
+    def writers(self, residual: Residual) -> frozenset[str]:
+        """The weights of a branch after which no other weight of the branch comes: they write the trunk."""
+        layers = {self.layers[node].weight: node for node in residual.layers}
+        dependence = self.dependence
+        return frozenset(
+            weight
+            for weight, node in layers.items()
+            if not any(
+                dependence.descendants[node] >> dependence.index[other] & 1 for other in layers.values() if other != node
+            )
+        )
+
 
 def structure_of(traced: TracedModel) -> Structure:
     """Find the structure of one traced model; a few passes over its nodes."""

@@ -13,17 +13,19 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from initlint.fixes.calls import Draw, calls_named, draw_at, init_prefix, redrawn
+from initlint.fixes.calls import Draw, calls_named, draw_at, init_prefix, redrawn, without_argument
 from initlint.fixes.edit import Edit, Fix, Span
+from initlint.fixes.expressions import scales_on, usual_scale
 from initlint.fixes.insert import Owner, inserted
 from initlint.fixes.starts import RECTIFIERS, SMALL, SMOOTH, Fan, Start, starts_for
 from initlint.fixes.tree import Code, read_code
 from initlint.graph.dataflow import NORMALIZING, PASSING, SATURATING, SELECTING, operands, operator
-from initlint.lint.wording import is_own, module_at, module_of, role_of
+from initlint.lint.wording import is_own, module_at, module_of, role_of, site_of_node
 
 if TYPE_CHECKING:
     from torch.fx import Node
 
+    from initlint.graph.adapters import Adapter
     from initlint.graph.layers import WeightLayer
     from initlint.graph.model import Parameter, Site, Write
     from initlint.lint.facts import Facts
@@ -376,3 +378,44 @@ def use_of(facts: Facts, name: str) -> str:
 def layer_of(facts: Facts, name: str) -> WeightLayer | None:
     """The first layer whose weight a parameter is."""
     return next((layer for layer in facts.structure.layers.values() if layer.weight == name), None)
+
+
+# -- residual branches and adapters -------------------------------------------------------------------------------------
+
+
+def rescaled(facts: Facts, adapter: Adapter, files: Files) -> Iterator[Fix]:
+    """The scale of an adapter as alpha/rank, where it is written or where the attribute that holds it is assigned."""
+    site = site_of_node(adapter.scale_node, facts)
+    code = None if site is None else files.code(site.path)
+    if site is None or code is None:
+        return
+    for place in scales_on(code, site.line):
+        changed = usual_scale(code, place, adapter.rank)
+        if changed != code.text(place):
+            yield from unsafe(f"scale by {changed}", [code.replaced(place, changed)])
+
+
+def thawed(parameter: Parameter, files: Files) -> Iterator[Edit]:
+    """A parameter trained: `requires_grad=False` taken out of what made it, or the line that froze it taken away."""
+    made = parameter.made
+    code = None if made is None else files.code(made.path)
+    statement = None if code is None or made is None else code.statement_at(made.line)
+    if code is None or statement is None:
+        return
+    for call in code.all(cst.Call, statement):
+        for argument in call.args:
+            if (
+                argument.keyword is not None
+                and argument.keyword.value == "requires_grad"
+                and code.text(argument.value) == "False"
+            ):
+                yield without_argument(code, call, argument)
+                return
+    name = parameter.name.rpartition(".")[2]
+    owner = code.around(statement, cst.ClassDef)
+    for call in calls_named(code, ("requires_grad_",), owner):
+        frozen = isinstance(call.func, cst.Attribute) and code.text(call.func.value).endswith(f".{name}")
+        line = code.statement(call)
+        if frozen and line is not None and isinstance(line, cst.SimpleStatementLine):
+            yield code.removed(line)
+            return

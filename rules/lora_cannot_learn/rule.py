@@ -10,6 +10,7 @@ from initlint.lint.rule import Rule
 from initlint.lint.wording import finding, module_of, site_of_law, site_of_node, span_of, step_at
 
 if TYPE_CHECKING:
+    from initlint.fixes.edit import Fix
     from initlint.graph.adapters import Adapter
     from initlint.lint.facts import Facts
     from initlint.lint.finding import Finding
@@ -65,3 +66,25 @@ def _finding(facts: Facts, adapter: Adapter, why: str) -> Finding:
         evidence={"scale": adapter.scale, "rank": float(adapter.rank)},
         related=related,
     )
+
+
+def fixes(found: Finding, facts: Facts) -> Iterator[Fix]:
+    """The first factor drawn, the zero one trained, a gate at one, the usual scale: whichever stands in the way."""
+    from initlint.fixes.starts import ONES, lora_start
+    from initlint.lint.cures import Files, refilled, rescaled, started, thawed, unsafe
+
+    files = Files(facts)
+    adapters = [item for item in facts.structure.adapters if module_of(facts.parameter(item.down)) in found.modules]
+    zero = [(item, facts.parameter(item.down), facts.parameter(item.up)) for item in adapters if item.scale]
+    drawn = {item.down: lora_start(down.shape, item.n) for item, down, _ in zero if down.law.is_zero and not item.embedding}
+    if drawn:
+        yield from unsafe("draw the first factor at random", started(facts, drawn, files, together=False))
+    frozen = [up for _, _, up in zero if up.law.is_zero and not up.trainable]
+    yield from unsafe("train the zero factor", [edit for up in frozen for edit in thawed(up, files)])
+    gates = dict.fromkeys((gate for item, _, _ in zero for gate in item.gates if facts.parameter(gate).law.is_zero), ONES)
+    for gate in gates:
+        yield from unsafe("start the gate at one", refilled(facts, facts.parameter(gate), "ones", files))
+    yield from unsafe("start the gate at one", started(facts, gates, files, together=False))
+    silent = [item for item in adapters if item.scale == 0]
+    if silent:
+        yield from rescaled(facts, silent[0], files)

@@ -11,6 +11,7 @@ from initlint.lint.rule import Rule
 from initlint.lint.wording import finding, module_of, number, site_of_law
 
 if TYPE_CHECKING:
+    from initlint.fixes.edit import Fix
     from initlint.graph.adapters import Adapter
     from initlint.graph.model import Law
     from initlint.lint.facts import Facts
@@ -72,3 +73,17 @@ def relative_change(adapter: Adapter, down: Law, up: Law, base: Law) -> float:
 def gate_is_zero(facts: Facts, gate: str) -> bool:
     """A learned scale that starts at zero keeps the identity."""
     return facts.parameter(gate).law.is_zero
+
+
+def fixes(found: Finding, facts: Facts) -> Iterator[Fix]:
+    """The second factor at zero."""
+    from initlint.fixes.starts import ZEROS
+    from initlint.lint.cures import started, unsafe
+
+    wanted = {}
+    for adapter in facts.structure.adapters:
+        if module_of(facts.parameter(adapter.down)) in found.modules:
+            name = adapter.down if adapter.embedding else adapter.up
+            if not facts.parameter(name).law.is_zero:
+                wanted[name] = ZEROS
+    yield from unsafe("start the second factor at zero", started(facts, wanted, together=False))

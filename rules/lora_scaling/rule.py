@@ -11,6 +11,7 @@ from initlint.lint.rule import Rule
 from initlint.lint.wording import finding, module_of, number, site_of_law, site_of_node
 
 if TYPE_CHECKING:
+    from initlint.fixes.edit import Fix
     from initlint.graph.adapters import Adapter
     from initlint.lint.facts import Facts
     from initlint.lint.finding import Finding
@@ -69,3 +70,22 @@ def check(facts: Facts) -> Iterator[Finding]:
 def effective_alpha(adapter: Adapter, second_moment_of_a: float) -> float:
     """s·r·σ_A·√(3n)."""
     return abs(adapter.scale) * adapter.rank * math.sqrt(second_moment_of_a * 3 * adapter.n)
+
+
+def fixes(found: Finding, facts: Facts) -> Iterator[Fix]:
+    """The usual scale, or the usual first factor: what the finding points at first, then the other, then both."""
+    from initlint.fixes.starts import lora_start
+    from initlint.lint.cures import Files, merged, rescaled, started, unsafe
+
+    files = Files(facts)
+    adapters = [item for item in facts.structure.adapters if module_of(facts.parameter(item.down)) in found.modules]
+    if not adapters:
+        return
+    wanted = {item.down: lora_start(facts.parameter(item.down).shape, item.n) for item in adapters}
+    drawn = started(facts, wanted, files)
+    scaled = list(rescaled(facts, adapters[0], files))
+    redrawn = list(unsafe("draw the first factor for its number of inputs", drawn))
+    at = site_of_node(adapters[0].scale_node, facts)
+    yield from (*scaled, *redrawn) if at is not None and at.line == found.span.line else (*redrawn, *scaled)
+    for fix in scaled if drawn else ():
+        yield from unsafe("scale by alpha/rank, and draw the first factor for its inputs", merged((*fix.edits, *(drawn or ()))))

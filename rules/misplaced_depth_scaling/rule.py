@@ -12,6 +12,7 @@ from initlint.lint.rule import Rule
 from initlint.lint.wording import finding, module_of, number, pattern_of, site_of_last_write
 
 if TYPE_CHECKING:
+    from initlint.fixes.edit import Fix
     from initlint.graph.model import Parameter
     from initlint.graph.structure import Residual
     from initlint.lint.facts import Facts
@@ -42,7 +43,7 @@ def check(facts: Facts) -> Iterator[Finding]:
     wrong: list[Parameter] = []
     missed: list[Parameter] = []
     for residual in residuals:
-        writers = _writers(facts, residual)
+        writers = facts.structure.writers(residual)
         inner = {facts.structure.layers[node].weight for node in residual.layers} - writers
         if inner & scaled and not writers & scaled and writers <= deviations.keys():
             wrong += [facts.parameter(name) for name in sorted(inner & scaled)]
@@ -80,16 +81,48 @@ def _is_depth_scaled(ratio: float, sums: int) -> bool:
     return any(abs(ratio / math.sqrt(depth) - 1) < SAME for depth in (sums, sums / 2, 2 * sums) if depth > 1)
 
 
-def _writers(facts: Facts, residual: Residual) -> set[str]:
-    """The weights of a branch after which no other weight of the branch comes."""
-    dependence = facts.structure.dependence
-    layers = {facts.structure.layers[node].weight: node for node in residual.layers}
-    return {
-        weight
-        for weight, node in layers.items()
-        if not any(dependence.descendants[node] >> dependence.index[other] & 1 for other in layers.values() if other != node)
-    }
-
-
 def _name_of(facts: Facts, parameter: Parameter) -> str:
     return next(name for name, item in facts.traced.parameters.items() if item is parameter)
+
+
+def fixes(found: Finding, facts: Facts) -> Iterator[Fix]:
+    """The name of the weight that writes the residual stream, in the place of the other one's."""
+    import libcst as cst
+
+    from initlint.fixes.calls import draw_of
+    from initlint.lint.cures import Files, draw_of_finding, unsafe
+
+    code = Files(facts).code(found.span.path)
+    pairs = [pair for residual in facts.structure.residuals for pair in _mistaken(facts, residual, set(found.modules))]
+    place = draw_of_finding(found, Files(facts))
+    if code is None or place is None or not pairs:
+        return
+    draw = draw_of(code, place[1].call)
+    call = next((item for item in code.all(cst.Call) if code.span(item) == place[0].span(place[1].call)), None)
+    test = None if call is None else code.around(call, cst.If)
+    said = "scale the weight that writes the residual stream instead"
+    for string in () if test is None else code.all(cst.SimpleString, test.test):
+        text = str(string.evaluated_value)
+        for wrong, missed in pairs:
+            if text and wrong.endswith(text) and not missed.endswith(text):
+                inner = text.lstrip(".")
+                new = text[: len(text) - len(inner)] + ".".join(missed.split(".")[-len(inner.split(".")) :])
+                quote = string.quote
+                yield from unsafe(said, [code.replaced(string, f"{string.prefix}{quote}{new}{quote}")])
+                return
+    written = "" if draw is None else code.text(draw.tensor)
+    for wrong, missed in pairs:
+        differing = [(a, b) for a, b in zip(wrong.split("."), missed.split("."), strict=False) if a != b]
+        if draw is not None and len(differing) == 1 and f".{differing[0][0]}." in f"{written}.":
+            changed = f"{written}.".replace(f".{differing[0][0]}.", f".{differing[0][1]}.").removesuffix(".")
+            yield from unsafe(said, [code.replaced(draw.tensor, changed)])
+            return
+
+
+def _mistaken(facts: Facts, residual: Residual, modules: set[str]) -> Iterator[tuple[str, str]]:
+    """(the scaled weight inside a branch, the one that should have been), by full names."""
+    writers = facts.structure.writers(residual)
+    for node in residual.layers:
+        weight = facts.structure.layers[node].weight
+        if weight not in writers and module_of(facts.parameter(weight)) in modules:
+            yield from ((facts.parameter(weight).name, facts.parameter(name).name) for name in sorted(writers))

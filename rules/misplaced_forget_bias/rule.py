@@ -11,6 +11,7 @@ from initlint.lint.rule import Rule
 from initlint.lint.wording import finding, module_of, number, site_of_last_write
 
 if TYPE_CHECKING:
+    from initlint.fixes.edit import Fix
     from initlint.lint.facts import Facts
     from initlint.lint.finding import Finding
 
@@ -57,3 +58,20 @@ def check(facts: Facts) -> Iterator[Finding]:
                 modules=[module_of(parameter)],
                 evidence={"bias": value},
             )
+
+
+def fixes(found: Finding, facts: Facts) -> Iterator[Fix]:
+    """The slice moved to the second quarter."""
+    from initlint.fixes.expressions import forget_slice
+    from initlint.lint.cures import Files, unsafe
+
+    code = Files(facts).code(found.span.path)
+    for parameter in facts.traced.parameters.values():
+        site = site_of_last_write(parameter, facts)
+        if code is None or site is None or (site.path, site.line) != (found.span.path, found.span.line):
+            continue
+        raised = [region[0][0] for region, law in parameter.law.parts if law.family == "constant" and law.mean >= OPEN]
+        if raised:
+            edit = forget_slice(code, found.span.line, raised[0], parameter.shape[0] // 4)
+            yield from unsafe("raise the forget gate, the second quarter", () if edit is None else (edit,))
+            return

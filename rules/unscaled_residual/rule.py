@@ -23,6 +23,7 @@ from initlint.lint.wording import (
 )
 
 if TYPE_CHECKING:
+    from initlint.fixes.edit import Fix
     from initlint.graph.layers import WeightLayer
     from initlint.graph.structure import Residual
     from initlint.lint.facts import Facts
@@ -189,3 +190,39 @@ def _normalized_after(facts: Facts, residual: Residual) -> bool:
     dependence = facts.structure.dependence
     after = dependence.descendants[residual.add]
     return bool(after & dependence.bits(facts.structure.norms))
+
+
+def fixes(found: Finding, facts: Facts) -> Iterator[Fix]:
+    """Usual weights where they are far too large; the last weight of every branch at zero; else the branch divided by √L."""
+    from initlint.fixes.expressions import branch_divided
+    from initlint.fixes.starts import ZEROS
+    from initlint.lint.cures import Files, merged, started, starts_of, unsafe
+
+    files = Files(facts)
+    modules = set(found.modules)
+    taking_part = [
+        residual
+        for residual in facts.structure.residuals
+        if residual.layers and {module_at(facts.structure.layers[name], facts) for name in residual.layers} <= modules
+    ]
+    layers = [facts.structure.layers[name] for residual in taking_part for name in residual.layers]
+    usual = {layer.weight: starts_of(facts, layer)[0] for layer in layers} if _oversized(facts, layers) else {}
+    silent = {weight: ZEROS for residual in taking_part for weight in facts.structure.writers(residual)}
+    if not usual:
+        yield from unsafe("start the last weight of each branch at zero", started(facts, silent, files, together=False))
+    else:
+        yield from unsafe("start these weights at the usual size", started(facts, usual, files))
+        inner = {name: start for name, start in usual.items() if name not in silent}
+        both = (started(facts, inner, files), started(facts, silent, files, together=False))
+        if both[0] is not None and both[1] is not None:
+            said = "start these weights at the usual size, and the last one of each branch at zero"
+            yield from unsafe(said, merged((*both[0], *both[1])))
+    divided = []
+    sites = {(at.path, at.line) for residual in taking_part if (at := site_of_node(residual.add, facts)) is not None}
+    for path, line in sorted(sites):
+        code = files.code(path)
+        edit = None if code is None else branch_divided(code, line, f"{len(taking_part)}**0.5")
+        divided += [] if edit is None else [edit]
+    base = (started(facts, usual, files) or ()) if usual else ()
+    if divided:
+        yield from unsafe("divide each branch by the root of the number of blocks", merged((*base, *divided)))

@@ -1,0 +1,142 @@
+"""Changes inside expressions: a branch scaled where it joins its trunk, a call taken away around its operand, a quarter of a
+bias, a factor's definition."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import libcst as cst
+
+from initlint.fixes.calls import outer
+from initlint.fixes.edit import Edit, Span
+
+if TYPE_CHECKING:
+    from initlint.fixes.tree import Code
+
+
+def branch_divided(code: Code, line: int, divisor: str) -> Edit | None:
+    """`x + f(x)` → `x + f(x) / divisor` at a line: of the two terms, the one that is called for is the branch."""
+    for sum_, terms in _sums(code):
+        if code.first_line(sum_) <= line <= code.last_line(sum_):
+            called = [item for item in terms if any(True for _ in code.all(cst.Call, item))]
+            if called and (len(called) == 1 or called[0] is terms[0]):
+                return _divided(code, called[0], divisor)
+    return None
+
+
+def _sums(code: Code) -> Iterator[tuple[cst.CSTNode, tuple[cst.BaseExpression, ...]]]:
+    """Additions with their terms, the later term first."""
+    for item in code.all(cst.BinaryOperation):
+        if isinstance(item.operator, cst.Add):
+            yield item, (item.right, item.left)
+    for statement in code.all(cst.AugAssign):
+        if isinstance(statement.operator, cst.AddAssign):
+            yield statement, (statement.value,)
+
+
+def _divided(code: Code, node: cst.BaseExpression, divisor: str) -> Edit:
+    span = outer(code, node)
+    loose = isinstance(node, cst.IfExp | cst.Lambda) or (
+        isinstance(node, cst.BinaryOperation) and isinstance(node.operator, cst.Add | cst.Subtract)
+    )
+    if loose and not node.lpar:
+        return Edit(span=span, content=f"({code.text(node)}) / {divisor}")
+    end = Span(path=code.path, line=span.end_line, column=span.end_column, end_line=span.end_line, end_column=span.end_column)
+    return Edit(span=end, content=f" / {divisor}")
+
+
+def without_call(code: Code, line: int, method: str) -> tuple[Edit, ...]:
+    """`x.detach()` → `x` everywhere on a line."""
+    found = []
+    for call in code.all(cst.Call):
+        function = call.func
+        if code.first_line(call) <= line <= code.last_line(call) and isinstance(function, cst.Attribute):
+            if function.attr.value == method and not call.args:
+                found.append(code.replaced(call, code.text(function.value)))
+    return tuple(found)
+
+
+# -- the forget gate ----------------------------------------------------------------------------------------------------
+
+
+def forget_slice(code: Code, line: int, start: int, width: int) -> Edit | None:
+    """The slice written on a line, moved to the second of four quarters; in terms of the name its bounds are written with.
+
+    start, width  where the written part starts, and the length of a quarter
+    """
+    for index in code.all(cst.Index):
+        call = code.around(index, cst.Call)
+        if isinstance(index.value, cst.Integer) and call is not None and code.first_line(index) == line:
+            if any(name in code.text(call) for name in ("chunk(4", "split(")) and index.value.evaluated_value != 1:
+                return code.replaced(index.value, "1")
+    for part in code.all(cst.Slice):
+        if code.first_line(part) != line or part.lower is None:
+            continue
+        names = sorted(code.names_in(part.lower) | (code.names_in(part.upper) if part.upper is not None else set()))
+        for total, text in ((4 * width, "{0} // 4 : {0} // 2"), (width, "{0} : 2 * {0}"), (2 * width, "{0} // 2 : {0}")):
+            if len(names) == 1 and _value(code.text(part.lower), names[0], total) == start:
+                return code.replaced(part, text.format(names[0]))
+        return code.replaced(part, f"{width}:{2 * width}")
+    return None
+
+
+def _value(text: str, name: str, number: int) -> int | None:
+    """The value of an expression of whole numbers and one name."""
+    try:
+        tree = ast.parse(text, mode="eval")
+    except SyntaxError:
+        return None
+    return _number(tree.body, name, number)
+
+
+def _number(node: ast.expr, name: str, number: int) -> int | None:
+    if isinstance(node, ast.Constant) and isinstance(node.value, int):
+        return node.value
+    if isinstance(node, ast.Name):
+        return number if node.id == name else None
+    if isinstance(node, ast.BinOp):
+        left, right = _number(node.left, name, number), _number(node.right, name, number)
+        if left is None or right is None:
+            return None
+        if isinstance(node.op, ast.Mult):
+            return left * right
+        if isinstance(node.op, ast.FloorDiv | ast.Div) and right:
+            return left // right
+        if isinstance(node.op, ast.Add):
+            return left + right
+        return left - right if isinstance(node.op, ast.Sub) else None
+    return None
+
+
+# -- an adapter's scale -------------------------------------------------------------------------------------------------
+
+ALPHAS = ("alpha", "lora_alpha")
+RANKS = ("rank", "r", "lora_rank", "lora_r")
+
+
+def scales_on(code: Code, line: int) -> Iterator[cst.BaseExpression]:
+    """What a product at a line is multiplied by: numbers where they stand, attributes of self where they are assigned."""
+    for product in code.all(cst.BinaryOperation):
+        if not code.first_line(product) <= line <= code.last_line(product) or not isinstance(product.operator, cst.Multiply):
+            continue
+        for side in (product.left, product.right):
+            if isinstance(side, cst.Integer | cst.Float):
+                yield side
+            elif isinstance(side, cst.Attribute) and isinstance(side.value, cst.Name):
+                owner = code.around(side, cst.ClassDef)
+                constructor = None if owner is None else code.functions(owner).get("__init__")
+                wanted = code.text(side)
+                for assigned in () if constructor is None else code.all(cst.Assign, constructor):
+                    if any(code.text(target.target) == wanted for target in assigned.targets):
+                        yield assigned.value
+
+
+def usual_scale(code: Code, place: cst.BaseExpression, rank: int) -> str:
+    """`alpha / rank` where the function has such parameters, else the number for an alpha of 16."""
+    function = code.around(place, cst.FunctionDef)
+    names = {item.name.value for item in function.params.params} if function is not None else set()
+    alpha = next((name for name in ALPHAS if name in names), "16")
+    width = next((name for name in RANKS if name in names), None)
+    return f"{16 / rank:g}" if alpha == "16" and width is None else f"{alpha} / {width or rank}"
