@@ -488,9 +488,12 @@ def outer_means(axes: Sequence[Axis], left: Array, right: Array) -> Array:
         return np.asarray(left * right)
     if left.size == 1 and right.size == 1:
         return np.full(tuple(axis.states for axis in axes), float(left.flat[0]) * float(right.flat[0]))
-    rows = [axis.rows[0] for axis in axes]
-    columns = [axis.rows[1] for axis in axes]
-    return np.asarray(left[np.ix_(*rows)] * right[np.ix_(*columns)])
+    result = np.empty([axis.states for axis in axes])
+    for k in range(len(axes) - 1, -1, -1):  # the first axis last, of which whole blocks are copied
+        if axes[k].labels is not None:
+            row, column = axes[k].rows
+            left, right = left.take(row, axis=k), right.take(column, axis=k)
+    return np.multiply(left, right, out=result)
 
 
 def point(value: float) -> Moments:

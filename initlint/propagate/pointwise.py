@@ -14,13 +14,14 @@ E[f'²], is what decides whether two inputs are told apart after many layers (Po
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from initlint.propagate import rows, views
 from initlint.propagate.axes import GROUP_LIMIT, Array
-from initlint.propagate.moments import Dims, Moments, align
+from initlint.propagate.moments import Dims, Moments, align, outer_means
 from initlint.propagate.sources import COARSE, ORDER, REACH, Profile, Source, grid, scale_by_state, shape_of
 
 if TYPE_CHECKING:
@@ -101,41 +102,35 @@ def pair_of(dims: Dims | None, profile: Profile) -> Array:
     values = profile.values.reshape(source.points, -1)
     series = transform @ values
     total = w @ values**2
-    rest = np.maximum(total - (series**2).sum(0), 0.0)
-    axes = [axis for dim in source.dims for axis in dim]
-    shape = source.correlation.shape
-    rho = source.correlation.reshape(-1)
-    groups = tuple(axis.groups for axis in axes)
-    near = np.flatnonzero(rho)  # of uncorrelated pairs, most of those between features, only the means are left
-    if values.shape[1] == 1:
-        left = right = np.zeros(1, dtype=np.int64)
-        pair = np.full_like(rho, series[0, 0] ** 2)
-    else:
-        cells = np.arange(values.shape[1]).reshape(groups)
-        left = cells[np.ix_(*(axis.rows[0] for axis in axes))].reshape(-1)
-        right = cells[np.ix_(*(axis.rows[1] for axis in axes))].reshape(-1)
-        pair = series[0, left] * series[0, right]
-        left, right = left[near], right[near]
-    rho = rho[near]
-    coefficients = series[:, left] * series[:, right]
-    tail = np.sqrt(rest[left] * rest[right])
-    summed = np.zeros_like(rho)
-    for k in range(ORDER - 1, -1, -1):
-        summed = summed * rho + coefficients[k]
-    if np.any(tail > 1e-12 * np.abs(coefficients).sum(0)):
-        step = 2 * REACH / source.points
-        slope = w @ (np.asarray(np.gradient(values, step, axis=0)) ** 2) - np.arange(ORDER) @ series**2
+    squares = series**2
+    rest = np.maximum(total - squares.sum(0), 0.0)
+    groups = source.deviation.shape
+    met = source.correlated
+    summed = met.summed(series)
+    if (rest > 1e-12 * total).any() and len(met.strong):
+        slope = w @ slopes(values, 2 * REACH / source.points) ** 2 - np.arange(ORDER) @ squares
         power = np.clip(slope / np.maximum(rest, 1e-300), ORDER, 1e3)
-        power = np.sqrt(power[left] * power[right])
-        summed = summed + tail * np.maximum(rho, 0.0) ** power
-    pair[near] = summed
-    pair = pair.reshape(shape)
+        left, right = met.left[met.strong], met.right[met.strong]
+        summed[met.strong] += np.sqrt(rest[left] * rest[right]) * met.strong_rho ** np.sqrt(power[left] * power[right])
+    means = series[0].reshape(groups)
+    pair = outer_means([axis for dim in source.dims for axis in dim], means, means)  # all there is of uncorrelated pairs
+    pair.reshape(-1)[met.near] = met.unfolded(summed)
     same = tuple(slice(0, g) for g in groups)
     if np.all(source.correlation[same] > 0) or not groups:
         pair[same] = total.reshape(groups)
     else:  # cells without spread have correlation 0 by convention: their second moment is the square of their value
         pair[same] = np.where(source.deviation > 0, total.reshape(groups), (profile.values[0] ** 2).reshape(groups))
     return pair
+
+
+def slopes(values: Array, step: float) -> Array:
+    """Derivatives along the first dimension, as np.gradient finds them."""
+    result = np.empty_like(values)
+    np.subtract(values[2:], values[:-2], out=result[1:-1])
+    result[1:-1] /= 2.0 * step
+    result[0] = (values[1] - values[0]) / step
+    result[-1] = (values[-1] - values[-2]) / step
+    return result
 
 
 def from_profile(profile: Profile, like: Moments, method: str) -> Moments:
@@ -236,6 +231,26 @@ def coarsened(x: Moments, axes: list[int]) -> Moments:
     return coarse
 
 
+@dataclass(slots=True, eq=False)
+class Term:
+    """A function of a source times a root; its pair moments, found once for all cotangents that have it."""
+
+    root: Moments
+    source: Source
+    values: Array
+    _moments: Moments | None = None
+
+    @property
+    def moments(self) -> Moments:
+        if self._moments is None:
+            root, source = self.root, self.source
+            dims = views.matched(source, root)
+            pair = pair_of(dims, Profile(source, self.values))
+            term = times(Moments(dims, np.zeros([axis.groups for dim in dims for axis in dim]), pair), root)
+            self._moments = views.arrived(source, term) if isinstance(source, views.View) else term
+        return self._moments
+
+
 class Cotangent:
     """What flows back into one value: independent terms, and terms that are a known function of a source times a root.
 
@@ -249,7 +264,7 @@ class Cotangent:
         self.plain = plain
         self.drawn = drawn  # terms known by draws, together with those of the values they flow back into (see `joint`)
         self.spent = spent  # to be reported, but already accounted for further back
-        self.coherent: dict[tuple[int, int], tuple[Moments, Source, Array]] = {}
+        self.coherent: dict[tuple[int, int], Term] = {}
 
     def add_plain(self, term: Moments) -> None:
         if self.plain is None:
@@ -258,19 +273,17 @@ class Cotangent:
             self.plain = plus(self.plain, term)
 
     def add_coherent(self, root: Moments, source: Source, coefficient: Array) -> None:
-        key = (id(root), source.key)
-        if key in self.coherent:
-            _, _, before = self.coherent[key]
-            coefficient = before + coefficient
-        self.coherent[key] = (root, source, coefficient)
+        self.add_term(Term(root, source, coefficient))
+
+    def add_term(self, term: Term) -> None:
+        key = (id(term.root), term.source.key)
+        before = self.coherent.get(key)
+        self.coherent[key] = term if before is None else Term(term.root, term.source, before.values + term.values)
 
     def total(self) -> Moments | None:
         """Pair moments of the whole cotangent; coherent terms are folded in, so that later terms see one root."""
-        for root, source, coefficient in self.coherent.values():
-            dims = views.matched(source, root)
-            factor = Moments(dims, np.zeros([axis.groups for dim in dims for axis in dim]), pair_of(dims, Profile(source, coefficient)))
-            term = times(factor, root)
-            self.add_plain(views.arrived(source, term) if isinstance(source, views.View) else term)
+        for term in self.coherent.values():
+            self.add_plain(term.moments)
         self.coherent = {}
         if self.drawn is None:
             return self.plain
@@ -308,7 +321,7 @@ def times(x: Moments, y: Moments) -> Moments:
 
 
 __all__ = [
-    "REACH", "Cotangent", "Profile", "Source", "apply", "coarsened", "combine", "finite", "from_profile", "grid", "lineage",
+    "REACH", "Cotangent", "Profile", "Source", "Term", "apply", "coarsened", "combine", "finite", "from_profile", "grid", "lineage",
     "pair_of", "plus", "profile_of", "root_of", "sample_of_sum", "times",
     "values_of",
 ]  # fmt: skip

@@ -12,6 +12,7 @@ from functools import lru_cache
 import numpy as np
 
 from initlint.propagate.axes import Array
+from initlint.propagate.correlated import Correlated
 from initlint.propagate.moments import Dims, Moments, outer_means, size_of
 
 ORDER = 16  # Hermite coefficients kept
@@ -39,7 +40,7 @@ def grid(points: int) -> tuple[Array, Array, Array]:
 class Source:
     """A tensor taken as jointly Gaussian: mean and deviation by cell, correlation by pair state."""
 
-    __slots__ = ("correlation", "deviation", "dims", "key", "origin", "points", "views")
+    __slots__ = ("_correlated", "correlation", "deviation", "dims", "key", "origin", "points", "views")
 
     def __init__(self, moments: Moments) -> None:
         self.take_number()
@@ -55,6 +56,14 @@ class Source:
             correlation = moments.centered() / spread
         self.correlation = np.clip(np.where(spread > 0, correlation, 0.0), -1.0, 1.0)
         self.views: dict[object, Source] = {}  # this source in other shapes (see `views`)
+        self._correlated: Correlated | None = None
+
+    @property
+    def correlated(self) -> Correlated:
+        """Its correlated pairs."""
+        if self._correlated is None or self._correlated.correlation is not self.correlation:
+            self._correlated = Correlated(self.correlation, [axis for dim in self.dims for axis in dim], ORDER)
+        return self._correlated
 
     def take_number(self) -> None:
         """A key that no other source has."""

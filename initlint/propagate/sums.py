@@ -71,9 +71,14 @@ def law_of_sum(x: Moments) -> Profile | None:
     source = Source(x)
     z = grid(source.points)[0]
     result = np.empty((len(z), *x.mean.shape))
+    found: dict[bytes, Array] = {}  # many cells, as those at opposite borders of an image, are alike
     for cell in np.ndindex(*x.mean.shape):
         column = (slice(None), *cell)
-        result[column] = quantiles([values[column] for values in other], float(max(rest[cell], 0.0)), z)
+        columns, own = [values[column] for values in other], float(max(rest[cell], 0.0))
+        key = b"".join(np.ascontiguousarray(values).tobytes() for values in (*columns, own))
+        if key not in found:
+            found[key] = quantiles(columns, own, z)
+        result[column] = found[key]
     w = grid(source.points)[1].reshape(-1, *(1,) * x.mean.ndim)
     mean = (w * result).sum(0)
     deviation = np.sqrt((w * (result - mean) ** 2).sum(0))
@@ -92,9 +97,16 @@ def quantiles(columns: list[Array], variance: float, z: Array) -> Array:
     sigma = max(np.sqrt(variance), 0.02 * total)  # a law of steps is smoothed a little
     if len(values) > DEPTH:
         values, weights = thinned(values, weights), np.full(DEPTH, 1.0 / DEPTH)
-    at = np.linspace(values.min() - 7.0 * sigma, values.max() + 7.0 * sigma, 4 * DEPTH)
+    values, weights = merged(values, weights)
+    at = np.linspace(values[0] - 7.0 * sigma, values[-1] + 7.0 * sigma, 4 * DEPTH)
     reached = torch.special.ndtr(torch.from_numpy((at[:, None] - values[None, :]) / sigma)).numpy() @ weights
     return np.asarray(np.interp(z, torch.special.ndtri(torch.from_numpy(np.clip(reached, EDGE, 1.0 - EDGE))).numpy(), at))
+
+
+def merged(values: Array, weights: Array) -> tuple[Array, Array]:
+    """Each value once, in order: half of those of a ReLU are one."""
+    distinct, of = np.unique(values, return_inverse=True)
+    return distinct, np.asarray(np.bincount(of, weights, len(distinct)), dtype=np.float64)
 
 
 def thinned(values: Array, weights: Array) -> Array:
@@ -134,7 +146,7 @@ def conditioned(g: Cotangent, z: Moments, part: Moments) -> Cotangent:
     """
     if z.profile is None or values_of(part) is None or part.q - part.m**2 < SHARE * (z.q - z.m**2):
         return g
-    own = [term for term in g.coherent.values() if term[1] is z.profile.source]
+    own = [term for term in g.coherent.values() if term.source is z.profile.source]
     before = profile_of(part)
     if z.profile.values.shape[1:] != z.mean.shape:
         return g
@@ -146,11 +158,12 @@ def conditioned(g: Cotangent, z: Moments, part: Moments) -> Cotangent:
         return g
     result = Cotangent(g.plain, g.spent)
     for key, term in g.coherent.items():
-        if term[1] is not z.profile.source:
+        if term.source is not z.profile.source:
             result.coherent[key] = term
     variance = np.maximum(z.cells - z.mean**2, 0.0)
     variance = np.maximum(variance - np.maximum(part.cells - part.mean**2, 0.0), 0.0)
-    for root, source, function in own:
+    for term in own:
+        root, source, function = term.root, term.source, term.values
         first, second = expected(function, z.profile, before.values, z.mean - part.mean, np.sqrt(variance))
         whole, met = pair_of(None, Profile(source, function)), pair_of(None, Profile(before.source, first))
         flat = tuple(map(len, root.dims)) == tuple(map(len, z.dims))
@@ -169,9 +182,15 @@ def expected(function: Array, whole: Profile, part: Array, mean: Array, deviatio
     """E[c|u] and E[c²|u] on the grid of u: s = part(u) + mean + deviation·y, c(s) given with s on the grid of a source."""
     y, w, _ = grid(DEPTH)
     first, second = np.empty(part.shape), np.empty(part.shape)
+    found: dict[bytes, tuple[Array, Array]] = {}
     for cell in np.ndindex(*mean.shape):
         column = (slice(None), *cell)
-        at = part[column][:, None] + mean[cell] + deviation[cell] * y[None, :]
-        c = np.interp(at, whole.values[column], function[column])
-        first[column], second[column] = c @ w, c**2 @ w
+        given = part[column], whole.values[column], function[column], mean[cell], deviation[cell]
+        key = b"".join(np.ascontiguousarray(values).tobytes() for values in given)
+        if key not in found:
+            distinct, of = np.unique(part[column], return_inverse=True)
+            at = distinct[:, None] + mean[cell] + deviation[cell] * y[None, :]
+            c = np.interp(at, whole.values[column], function[column])
+            found[key] = (c @ w)[of], (c * c @ w)[of]
+        first[column], second[column] = found[key]
     return first, second

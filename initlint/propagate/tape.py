@@ -88,7 +88,8 @@ class Tape:
     joint: Joint | None = None  # how values are made entry by entry, for cotangents that were drawn
     # covariances of tensors that met, by their ids; counts of calls and of tensors that no call made (see `lineage`)
     covariances: dict[tuple[object, object], Moments | None] = field(default_factory=dict)
-    met: list[tuple[Moments, Moments]] = field(default_factory=list)  # keeps the ids in `covariances` valid
+    lags: dict[tuple[int, int, int, int], Moments | None] = field(default_factory=dict)  # the same at some distance (see `lagged`)
+    met: list[tuple[Moments, Moments]] = field(default_factory=list)  # keeps the ids in `covariances` and `lags` valid
     uses: dict[int, list[tuple[Moments, float]]] = field(default_factory=dict)  # results of calls, by id of an argument
     used: list[Moments] = field(default_factory=list)  # those arguments
     taken: dict[tuple[int, int], set[int]] = field(default_factory=dict)  # indices of slices, by id of the tensor and dimension
@@ -192,8 +193,8 @@ def _pull(
 
 
 def _join(into: Cotangent, term: Cotangent) -> None:
-    for root, source, coefficient in term.coherent.values():
-        into.add_coherent(root, source, coefficient)
+    for coherent in term.coherent.values():
+        into.add_term(coherent)
     if term.plain is not None:
         into.add_plain(term.plain)
     if term.drawn is not None:

@@ -99,13 +99,13 @@ def of_slices(tape: Tape, x: Moments, y: Moments, alpha: float) -> Moments:
 def settled(g: Cotangent, z: Moments) -> Cotangent:
     """g with only those terms kept coherent that are functions of z itself; terms of later tensors meet nothing of theirs here."""
     own = None if z.profile is None else z.profile.source
-    others = {key: term for key, term in g.coherent.items() if term[1] is not own}
+    others = {key: term for key, term in g.coherent.items() if term.source is not own}
     if not others:
         return g
     rest = Cotangent(g.plain)
     rest.coherent = others
     result = Cotangent(rest.total(), g.spent)
-    result.coherent = {key: term for key, term in g.coherent.items() if term[1] is own}
+    result.coherent = {key: term for key, term in g.coherent.items() if term.source is own}
     return result
 
 
@@ -278,13 +278,14 @@ def times_signal(g: Cotangent, x: Moments) -> Cotangent:
     """
     profile = profile_of(x)
     result, rest = Cotangent(), Cotangent(g.plain)
-    for key, (root, source, values) in g.coherent.items():
+    for key, term in g.coherent.items():
+        root, source, values = term.root, term.source, term.values
         if source is profile.source:
             result.add_coherent(root, source, values * profile.values)
             continue
         share = next((a for part, a in source.origin.parts if lineage(part) == lineage(x)), None)
         if share is None or source.origin.shape != x.shape:
-            rest.coherent[key] = (root, source, values)
+            rest.coherent[key] = term
             continue
         own, whole = profile.source.origin.centered(), source.origin.centered()
         top = (0,) * whole.ndim
@@ -293,11 +294,7 @@ def times_signal(g: Cotangent, x: Moments) -> Cotangent:
         result.add_coherent(root, source, values * (b * whole_profile.values))
         here, there = align(spread(x), spread(source.origin))
         left = here.with_(pair=here.pair - b * b * there.pair)
-        single = Cotangent()
-        single.coherent[key] = (root, source, values)
-        total = single.total()
-        if total is not None:
-            result.add_plain(times(total, left))
+        result.add_plain(times(term.moments, left))
     plain = rest.total()
     if plain is not None:
         result.add_plain(times(plain, spread(x)))

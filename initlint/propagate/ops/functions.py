@@ -99,11 +99,13 @@ def through(source_of: Moments, coefficient: Callable[[], Array], output: Moment
         slope, index = coefficient(), () if at is into else views.broadcast_from(into, at)
         result = Cotangent()
         foreign = Cotangent(g.plain)
-        for key, (root, source, values) in g.coherent.items():
+        for key, term in g.coherent.items():
+            source = term.source
             if views.place_of(source) is at:
-                result.add_coherent(root, views.onto(source, at, into, index), values * views.as_seen(slope, at, source))
+                values = term.values * views.as_seen(slope, at, source)
+                result.add_coherent(term.root, views.onto(source, at, into, index), values)
             else:
-                foreign.coherent[key] = (root, source, values)
+                foreign.coherent[key] = term
         if foreign.coherent:
             foreign.plain = foreign.total()
         if foreign.plain is not None:

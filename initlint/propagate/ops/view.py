@@ -56,11 +56,11 @@ def element_of(tape: Tape, x: Moments, y: Moments, back: Callable[[Moments], Mom
     def pull(g: Cotangent) -> list[Cotangent]:
         into, at = profile_of(x).source, profile_of(y).source
         result, rest = Cotangent(), Cotangent(g.plain)
-        for key, (root, source, values) in g.coherent.items():
-            if views.place_of(source) is at:
-                result.add_coherent(root, views.onto(source, at, into, index), values)
+        for key, term in g.coherent.items():
+            if views.place_of(term.source) is at:
+                result.add_coherent(term.root, views.onto(term.source, at, into, index), term.values)
             else:
-                rest.coherent[key] = (root, source, values)
+                rest.coherent[key] = term
         plain = rest.total()
         if plain is not None:
             result.add_plain(back(plain))
@@ -298,7 +298,9 @@ def cat(tape: Tape, tensors: Sequence[Any], dim: int = 0) -> Moments:
 
 
 def joined(tape: Tape, values: list[Moments], d: int, shared: Mapping[tuple[int, int], Moments]) -> Moments:
-    """Tensors one after the other, of which some have covariances."""
+    """Tensors one after the other, of which some have covariances; a single one is itself, with the one cotangent it has."""
+    if len(values) == 1:
+        return values[0]
     y = join(values, d, shared)
     starts = np.cumsum([0, *(v.shape[d] for v in values)])
     return tape.record(
