@@ -96,7 +96,7 @@ class Anatomy:
     attentions  with the rows that make query, key and value
     trunks      chains of branches; `branches` those in one
     left        parameters of weight layers that no scheme can set, with the reason
-    laws        what every parameter holds now, by qualified name
+    laws        what every parameter holds now, by qualified name; `shapes` and `dtypes` likewise
     """
 
     facts: Facts
@@ -107,6 +107,7 @@ class Anatomy:
     left: Mapping[str, str]
     laws: Mapping[str, Law]
     shapes: Mapping[str, tuple[int, ...]]
+    dtypes: Mapping[str, str]
 
     @property
     def branches(self) -> tuple[Branch, ...]:
@@ -176,6 +177,7 @@ class _Reader:
             left=self.left,
             laws={name: parameter.law for name, parameter in owned.items()},
             shapes={name: parameter.shape for name, parameter in owned.items()},
+            dtypes={name: parameter.dtype for name, parameter in owned.items()},
         )
 
     def _functions(self) -> None:

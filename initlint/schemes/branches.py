@@ -33,6 +33,8 @@ class Branch:
     identity   nothing but views lies on the trunk's side
     scale      constant that the trunk is multiplied by in the sum (DeepNorm's α)
     normed     the trunk's next value is a normalization of this sum
+    shortcut   weight layers on the trunk's side
+    region     the nodes between fork and branch, as bits of `Dependence`
     """
 
     add: str
@@ -49,8 +51,9 @@ class Branch:
     crosses: bool
     identity: bool
     scale: float
+    region: int
+    shortcut: tuple[str, ...]
     normed: bool = False
-    shortcut: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,7 +98,6 @@ def branches_of(facts: Facts) -> tuple[Branch, ...]:
     adapters = {item.add for item in structure.adapters}
     factors = frozenset(name for name, item in facts.traced.parameters.items() if item.kind == "parameter")
     found: dict[str, Branch] = {}
-    regions: dict[str, int] = {}
     known = {item.add: item for item in structure.residuals}
     for node in dependence.order:
         if operator(node) != "add" or node.name in adapters or node.name not in dependence.data:
@@ -132,11 +134,14 @@ def branches_of(facts: Facts) -> tuple[Branch, ...]:
             crosses=any(not _inside(nodes[name], fork, facts) for name in attention),
             identity=identity,
             scale=unscaled(trunk, frozenset()).constant,
+            region=region,
             shortcut=() if identity else tuple(shortcut),
         )
-        regions[node.name] = region
     inner = {
-        name for name in found for other, region in regions.items() if other != name and region >> dependence.index[name] & 1
+        name
+        for name in found
+        for other, branch in found.items()
+        if other != name and branch.region >> dependence.index[name] & 1
     }
     return tuple(branch for name, branch in found.items() if name not in inner)
 

@@ -27,15 +27,15 @@ def delta_orthogonal_(weight: torch.Tensor, gain: float = 1.0, groups: int = 1) 
         part[centre] = nn.init.orthogonal_(matrix, gain).to(weight)
 
 
-def hadamard_identity_(weight: torch.Tensor, groups: int = 1) -> None:
+def hadamard_identity_(weight: torch.Tensor, groups: int = 1, patch: bool = False) -> None:
     """ZerO: [I 0] where no output is added, else I·H/√p·I with H the Hadamard matrix of p = 2^⌈log₂ out⌉ rows.
 
-    Of a kernel the centre tap (Zhao, Schäfer, Anandkumar 2022, arXiv:2110.12661).
+    Of a kernel the centre tap, or, with `patch`, the whole of it as a matrix (Zhao, Schäfer, Anandkumar 2022, arXiv:2110.12661).
     """
     weight.zero_()
     centre: tuple[int | slice, ...] = (slice(None), slice(None), *(size // 2 for size in weight.shape[2:]))
     for part in weight.chunk(groups):
-        rows, columns = part.shape[:2]
+        rows, columns = part.shape[0], part[0].numel() if patch else part.shape[1]
         if rows <= columns:
             matrix = torch.eye(rows, columns)
         else:
@@ -43,7 +43,10 @@ def hadamard_identity_(weight: torch.Tensor, groups: int = 1) -> None:
             while matrix.shape[0] < rows:
                 matrix = torch.cat([torch.cat([matrix, matrix], 1), torch.cat([matrix, -matrix], 1)])
             matrix = matrix[:rows, :columns] / math.sqrt(matrix.shape[0])
-        part[centre] = matrix.to(weight)
+        if patch:
+            part.copy_(matrix.reshape(part.shape))
+        else:
+            part[centre] = matrix.to(weight)
 
 
 def padded_identity_(weight: torch.Tensor, gain: float = 1.0, noise: float = 0.0, groups: int = 1, patch: bool = False) -> None:

@@ -137,6 +137,11 @@ class _Rows:
                 runs.append((row, row + 1))
         return Rows(layer=layer, runs=tuple(runs))
 
+    def numbers(self, node: Node) -> torch.Tensor | None:
+        """The number of its layer's output row that every element comes from."""
+        found = self._numbers(node, 0)
+        return found[1] if found is not None and isinstance(found[1], torch.Tensor) else None
+
     def _numbers(self, node: Node, depth: int) -> tuple[str, Any] | None:
         """(layer, the number of the layer's output row that every element of `node` comes from)."""
         structure = self.structure
@@ -213,3 +218,12 @@ def row_numbers(node: Node, key: str) -> Any | None:
         except Exception:  # noqa: BLE001 - a view that a matrix of numbers cannot take
             return None
     return value if isinstance(value, torch.Tensor) else None
+
+
+def feature_along(structure: Structure, node: Node, axis: int) -> bool:
+    """Whether elements that differ along this dimension come from different output rows of a layer."""
+    found = _Rows(structure).numbers(node)
+    if found is None:
+        return False
+    numbers = found.movedim(axis, 0)
+    return numbers.shape[0] > 1 and bool((numbers[0] != numbers[1]).all())
