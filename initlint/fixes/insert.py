@@ -57,7 +57,7 @@ def inserted(owner: Owner, tensors: Sequence[str], written: Written, *, after: i
         return None
     place = _made(owner, constructor, me, plain) if len(plain) == len(tensors) else constructor.body.body[-1]
     if owner.code.last_line(place) < after:
-        place = next(item for item in constructor.body.body if owner.code.last_line(item) >= after)
+        place = next((item for item in constructor.body.body if owner.code.last_line(item) >= after), place)
     return owner.code.behind(place, lines)
 
 

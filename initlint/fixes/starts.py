@@ -9,6 +9,7 @@ exponentially (Schoenholz et al. 2017, arXiv:1611.01232). A sigmoid needs φ'(0)
 
 from __future__ import annotations
 
+import ast
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING, Literal
 from initlint.fixes.names import added, reach
 
 if TYPE_CHECKING:
+    from initlint.fixes.calls import Draw
     from initlint.fixes.edit import Edit
     from initlint.fixes.tree import Code
 
@@ -110,3 +112,21 @@ def lora_start(shape: tuple[int, ...], inputs: int) -> Start:
     """The usual first factor of an adapter, uniform in ±1/√n (Hu et al. 2021, arXiv:2106.09685): of a layer (r, n), or (n, r)."""
     turned = len(shape) == 2 and shape[0] == inputs != shape[1]
     return Start(function="kaiming_uniform_", arguments=("a=math.sqrt(5)", *(('mode="fan_out"',) if turned else ())))
+
+
+# Methods of tensors, and what does the same in torch.nn.init.
+METHODS = {"zero_": "zeros_", "fill_": "constant_", "normal_": "normal_", "uniform_": "uniform_"}
+
+
+def same_start(code: Code, draw: Draw) -> Start | None:
+    """The start that a call gives, to be written elsewhere; None where its arguments are not numbers or words alone."""
+    function = METHODS.get(draw.function) if draw.method else draw.function
+    arguments = []
+    for item in draw.arguments:
+        text = code.text(item.value)
+        try:
+            ast.literal_eval(text)
+        except (ValueError, SyntaxError):
+            return None
+        arguments.append(text if item.keyword is None else f"{item.keyword.value}={text}")
+    return None if function is None else Start(function=function, arguments=tuple(arguments))

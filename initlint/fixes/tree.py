@@ -103,6 +103,15 @@ class Code:
                 found = node if found is None or self.extent(node) < self.extent(found) else found
         return found
 
+    def function_at(self, line: int) -> cst.FunctionDef | None:
+        """The innermost function whose lines one is."""
+        statement = self.statement_at(line)
+        return (
+            statement
+            if statement is None or isinstance(statement, cst.FunctionDef)
+            else self.around(statement, cst.FunctionDef)
+        )
+
     def extent(self, node: cst.CSTNode) -> int:
         return self.last_line(node) - self.first_line(node)
 

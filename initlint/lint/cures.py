@@ -17,9 +17,10 @@ from initlint.fixes.calls import Draw, calls_named, draw_at, init_prefix, redraw
 from initlint.fixes.edit import Edit, Fix, Span
 from initlint.fixes.expressions import scales_on, usual_scale
 from initlint.fixes.insert import Owner, inserted
+from initlint.fixes.moves import with_residual
 from initlint.fixes.starts import RECTIFIERS, SMALL, SMOOTH, Fan, Start, starts_for
 from initlint.fixes.tree import Code, read_code
-from initlint.graph.dataflow import NORMALIZING, PASSING, SATURATING, SELECTING, operands, operator
+from initlint.graph.dataflow import NORMALIZING, PASSING, SATURATING, SELECTING, operands, operator, strip
 from initlint.lint.wording import is_own, module_at, module_of, role_of, site_of_node
 
 if TYPE_CHECKING:
@@ -126,7 +127,7 @@ class _Insert:
     after: int = 0
 
 
-def merged(edits: Sequence[Edit]) -> tuple[Edit, ...]:
+def merged(edits: Iterable[Edit]) -> tuple[Edit, ...]:
     """Equal edits once; lines that go to one place, one after another in one edit."""
     found: dict[Span, str] = {}
     for edit in dict.fromkeys(edits):
@@ -152,9 +153,11 @@ def _place(parameter: Parameter, write: Write | None, files: Files) -> tuple[str
         found = files.owner(parameter)
         return None if found is None else (*found, 0)
     for frame in reversed(write.stack):
-        name, _, method = frame.function.partition(".<locals>")[0].rpartition(".")
-        if method == "__init__" and is_own(frame, files.facts):
-            found = files.owner(parameter, name.rpartition(".")[2])
+        code = files.code(frame.path) if is_own(frame, files.facts) else None
+        constructor = None if code is None else code.function_at(frame.line)
+        definition = None if code is None or constructor is None else code.around(constructor, cst.ClassDef)
+        if constructor is not None and definition is not None and constructor.name.value == "__init__":
+            found = files.owner(parameter, definition.name.value)
             return None if found is None else (*found, frame.line)
     return None
 
@@ -419,3 +422,31 @@ def thawed(parameter: Parameter, files: Files) -> Iterator[Edit]:
         if frozen and line is not None and isinstance(line, cst.SimpleStatementLine):
             yield code.removed(line)
             return
+
+
+def normalized_by(facts: Facts, layer: WeightLayer) -> str | None:
+    """The bias of the batch normalization right behind a layer, where a rectifier follows it."""
+    node = facts.structure.nodes[layer.node]
+    for _ in range(4):
+        users = [user for user in node.users if user.name in facts.structure.dependence.index]
+        norm = next((user for user in users if "batch_norm" in operator(user)), None)
+        if norm is not None:
+            rectified = any(operator(strip(user)) in RECTIFIERS for user in norm.users) or any(
+                operator(after) in RECTIFIERS for user in norm.users for after in user.users
+            )
+            vectors = [item.name for item in operands(norm) if (p := facts.traced.parameters.get(item.name)) and p.trainable]
+            return vectors[1] if rectified and len(vectors) > 1 else None
+        if len(users) != 1 or operator(users[0]) not in PASSING:
+            return None
+        node = users[0]
+    return None
+
+
+def connected(facts: Facts, layers: Iterable[WeightLayer]) -> Iterator[Fix]:
+    """A residual connection around each of these layers, where their line assigns: advice, for it is another architecture."""
+    files = Files(facts)
+    places = {(at.path, at.line) for layer in layers if (at := site_of_node(layer.node, facts)) is not None}
+    codes = {path: code for path, _ in places if (code := files.code(path)) is not None}
+    edits = merged(edit for path, line in sorted(places) if path in codes for edit in with_residual(codes[path], line))
+    if edits:
+        yield Fix(applicability="display", message="add the layer's input to its output", edits=edits)

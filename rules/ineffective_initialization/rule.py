@@ -10,6 +10,7 @@ from initlint.lint.rule import Rule
 from initlint.lint.wording import finding, law_in_words, pattern_of, site_of_call
 
 if TYPE_CHECKING:
+    from initlint.fixes.edit import Fix
     from initlint.graph.model import LostWrite, Site
     from initlint.lint.facts import Facts
     from initlint.lint.finding import Finding
@@ -54,3 +55,16 @@ def _finding(facts: Facts, site: Site, losses: list[LostWrite]) -> Finding:
         ),
         modules=[name.rpartition(".")[0] or name for name in sources],
     )
+
+
+def fixes(found: Finding, facts: Facts) -> Iterator[Fix]:
+    """The draw before the weight is taken over, or into the parameter itself instead of its copy."""
+    from initlint.fixes.moves import before_wrapped, into_itself
+    from initlint.lint.cures import Files, draw_of_finding, merged, unsafe
+
+    place = draw_of_finding(found, Files(facts))
+    if place is None:
+        return
+    code, draw = place
+    yield from unsafe("write to the parameter itself", merged(into_itself(code, draw)))
+    yield from unsafe("initialize before the weight is taken over", merged(before_wrapped(code, draw)))

@@ -12,6 +12,8 @@ from initlint.lint.rule import Rule
 from initlint.lint.wording import finding, innermost, law_in_words, module_of, step_at
 
 if TYPE_CHECKING:
+    from initlint.fixes.edit import Edit, Fix
+    from initlint.fixes.starts import Start
     from initlint.graph.model import Law, Parameter, Site, Write
     from initlint.lint.facts import Facts
     from initlint.lint.finding import Finding
@@ -153,3 +155,38 @@ def _padding(facts: Facts, parameter: Parameter, by: Site) -> Finding:
         help="zero the row again after the general initialization: weight.data[padding_idx].zero_()",
         modules=[module_of(parameter)],
     )
+
+
+def fixes(found: Finding, facts: Facts) -> Iterator[Fix]:
+    """The special start behind the general one: its lines moved there, or written there again; a padding row zeroed again."""
+    from initlint.fixes.calls import draw_at
+    from initlint.fixes.moves import behind_general, padding_zeroed
+    from initlint.fixes.starts import same_start
+    from initlint.lint.cures import Files, draw_of_finding, merged, started, unsafe
+
+    files = Files(facts)
+    reach = _reach(facts)
+    again: dict[str, Start] = {}
+    moved: list[Edit] = []
+    for name, parameter in facts.traced.parameters.items():
+        loss = None if parameter.alias_of is not None or parameter.kind != "parameter" else _lost(parameter, reach, facts)
+        if loss is None or _key(loss.by_at) != (found.span.path, found.span.line):
+            continue
+        general = [(site.path, site.line) for site in loss.by.stack]
+        special = [(site.path, site.line) for site in loss.meant.stack]
+        common = next((n for n, pair in enumerate(zip(general, special, strict=False)) if pair[0] != pair[1]), None)
+        if common is not None and (code := files.code(general[common][0])) is not None and special[common][0] == code.path:
+            moved += behind_general(code, special[common][1], general[common][1])
+        code = files.code(loss.meant_at.path)
+        draw = None if code is None else draw_at(code, loss.meant_at)
+        start = None if code is None or draw is None else same_start(code, draw)
+        if start is not None:
+            again[name] = start
+    if moved:
+        yield from unsafe("write the special start behind the general one", merged(moved))
+    if again:
+        said = "write the special start again behind the general one"
+        yield from unsafe(said, started(facts, again, files, together=False))
+    place = draw_of_finding(found, files)
+    if not moved and not again and place is not None:
+        yield from unsafe("zero the padding row again", merged(padding_zeroed(*place)))

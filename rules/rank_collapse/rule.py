@@ -14,6 +14,7 @@ from initlint.lint.wording import counted, finding, number, site_of_module, site
 if TYPE_CHECKING:
     from torch.fx import Node
 
+    from initlint.fixes.edit import Fix
     from initlint.lint.facts import Facts
     from initlint.lint.finding import Finding
 
@@ -85,3 +86,22 @@ def token_share(facts: Facts, node: Node) -> float | None:
     if signal is None or signal.k_pos is None or not signal.second_moment or len(shape_of(node)) != 3:
         return None
     return max(signal.second_moment - signal.k_pos, 0.0) / signal.second_moment
+
+
+def fixes(found: Finding, facts: Facts) -> Iterator[Fix]:
+    """A residual connection around each attention: a change of the architecture, for the author to decide."""
+    from initlint.fixes.edit import Fix
+    from initlint.fixes.moves import with_residual
+    from initlint.lint.cures import Files
+
+    files = Files(facts)
+    for name in found.modules[-1:]:
+        for node in facts.structure.dependence.order:
+            if facts.traced.modules.get(node.name) != name or not _mixes(node):
+                continue
+            site = site_of_node(node.name, facts)
+            code = None if site is None else files.code(site.path)
+            edits = () if site is None or code is None else with_residual(code, site.line)
+            if edits:
+                yield Fix(applicability="display", message="add each attention's input to its output", edits=tuple(edits))
+                return

@@ -115,8 +115,12 @@ def _is_deterministic(parameter: Parameter) -> bool:
 
 
 def fixes(found: Finding, facts: Facts) -> Iterator[Fix]:
-    """Constant weights drawn at random instead."""
-    from initlint.lint.cures import layers_of, restarts
+    """Constant weights drawn at random; a layer that is cloned, made anew every time."""
+    from initlint.fixes.moves import made_anew
+    from initlint.lint.cures import Files, layers_of, merged, restarts, unsafe
 
+    code = Files(facts).code(found.span.path)
+    if code is not None:
+        yield from unsafe("make each layer anew", merged(made_anew(code, found.span.line)))
     constant = [layer for layer in layers_of(found, facts) if is_symmetric(layer, facts.parameter(layer.weight))]
     yield from restarts(facts, constant)

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from initlint.graph.dataflow import operator
 from initlint.lint.backward import trends
 from initlint.lint.doubt import between_draws, lowered
 from initlint.lint.finding import Severity
 from initlint.lint.rule import Rule
-from initlint.lint.wording import counted, finding, module_at, number, pattern_of, places_of_layers
+from initlint.lint.wording import counted, finding, module_at, number, pattern_of, places_of_layers, site_of_node
 
 if TYPE_CHECKING:
-    from initlint.fixes.edit import Fix
+    from initlint.fixes.edit import Edit, Fix
     from initlint.lint.facts import Facts
     from initlint.lint.finding import Finding
 
@@ -71,7 +72,18 @@ def check(facts: Facts) -> Iterator[Finding]:
 
 
 def fixes(found: Finding, facts: Facts) -> Iterator[Fix]:
-    """Weights that keep the gradient."""
-    from initlint.lint.cures import layers_of, restarts
+    """The gradient let through where the code stops it; else weights that keep it."""
+    from initlint.fixes.expressions import without_call
+    from initlint.lint.cures import Files, alike, connected, layers_of, merged, restarts, unsafe
 
-    yield from restarts(facts, layers_of(found, facts))
+    files = Files(facts)
+    stopped = [node.name for node in facts.structure.dependence.order if operator(node) == "detach"]
+    edits: list[Edit] = []
+    for name in stopped:
+        site = site_of_node(name, facts)
+        code = None if site is None else files.code(site.path)
+        edits += [] if site is None or code is None else without_call(code, site.line, "detach")
+    yield from unsafe("let the gradient through: no detach", merged(edits))
+    layers = alike(facts, layers_of(found, facts))
+    yield from restarts(facts, layers)
+    yield from connected(facts, layers)

@@ -1,0 +1,180 @@
+"""Statements that change their place or their kind: a draw before its weight is taken over, a special start behind a general one,
+a clone replaced by a construction, a residual connection around a call."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+import libcst as cst
+
+from initlint.fixes.calls import calls_named, outer
+from initlint.fixes.edit import Edit, Span
+from initlint.fixes.insert import class_text
+from initlint.source.initializers import DRAWS
+
+if TYPE_CHECKING:
+    from initlint.fixes.calls import Draw
+    from initlint.fixes.tree import Code, Statement
+
+COPIES = ("clone", "detach", "contiguous", "cpu", "float", "double")
+
+
+def into_itself(code: Code, draw: Draw) -> Iterator[Edit]:
+    """`w.data.clone().normal_()` → `w.data.normal_()`: the copies between a parameter and the draw taken away."""
+    tensor: cst.BaseExpression = draw.tensor
+    inner = tensor
+    while (
+        isinstance(inner, cst.Call)
+        and isinstance(inner.func, cst.Attribute)
+        and inner.func.attr.value in COPIES
+        and not inner.args
+    ):
+        inner = inner.func.value
+    if inner is not tensor:
+        yield code.replaced(tensor, code.text(inner))
+
+
+# -- a weight that something else computes ------------------------------------------------------------------------------
+
+
+def before_wrapped(code: Code, draw: Draw) -> Iterator[Edit]:
+    """The draw of a weight moved before the call that takes the weight over (weight_norm, spectral_norm, a parametrization).
+
+    `self.conv = weight_norm(nn.Conv1d(…))` becomes three lines: the layer made, its weight drawn, the layer wrapped.
+    """
+    statement = code.statement(draw.call)
+    holder = code.text(draw.tensor).removesuffix(".data").rpartition(".")[0]
+    owner = code.around(draw.call, cst.ClassDef)
+    if not holder or owner is None or not isinstance(statement, cst.SimpleStatementLine) or len(statement.body) != 1:
+        return
+    written = [line.strip() for line in code.text(statement).split("\n")]
+    for call in code.all(cst.Call, owner):
+        line = code.statement(call)
+        if not call.args or not isinstance(line, cst.SimpleStatementLine) or line is statement:
+            continue
+        inner = call.args[0].value
+        if code.text(inner) == holder and not DRAWS.match(_name(call)) and code.last_line(line) < code.first_line(statement):
+            yield code.before_line(code.first_line(line), code.indent_of(line), written)
+            yield code.removed(statement)
+            return
+        assigned = line.body[0]
+        if (
+            isinstance(inner, cst.Call)
+            and isinstance(assigned, cst.Assign)
+            and assigned.value is call
+            and len(assigned.targets) == 1
+            and code.text(assigned.targets[0].target) == holder
+        ):
+            indent = code.indent_of(line)
+            rest = code.text(call).replace(code.text(inner), holder, 1)
+            lines = [f"{holder} = {code.text(inner)}", *written, f"{holder} = {rest}"]
+            yield code.replaced(line, f"\n{indent}".join(lines))
+            yield code.removed(statement)
+            return
+
+
+def _name(call: cst.Call) -> str:
+    return call.func.attr.value if isinstance(call.func, cst.Attribute) else getattr(call.func, "value", "")
+
+
+# -- special and general starts -----------------------------------------------------------------------------------------
+
+
+def behind_general(code: Code, special: int, general: int) -> Iterator[Edit]:
+    """A statement that only initializes (line `special`) moved behind a later one of its own block (line `general`)."""
+    moved, anchor = (_in_block(code, line) for line in (special, general))
+    if moved is None or anchor is None:
+        return
+    block = code.parents[moved[-1]]
+    target = next((item for item in anchor if code.parents[item] is block), None)
+    own = next((item for item in moved if code.parents[item] is block and _only_draws(code, item)), None)
+    if target is None or own is None or own is target or code.first_line(own) > code.first_line(target):
+        return
+    first, last = code.first_line(own), code.last_line(own)
+    lines = list(code.lines[first - 1 : last])
+    yield code.behind_line(code.last_line(target), "", lines)
+    yield code.removed(own)
+
+
+def _in_block(code: Code, line: int) -> list[Statement] | None:
+    """The statements that cover a line, the innermost first, up to the body of the function."""
+    found: list[Statement] = []
+    current: cst.CSTNode | None = code.statement_at(line)
+    while current is not None and not isinstance(current, cst.FunctionDef | cst.ClassDef | cst.Module):
+        if isinstance(current, cst.SimpleStatementLine | cst.BaseCompoundStatement):
+            found.append(current)
+        current = code.parents.get(current)
+    return found or None
+
+
+def _only_draws(code: Code, statement: Statement) -> bool:
+    """Whether a statement is one initializing call, or a loop or `with` of nothing else."""
+    simple = (
+        [statement] if isinstance(statement, cst.SimpleStatementLine) else list(code.all(cst.SimpleStatementLine, statement))
+    )
+    for line in simple:
+        for part in line.body:
+            if not isinstance(part, cst.Expr) or not isinstance(part.value, cst.Call) or not DRAWS.match(_name(part.value)):
+                return False
+    return True
+
+
+def padding_zeroed(code: Code, draw: Draw) -> Iterator[Edit]:
+    """Behind a general initialization of tables: the row of the padding token zeroed again."""
+    tensor = code.text(draw.tensor).removesuffix(".data")
+    holder, _, name = tensor.rpartition(".")
+    statement = code.statement(draw.call)
+    if statement is None or not holder.isidentifier() or name != "weight":
+        return
+    table = class_text(code, "torch.nn.Embedding")
+    lines = [
+        f"if isinstance({holder}, {table}) and {holder}.padding_idx is not None:",
+        f"{code.indent}{holder}.weight.data[{holder}.padding_idx].zero_()",
+    ]
+    yield code.behind(statement, lines)
+
+
+# -- clones and connections ---------------------------------------------------------------------------------------------
+
+
+def made_anew(code: Code, line: int) -> Sequence[Edit]:
+    """`deepcopy(layer)` on a line → the construction of `layer`, where the same function makes it for this alone."""
+    for call in calls_named(code, ("deepcopy",)):
+        if not code.first_line(call) <= line <= code.last_line(call) or len(call.args) != 1:
+            continue
+        source = call.args[0].value
+        function = code.around(call, cst.FunctionDef)
+        if function is None or not isinstance(source, cst.Name):
+            continue
+        made = [
+            (item, statement)
+            for item in code.all(cst.Assign, function)
+            if len(item.targets) == 1
+            and code.text(item.targets[0].target) == source.value
+            and isinstance(item.value, cst.Call)
+            and isinstance(statement := code.statement(item), cst.SimpleStatementLine)
+        ]
+        if len(made) != 1 or "\n" in code.text(made[0][0].value):
+            continue
+        uses = sum(name.value == source.value for name in code.all(cst.Name, function))
+        edits = [code.replaced(call, code.text(made[0][0].value))]
+        return [*edits, code.removed(made[0][1])] if uses == 2 else edits
+    return ()
+
+
+def with_residual(code: Code, line: int) -> Sequence[Edit]:
+    """`x = f(x)` at a line → `x = x + f(x)`; `return f(x)` of a function whose first argument is x likewise."""
+    statement = code.statement_at(line)
+    if not isinstance(statement, cst.SimpleStatementLine) or len(statement.body) != 1:
+        return ()
+    part = statement.body[0]
+    if isinstance(part, cst.Assign) and len(part.targets) == 1 and isinstance(part.targets[0].target, cst.Name):
+        return (_sum(code, part.targets[0].target.value, part.value),)
+    return ()
+
+
+def _sum(code: Code, name: str, value: cst.BaseExpression) -> Edit:
+    span = outer(code, value)
+    start = Span(path=code.path, line=span.line, column=span.column, end_line=span.line, end_column=span.column)
+    return Edit(span=start, content=f"{name} + ")
