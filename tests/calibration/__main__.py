@@ -24,6 +24,10 @@ def main() -> None:
         from tests.calibration.study import show_choosing
 
         show_choosing()
+    elif given.part == "page":
+        from tests.calibration.page import write
+
+        write()
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Nets → findings.jsonl: what initlint says of each source, and what its rules measured beside their thresholds.
 
-    python -m tests.calibration findings     goes on where it stopped; begins anew when a threshold has changed
+    python -m tests.calibration findings     goes on where it stopped; goes on where it stopped; a changed threshold begins its nets anew
 
 A source is written to a file and checked as `initlint check` does it: one child a model, no settings. The rules then judge the
 same facts a second time with thresholds so loose that they nearly always speak: their evidence is what thresholds are chosen
@@ -17,7 +17,7 @@ import json
 import os
 import pkgutil
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -115,19 +115,31 @@ def recorded() -> tuple[dict[str, Any], dict[str, Said]]:
 
 
 def gather(*, choosing: bool = False) -> None:
-    """Check every net that has no row under these thresholds, or only those that thresholds may be chosen from."""
+    """Check every net that has no row under these thresholds, or only those that thresholds may be chosen from.
+
+    A row stays when a threshold changes whose rule, loose as it is, had nothing to measure in that net.
+    """
     before, done = recorded()
     now = json.loads(json.dumps(thresholds()))
-    if before != now:
-        done = {}
-        RECORD.write_text(json.dumps({"thresholds": now}) + "\n", encoding="utf-8")
+    changed = {key for key in before.keys() | now.keys() if before.get(key) != now.get(key)}
+    kept = {name: said for name, said in done.items() if said.status == "ok" and not _concerned(said, changed)}
+    if changed or len(kept) < len(done):
+        rows = [{"thresholds": now}, *map(asdict, kept.values())]
+        RECORD.write_text("".join(json.dumps(row, separators=(",", ":")) + "\n" for row in rows), encoding="utf-8")
     with RECORD.open("a", encoding="utf-8") as file:
 
         def keep(said: Said) -> None:
             file.write(json.dumps(asdict(said), separators=(",", ":")) + "\n")
             file.flush()
 
-        look([net for net in nets() if net.name not in done and not (choosing and held_back(net.name))], keep)
+        wanted = [net for net in nets() if net.name not in kept and not (choosing and held_back(net.name))]
+        look(sorted(wanted, key=lambda net: held_back(net.name)), keep)
+
+
+def _concerned(said: Said, changed: Collection[str]) -> bool:
+    """Whether other thresholds may change what was said of a net: its rule measured something there, or all rules share them."""
+    rules = {name.replace("-", "_") for name, _, _ in (*said.findings, *said.measured)}
+    return any(key.startswith("lint.") or key.partition(".")[0] in rules for key in changed)
 
 
 def look(chosen: Sequence[Generated], receive: Callable[[Said], None]) -> None:

@@ -29,6 +29,9 @@ REFERENCES = {
 }
 
 
+SOURCES = 3857631667  # crc32 of all texts: the nets that runs.csv is about
+
+
 @cache
 def nets() -> Sequence[Generated]:
     """Every net, all kinds mixed, so that a part of the study has some of each."""

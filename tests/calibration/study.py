@@ -1,8 +1,4 @@
-"""Labels against findings, in two halves: precision and recall of errors, false alarms, rule by rule → docs/calibration.md.
-
-python -m tests.calibration page         runs.csv and findings.jsonl → docs/calibration.md
-python -m tests.calibration choosing     what the choosing half says, net by net, on the screen
-"""
+"""Labels against findings, in two halves: precision and recall of errors, false alarms, rule by rule."""
 
 from __future__ import annotations
 
@@ -126,9 +122,8 @@ def show_choosing() -> None:
         print(f"\n== {title}")
         for case in chosen:
             print(f"{case.net} [{case.label}] {case.traits}")
-            for name, severity, evidence in (*case.said.findings, *case.said.measured):
-                mark = " " if (name, severity, evidence) in case.said.findings else "~"
-                print(f"    {mark}{name} {severity} {dict(evidence)}")
+            for row in (*case.said.findings, *(row for row in case.said.measured if row not in case.said.findings)):
+                print(" " * 4, *row, "" if row in case.said.findings else "(not said)")
 
 
 def _lines(items: Sequence[Case]) -> Iterator[str]:
