@@ -16,16 +16,18 @@ DRAWS = re.compile(
     r"^(normal|uniform|trunc_normal|xavier|glorot|kaiming|he|orthogonal|constant|zeros?|ones|fill|eye|dirac|sparse|copy|exponential)\w*_$"
 )
 INITIALIZER = re.compile(
-    r"^_*((init|initialize|reset)_(all_)?(weights?|param(eter)?s?|layers?|model)|weights?_init|initialize|params?_init)_*$"
+    r"^_*((init|initialize|reset)_(all_)?(weights?|param(eter)?s?|layers?|model|modules?|linear|conv)"
+    r"|(weights?|params?|layer|module|model|basic|custom|xavier|kaiming|he|orthogonal|normal)_init(ializ(e|er|ation))?"
+    r"|initialize)(_[a-z0-9]+)?_*$"
 )
-
 Kind = Literal["equals", "ends with", "starts with", "contains"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Initializer:
-    """A method that says by its name that it initializes, and does; `called` when its file names it a second time.
+    """A method or function that says by its name that it initializes, and does; `called` when its file names it a second time.
 
+    owner    its class; "" for a function of the file
     applied  it takes a module, as `apply` gives it
     alone    every base of its class is nn.Module or stands in the file, so that nobody else can call it
     """
@@ -87,7 +89,7 @@ def _called(function: ast.Attribute | ast.Name) -> str:
 
 
 def initializers(tree: ast.Module) -> Iterator[Initializer]:
-    """The initializing methods of the classes of a file."""
+    """The initializing methods of the classes of a file, and its initializing functions."""
     classes = {item.name: item for item in ast.walk(tree) if isinstance(item, ast.ClassDef)}
     named: set[str] = set()
     for item in ast.walk(tree):
@@ -97,17 +99,17 @@ def initializers(tree: ast.Module) -> Iterator[Initializer]:
             named.add(item.id)
         elif isinstance(item, ast.Constant) and isinstance(item.value, str):
             named.add(item.value)
-    for owner in classes.values():
-        for item in owner.body:
+    for owner in (None, *classes.values()):
+        for item in tree.body if owner is None else owner.body:
             if isinstance(item, ast.FunctionDef) and INITIALIZER.match(item.name) and draws(item):
                 yield Initializer(
                     name=item.name,
-                    owner=owner.name,
+                    owner="" if owner is None else owner.name,
                     line=item.lineno,
                     end_line=item.end_lineno or item.lineno,
                     called=item.name in named,
-                    applied=len(item.args.args) > (0 if _static(item) else 1),
-                    alone=_alone(owner, classes),
+                    applied=len(item.args.args) > (0 if owner is None or _static(item) else 1),
+                    alone=owner is None or _alone(owner, classes),
                 )
 
 

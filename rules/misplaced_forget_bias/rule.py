@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from initlint.graph.dataflow import operator
 from initlint.lint.finding import Severity
+from initlint.lint.gates import levels_of
 from initlint.lint.rule import Rule
 from initlint.lint.wording import finding, module_of, number, site_of_last_write
 
@@ -37,11 +38,7 @@ def check(facts: Facts) -> Iterator[Finding]:
             if len(parameter.shape) != 1 or parameter.shape[0] % 4:
                 continue
             width = parameter.shape[0] // 4
-            raised = [
-                (region[0][0], region[0][1], law.mean)
-                for region, law in parameter.law.parts
-                if law.family == "constant" and law.mean >= OPEN
-            ]
+            raised = [level for level in levels_of(parameter) if level[2] >= OPEN and level[1] - level[0] < 4 * width]
             if not raised or any(start < 2 * width and stop > width for start, stop, _ in raised):
                 continue
             start, stop, value = raised[0]
@@ -70,7 +67,7 @@ def fixes(found: Finding, facts: Facts) -> Iterator[Fix]:
         site = site_of_last_write(parameter, facts)
         if code is None or site is None or (site.path, site.line) != (found.span.path, found.span.line):
             continue
-        raised = [region[0][0] for region, law in parameter.law.parts if law.family == "constant" and law.mean >= OPEN]
+        raised = [start for start, stop, mean in levels_of(parameter) if mean >= OPEN and stop - start < parameter.shape[0]]
         if raised:
             edit = forget_slice(code, found.span.line, raised[0], parameter.shape[0] // 4)
             yield from unsafe("raise the forget gate, the second quarter", () if edit is None else (edit,))

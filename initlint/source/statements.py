@@ -1,0 +1,146 @@
+"""Source text → statements that look like initialization and do nothing, and calls that start one. No torch, nothing is run."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from initlint.source.initializers import DRAWS, INITIALIZER, Initializer, initializers
+
+# Methods of tensors that return a new tensor and have a twin with an underscore that writes in place.
+RETURNING = frozenset(
+    "mul add sub div multiply divide subtract fill clamp clip masked_fill index_fill lerp addcmul neg".split()
+)
+FILLING = frozenset(f"{name}_like" for name in ("zeros", "ones", "full", "rand", "randn", "empty"))
+HELD = frozenset(("weight", "bias", "data"))  # attributes that a parameter is reached by
+HOLDERS = frozenset(("p", "param", "w", "weight", "bias"))  # names that a loop gives to parameters
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dropped:
+    """A statement without effect; `text` is its code, `kind` what is wrong with it."""
+
+    kind: Literal["result", "copy", "uncalled"]
+    text: str
+    name: str
+    owner: str  # the class it stands in, "" for a function of the file
+    line: int
+    column: int
+    end_line: int
+    end_column: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Start:
+    """A statement of a constructor that certainly runs and starts an initializer; `later` counts modules made after it."""
+
+    initializer: Initializer
+    owner: str
+    line: int
+    column: int
+    end_line: int
+    end_column: int
+    later: int
+
+
+def dropped(tree: ast.Module) -> Iterator[Dropped]:
+    """Expressions that stand alone in constructors and initializers, and whose value was meant to be kept or called."""
+    for owner, function in _functions(tree):
+        if function.name != "__init__" and not INITIALIZER.match(function.name):
+            continue
+        for item in ast.walk(function):
+            if isinstance(item, ast.Expr):
+                found = _fault(item.value)
+                if found is not None:
+                    yield Dropped(
+                        kind=found[0], name=found[1], text=ast.unparse(item.value), owner=owner, line=item.lineno,
+                        column=item.col_offset + 1, end_line=item.end_lineno or item.lineno,
+                        end_column=(item.end_col_offset or item.col_offset) + 1,
+                    )  # fmt: skip
+
+
+def _functions(tree: ast.Module) -> Iterator[tuple[str, ast.FunctionDef]]:
+    """(class, function) of the functions of a file and of its classes."""
+    for item in tree.body:
+        if isinstance(item, ast.FunctionDef):
+            yield "", item
+    for owner in ast.walk(tree):
+        if isinstance(owner, ast.ClassDef):
+            yield from ((owner.name, item) for item in owner.body if isinstance(item, ast.FunctionDef))
+
+
+def _fault(value: ast.expr) -> tuple[Literal["result", "copy", "uncalled"], str] | None:
+    """What is wrong with an expression that stands alone, and the name it is about."""
+    if isinstance(value, ast.Attribute) and (INITIALIZER.match(value.attr) or DRAWS.match(value.attr)):
+        return "uncalled", value.attr
+    if not isinstance(value, ast.Call) or not isinstance(value.func, ast.Attribute):
+        return None
+    function = value.func
+    if any(word.arg in ("out", "inplace") for word in value.keywords):
+        return None
+    if function.attr in RETURNING and _is_parameter(function.value):
+        return "result", function.attr
+    if function.attr in FILLING and value.args and _is_parameter(value.args[0]):
+        return "copy", function.attr
+    return None
+
+
+def _is_parameter(node: ast.expr) -> bool:
+    """`self.fc.weight`, `m.bias.data`, `p`: an expression that names a parameter."""
+    if isinstance(node, ast.Attribute):
+        return node.attr in HELD
+    return isinstance(node, ast.Name) and node.id in HOLDERS
+
+
+def starts(tree: ast.Module) -> Iterator[Start]:
+    """Calls of initializers that stand directly in a constructor: `self.apply(self._init_weights)`, `self.init_weights()`."""
+    known = list(initializers(tree))
+    for owner in ast.walk(tree):
+        if not isinstance(owner, ast.ClassDef):
+            continue
+        for function in owner.body:
+            if not isinstance(function, ast.FunctionDef) or function.name != "__init__":
+                continue
+            for place, statement in enumerate(function.body):
+                if not isinstance(statement, ast.Expr) or not isinstance(statement.value, ast.Call):
+                    continue
+                started = _started(statement.value, known, owner.name)
+                if started is None:
+                    continue
+                yield Start(
+                    initializer=started, owner=owner.name, line=statement.lineno, column=statement.col_offset + 1,
+                    end_line=statement.end_lineno or statement.lineno,
+                    end_column=(statement.end_col_offset or statement.col_offset) + 1,
+                    later=sum(_makes_module(item) for item in function.body[place + 1 :]),
+                )  # fmt: skip
+
+
+def _started(call: ast.Call, known: list[Initializer], owner: str) -> Initializer | None:
+    """The initializer that `self.apply(f)`, `self.part.apply(f)`, `self.f()` or `f(self)` starts."""
+    function = call.func
+    if isinstance(function, ast.Attribute) and function.attr == "apply" and len(call.args) == 1:
+        return _named(call.args[0], known, owner)
+    if any(isinstance(item, ast.Name) and item.id == "self" for item in (*call.args, getattr(function, "value", None))):
+        return _named(function, known, owner)
+    return None
+
+
+def _named(node: ast.expr, known: list[Initializer], owner: str) -> Initializer | None:
+    """The initializer that `self.f` (of this class) or `f` (of the file) means."""
+    if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "self":
+        return next((item for item in known if item.name == node.attr and item.owner == owner), None)
+    if isinstance(node, ast.Name):
+        return next((item for item in known if item.name == node.id and not item.owner), None)
+    return None
+
+
+def _makes_module(statement: ast.stmt) -> bool:
+    """`self.fc = nn.Linear(…)`: an attribute is set to what a call of a capitalized name returns."""
+    if not isinstance(statement, ast.Assign) or not isinstance(statement.value, ast.Call):
+        return False
+    function = statement.value.func
+    name = function.attr if isinstance(function, ast.Attribute) else function.id if isinstance(function, ast.Name) else ""
+    target = statement.targets[0]
+    return name[:1].isupper() and isinstance(target, ast.Attribute)

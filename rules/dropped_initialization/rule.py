@@ -1,0 +1,59 @@
+"""INI713: a statement that makes a new tensor, or names a function without calling it, where a start was meant."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from initlint.graph.model import Site
+from initlint.lint.finding import Severity
+from initlint.lint.rule import Rule
+from initlint.lint.wording import finding
+from initlint.source.initializers import tree_of
+from initlint.source.statements import dropped
+
+if TYPE_CHECKING:
+    from initlint.lint.facts import Facts
+    from initlint.lint.finding import Finding
+    from initlint.source.statements import Dropped
+
+RULE = Rule(
+    code="INI713",
+    name="dropped-initialization",
+    severity=Severity.WARNING,
+    summary="An initialization whose result is dropped, or that is named and not called: the parameter keeps its old start.",
+)
+
+
+def check(facts: Facts) -> Iterator[Finding]:
+    """Statements without effect in constructors and initializers of this model's classes, and in functions of its file."""
+    tree = tree_of(facts.path)
+    if tree is None:
+        return
+    paths = {kind.rpartition(".")[2]: path for path, kind in reversed(tuple(facts.traced.module_types.items()))}
+    for item in dropped(tree):
+        if item.owner and item.owner not in paths:
+            continue
+        what, cure = _words(item)
+        yield finding(
+            RULE,
+            facts,
+            at=Site(path=facts.path, line=item.line, column=item.column, end_line=item.end_line, end_column=item.end_column),
+            message=f"`{item.text}` {what} Nothing is initialized by this line: the parameters keep the start they had.",
+            help=cure,
+            modules=[paths[item.owner]] if paths.get(item.owner) else [],
+        )
+
+
+def _words(item: Dropped) -> tuple[str, str]:
+    """What is wrong, and the cure."""
+    match item.kind:
+        case "result":
+            return "returns a new tensor, which is dropped.", f"write in place, under torch.no_grad(): `{item.name}_`"
+        case "copy":
+            return (
+                "makes a tensor of the same shape, which is dropped.",
+                "write in place: nn.init.zeros_(…), nn.init.normal_(…)",
+            )
+        case "uncalled":
+            return "names a function and does not call it.", f"call it: `{item.text}(…)`"

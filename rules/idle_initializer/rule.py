@@ -1,0 +1,58 @@
+"""INI712: an initializer that the constructor calls and that writes to nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from initlint.graph.model import Site
+from initlint.lint.finding import Severity
+from initlint.lint.rule import Rule
+from initlint.lint.wording import counted, finding, step_at
+from initlint.source.initializers import tree_of
+from initlint.source.statements import starts
+
+if TYPE_CHECKING:
+    from initlint.lint.facts import Facts
+    from initlint.lint.finding import Finding
+
+RULE = Rule(
+    code="INI712",
+    name="idle-initializer",
+    severity=Severity.WARNING,
+    summary="The constructor calls an initializer that writes to no parameter: it runs too early, or matches no layer.",
+)
+
+
+def check(facts: Facts) -> Iterator[Finding]:
+    """Calls that stand directly in the constructor of a class of this model, and below which no parameter was written."""
+    tree = tree_of(facts.path)
+    if tree is None:
+        return
+    paths = {kind.rpartition(".")[2]: path for path, kind in reversed(tuple(facts.traced.module_types.items()))}
+    for item in starts(tree):
+        called = item.initializer
+        if item.owner not in paths or facts.wrote(called.line, called.end_line):
+            continue
+        name = f"{called.owner}.{called.name}" if called.owner else called.name
+        early = item.later > 0
+        yield finding(
+            RULE,
+            facts,
+            at=Site(path=facts.path, line=item.line, column=item.column, end_line=item.end_line, end_column=item.end_column),
+            message=(
+                f"`{name}` is called here and writes to no parameter: "
+                + (
+                    f"{counted(item.later, 'module')} of this class {'is' if item.later == 1 else 'are'} made below this line, "
+                    "after it has run. "
+                    if early
+                    else "none of the layers passes its tests. "
+                )
+                + "The model starts from the defaults of its layers."
+            ),
+            help="call it at the end of __init__, when all layers exist"
+            if early
+            else "test for the classes that the model has",
+            modules=[paths[item.owner]] if paths[item.owner] else [],
+            related=step_at(Site(path=facts.path, line=called.line), "the initializer that finds nothing"),
+        )
