@@ -80,7 +80,6 @@ def imported(job: Job, *, mixed: bool) -> Imported:
     from initlint.graph.record import LARGE, Record
     from initlint.graph.watch import recording
 
-    lay_over(job.overlay)
     path, root = place_of(job)
     record = Record(roots=(root,))
     with recording(record, LARGE if mixed else sys.maxsize):

@@ -21,6 +21,7 @@ from initlint.lint.finding import Severity
 from initlint.lint.job import Job, discovered, imported, job_from, place_of
 from initlint.lint.one_model import check_model, send_failure
 from initlint.lint.result import finding_data
+from initlint.source.overlay import lay_over
 from initlint.targets.load import failure_of, project_of
 from initlint.targets.sandbox import Limits, Outcome, Send, forbid_writes, supervise
 
@@ -116,6 +117,7 @@ def _file(job: Job, scratch: str, mixed: bool, send: Send) -> None:
     from initlint.targets.discover import TargetNotFound
 
     _settle(scratch)
+    lay_over(job.overlay)
     try:
         file = imported(job, mixed=mixed)
     except BaseException as error:  # noqa: BLE001 - anything may come out of a user's file, SystemExit included
