@@ -1,4 +1,7 @@
-"""The cases beside each rule: what must be found, at which line, and what must stay silent."""
+"""The cases beside each rule: what must be found, at which line, and what must stay silent.
+
+`fixed_*` is what the bad case of the same name becomes, with its comments (`tests/fixes/test_cases.py`).
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from initlint.lint.result import Report
 from tests.marked import asked_for, places, report_on, reported
 
 RULES = Path(__file__).parent.parent.parent / "rules"
-CASES = sorted(RULES.glob("*/cases/*.py"))
+CASES = sorted(path for path in RULES.glob("*/cases/*.py") if not path.stem.startswith("fixed_"))
 
 
 @pytest.fixture(scope="module")
