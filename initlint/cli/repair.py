@@ -58,12 +58,16 @@ def _paths(item: Finding) -> set[str]:
 
 
 def changes(done: Written, base: str) -> Iterator[str]:
-    """A line for every finding that was fixed."""
+    """A line for every place where something was fixed, in how many models ever."""
     from initlint.report.place import shown
 
+    told: set[str] = set()
     for item in done.fixed:
         how = item.fix.message if item in done.applied and item.fix is not None else "went with the others"
-        yield f"fixed {shown(item.span.path, base)}:{item.span.line}: {item.code} {item.name}: {how}"
+        line = f"fixed {shown(item.span.path, base)}:{item.span.line}: {item.code} {item.name}: {how}"
+        if line not in told:
+            told.add(line)
+            yield line
 
 
 def patch(mended: Mended, base: str) -> bytes:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from initlint.lint.finding import Edit, Finding
+from initlint.fixes.apply import Misplaced, edited
+from initlint.lint.finding import Finding
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,17 +28,9 @@ def hunk_of(finding: Finding, lines: Sequence[str]) -> Hunk | None:
     )
     if not all(inside):
         return None
-    new = edited(lines[span.line - 1 : span.end_line], fix.edits, first=span.line)
-    return None if new is None else Hunk(first=span.line, last=span.end_line, text="\n".join(new))
-
-
-def edited(lines: Sequence[str], edits: Iterable[Edit], *, first: int) -> list[str] | None:
-    """Lines, of which the first has number `first`, after the edits; None where one lies outside."""
-    new = list(lines)
-    for edit in sorted(edits, key=lambda edit: (edit.span.line, edit.span.column), reverse=True):
-        start, stop = edit.span.line - first, edit.span.end_line - first
-        if not 0 <= start <= stop < len(lines):
-            return None
-        joined = new[start][: edit.span.column - 1] + edit.content + new[stop][edit.span.end_column - 1 :]
-        new[start : stop + 1] = joined.split("\n")
-    return new
+    try:
+        new = edited("\n".join(lines), fix.edits).split("\n")
+    except Misplaced:
+        return None
+    below = len(lines) - span.end_line
+    return Hunk(first=span.line, last=span.end_line, text="\n".join(new[span.line - 1 : len(new) - below]))

@@ -12,9 +12,10 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+from initlint.fixes.apply import Misplaced, edited
 from initlint.lint.finding import Finding
 from initlint.lint.result import Report
-from initlint.report.hunk import edited, hunk_of
+from initlint.report.hunk import hunk_of
 from initlint.report.links import url_of
 from initlint.report.text import Look
 
@@ -53,8 +54,9 @@ def _changes(finding: Finding, lines: Sequence[str]) -> str:
     """A fix of several places as a diff, of the finding's own file; words where it lies elsewhere."""
     assert finding.fix is not None
     edits = [edit for edit in finding.fix.edits if edit.span.path == finding.span.path]
-    new = edited(lines, edits, first=1)
-    if new is None:
+    try:
+        new = edited("\n".join(lines), edits).split("\n")
+    except Misplaced:
         return finding.fix.message
     diff = difflib.unified_diff(list(lines), new, f"a/{finding.span.path}", f"b/{finding.span.path}", n=2, lineterm="")
     return "\n".join(diff) or finding.fix.message
