@@ -164,6 +164,12 @@ class BatchNormedTower(nn.Module):
         return self.net(x)
 
 
+def attended_after(m: Any, x: torch.Tensor) -> torch.Tensor:
+    """Attention of four heads on a single token: the values alone get a gradient, which tells the channels of a norm apart."""
+    qkv = m.n(m.a(x).flatten(0, 1)).view(*x.shape[:2], 4, 48).transpose(1, 2)
+    return m.b(F.scaled_dot_product_attention(*qkv.split(16, dim=-1)).transpose(1, 2).flatten(2))
+
+
 def centred_tokens(x: torch.Tensor) -> torch.Tensor:
     return x - x.mean((0, 1), keepdim=True)
 
@@ -258,6 +264,20 @@ class StandardizedByBatchNorm(nn.Conv2d):
         return F.conv2d(x, weight.reshape_as(self.weight), self.bias, padding=1)
 
 
+class FewSamples(nn.Module):
+    """Batch norm of tokens, most of whose variance the 16 tokens of each of four samples share: three directions hold it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.own, self.shared, self.a = (nn.Linear(64, n, bias=False) for n in (64, 64, 128))
+        self.b = nn.Linear(128, 16, bias=False)
+        self.norm = nn.BatchNorm1d(128)
+
+    def forward(self, x: torch.Tensor, shared: torch.Tensor) -> torch.Tensor:
+        x = self.a(self.own(x) + 2.0 * self.shared(shared))
+        return self.b(self.norm(x.flatten(0, 1)).view_as(x).mean(1))
+
+
 def around(norm: Callable[[], nn.Module]) -> dict[str, Callable[[], nn.Module]]:
     return {"a": conv(32, 64), "n": norm, "b": conv(64, 32)}
 
@@ -268,6 +288,9 @@ add("rows normalized before their average is taken away, so that only what the n
     lambda m, x: centred_tokens(F.layer_norm(m.a(x), (48,))), torch.zeros(4, 12, 768), a=partial(nn.Linear, 768, 48))  # fmt: skip
 add("sums of a stream and a branch, rectified", RectifiedSums, torch.zeros(6, 48, 8, 8), bits=0.06, grad_bits=0.25, why="narrower than usual: errors of 0.1 bit a block")
 add("a tower with batch norm of eight vectors", BatchNormedTower, torch.zeros(8, 64))
+add("batch norm over few samples of what tokens share", FewSamples, torch.zeros(4, 16, 64), torch.zeros(4, 1, 64), draws=40)
+add("queries, keys and values that one batch norm made", lambda m, x: attended_after(m, x), torch.zeros(4, 1, 96), draws=40,
+    a=linear(96, 192, bias=False), n=lambda: nn.BatchNorm1d(192), b=linear(64, 64))  # fmt: skip
 add("batch norm by hand of ReLUs", lambda m, x: m.b(m.n(F.relu(m.a(x)))), MAPS, **around(lambda: BatchNormByHand(64)),
     grad_bits=0.9, why="a centred ReLU is no function of its source: sums of gradients before it keep what centring removes")  # fmt: skip
 add("layer norm over channels by hand", lambda m, x: m.b(F.gelu(m.n(m.a(x)))), MAPS, **around(lambda: ChannelsFirstNorm(64)))

@@ -18,16 +18,18 @@ from typing import Any
 import numpy as np
 
 from initlint.propagate.axes import Array
-from initlint.propagate.moments import Moments, outer_means
+from initlint.propagate.moments import Moments, align, outer_means
 from initlint.propagate.ops.arithmetic import add, mul, spread, times_signal
 from initlint.propagate.ops.reduce import marginals, project
 from initlint.propagate.ops.registry import as_moments, scalar_of, transfer
 from initlint.propagate.ops.view import reshaped
-from initlint.propagate.pointwise import Cotangent, Profile, pair_of, profile_of, times
+from initlint.propagate.pointwise import Cotangent, Profile, pair_of, profile_of, root_of, times
+from initlint.propagate.quotient import Quotient, quotient_of, sent_back, weighted
 from initlint.propagate.rows import freedom_of_rows, normalized_rows
 from initlint.propagate.tape import Tape
 
 LEAST_FREEDOM = 0.5  # E[1/χ²] diverges at two degrees of freedom; with ε it does not, and few batches are that small
+FEW = 64.0  # degrees of freedom below which the directions are told apart: what they add is of the order of 3/FEW
 
 
 def _same(x: Moments, k: int) -> slice:
@@ -71,7 +73,7 @@ def standardized(tape: Tape, x: Moments, dims: Sequence[int], eps: float, centre
         variance = np.where(variance < 1e-14 * level, 0.0, variance)
     scale = 1.0 / np.sqrt(variance + eps) if eps > 0 else np.where(variance > 0, 1.0 / np.sqrt(np.maximum(variance, 1e-300)), 0.0)
     share = variance / (variance + eps) if eps > 0 else np.ones_like(variance)
-    y = rescaled(tape, x, dims, mean, pair, scale, share, centre)
+    y = rescaled(tape, x, dims, mean, pair, scale, share, centre, few_directions(x, pair, axes, eps))
     if centre:
         tape.normalized[id(x)] = frozenset(dims), float(np.mean(share))
         tape.kept.append(x)
@@ -80,28 +82,45 @@ def standardized(tape: Tape, x: Moments, dims: Sequence[int], eps: float, centre
     return y
 
 
+def few_directions(x: Moments, pair: Array, axes: Sequence[int], eps: float) -> Quotient | None:
+    """How a Gaussian tensor is divided by its deviation over `axes`, where few directions fluctuate; `pair` of what is divided."""
+    if not axes or root_of(x).profile is not None or x.sample is not None or x.positive or x.negative or x.valid is not None:
+        return None
+    variance, each = within(x, pair, axes)
+    if not np.any(variance > 0) or freedom_of_rows(x, axes, each) is not each:
+        return None
+    freedom = float(each.mean())
+    return quotient_of(x, pair, axes, eps, freedom) if freedom <= FEW else None
+
+
 def rescaled(
-    tape: Tape, x: Moments, dims: Sequence[int], mean: Array, pair: Array, scale: Array, share: Array, centre: bool
-) -> Moments:
+    tape: Tape, x: Moments, dims: Sequence[int], mean: Array, pair: Array, scale: Array, share: Array, centre: bool,
+    few: Quotient | None = None,
+) -> Moments:  # fmt: skip
     """x (or x centred, with these moments) times `scale` = f(v̂), by cell of the other axes.
 
     `share` is −2 d log f/d log v: one for 1/√v, less where ε holds the scale. The pullback has the fluctuation of v̂ and
-    loses the direction of x itself.
+    loses the direction of x itself. `few` has the law of both where the directions of x are told apart.
     """
     axes = x.dim_axes(dims)
     _, directions = within(x, pair, axes)
     freedom = freedom_of_rows(x, axes, directions)
     factor = by_state(x, axes, scale)
     shape = [1 if k in axes else axis.groups for k, axis in enumerate(x.axes)]
+    rows = np.ones((1,) * x.pair.ndim, dtype=bool)  # pairs of entries that are divided by the same deviation
+    for k in set(range(len(x.axes))) - set(axes):
+        rows = rows & (np.arange(x.axes[k].states) < x.axes[k].groups).reshape([-1 if n == k else 1 for n in range(x.pair.ndim)])
+    level = 1.0
+    if few is not None:
+        level = float(few.values @ few.counts / few.counts.sum())
+        level = level + level * float(np.mean((1.0 - share) / np.maximum(share, 1e-300)))
+        pair = np.where(rows, weighted(x, pair, np.sqrt(few.kept * level), axes), pair)
     y = x.with_(mean=mean * scale.reshape(shape), pair=pair * factor, zeros=0.0, valid=None, positive=False, negative=False)
     y.gram = normalized_rows(x, axes)
     wobble = freedom / np.maximum(freedom - 2.0, LEAST_FREEDOM)
     wobble = np.where(freedom > 1.0 + 1e-6, 1.0 + share * (wobble - 1.0), 1.0)
     apart = np.where(freedom > 1.0 + 1e-6, inverse_deviation(freedom), 1.0)  # E[1/√v̂], of which two rows have one each
     # (g − x̂a)(g' − x̂'a') with a = g·x̂/n: within a row two of four terms cancel one; between rows gx̂'a' meets g' only in x̂' itself
-    rows = np.ones((1,) * x.pair.ndim, dtype=bool)
-    for k in set(range(len(x.axes))) - set(axes):
-        rows = rows & (np.arange(x.axes[k].states) < x.axes[k].groups).reshape([-1 if n == k else 1 for n in range(x.pair.ndim)])
     lost = by_state(x, axes, np.sqrt(np.where(directions > 1.0 + 1e-6, share * (2.0 - share), share)))
     lost = np.where(rows, lost, -by_state(x, axes, share))
     back = factor * np.where(rows, by_state(x, axes, np.sqrt(np.maximum(wobble, 0.0))), by_state(x, axes, 1.0 + share * (apart - 1.0)))
@@ -113,16 +132,24 @@ def rescaled(
         total = g.total()
         if total is None or power is None:
             return [None]
-        fine = _like(total, y)
-        pair = project(fine, fine.dim_axes(dims), -1.0)[1] if centre else fine.pair
+        power, fine, _ = align(power, total, Moments(y.dims, np.zeros_like(y.mean), np.zeros_like(y.pair)))
+        inside = fine.dim_axes(dims)
+        pair = project(fine, inside, -1.0)[1] if centre else fine.pair
         pair = pair * _fit(kept, x, fine)
-        along = _along(power, x, axes)
-        if along is None:
-            return [Cotangent(fine.with_(pair=pair * _fit(back, x, fine)))]
-        if not own:
-            return [Cotangent(fine.with_(pair=_less(fine, pair, _fit(along * lost * y.pair, x, fine)) * _fit(back, x, fine)))]
+        coarse = _along(power, x, axes) if own else None
+        if coarse is None:
+            along = _summed(power, fine, inside)
+            sent = _less(fine, pair, along * _fit(lost * y.pair, x, fine)) * _fit(back, x, fine)
+            law = few
+            if few is not None and len(inside) > len(axes):  # the cotangent tells more apart
+                wide = align(x, fine)[0]
+                law = few_directions(wide, project(wide, inside, -1.0)[1] if centre else wide.pair, inside, few.eps)
+            if law is not None:
+                single = _less(fine, sent_back(law, fine, pair, inside, along), np.zeros(1)) * _fit(factor * level, x, fine)
+                sent = np.where(_fit(rows, x, fine) > 0, single, sent)
+            return [Cotangent(fine.with_(pair=sent))]
         result = Cotangent(fine.with_(pair=pair * _fit(back, x, fine)))
-        root = x.with_(mean=np.zeros_like(x.mean), pair=-along * lost * back, valid=None, gram=None)
+        root = x.with_(mean=np.zeros_like(x.mean), pair=-coarse * lost * back, valid=None, gram=None)
         profile = profile_of(x)
         values = profile.values * scale.reshape(shape)
         if centre:
@@ -187,6 +214,11 @@ def _along(power: Moments, x: Moments, axes: Sequence[int]) -> Array | None:
     for k, coarse in enumerate(x.axes):
         if not power.axes[k].same_partition(coarse):
             power = power.coarsened(k, coarse)
+    return _summed(power, x, axes)
+
+
+def _summed(power: Moments, x: Moments, axes: Sequence[int]) -> Array:
+    """The same for a power with the axes of x."""
     pair = power.pair
     for k in axes:
         axis = x.axes[k]
@@ -205,15 +237,11 @@ def _less(fine: Moments, pair: Array, part: Array) -> Array:
 
 
 def _like(g: Moments, y: Moments) -> Moments:
-    from initlint.propagate.moments import align
-
     return align(g, Moments(y.dims, np.zeros_like(y.mean), np.zeros_like(y.pair)))[0]
 
 
 def _fit(factor: Array, x: Moments, fine: Moments) -> Array:
     """A factor by pair state of x, by pair state of a finer tensor."""
-    from initlint.propagate.moments import align
-
     if fine.dims == x.dims:
         return factor
     full = np.broadcast_to(factor, x.pair.shape)

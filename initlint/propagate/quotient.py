@@ -1,0 +1,178 @@
+"""A Gaussian tensor divided by its own deviation, where so few directions of it fluctuate that the deviation does, too.
+
+Entries that are exchangeable along every axis have a covariance with few eigenvalues: along an axis of n entries one direction
+is their average, n − 1 are differences. Let A_k be the power of a Gaussian x in the m_k directions of eigenvalue λ_k, a λ_k χ²
+of m_k degrees of freedom, and S = Σ A + nε. With E[e^{−tS}] = e^{−nεt} Π (1 + 2λ_j t)^{−m_j/2} every moment is one integral:
+
+    E[A_k/S]      = ∫ E[A_k e^{−tS}] dt                  the power of x/√(v̂+ε) in these directions, over n
+    E[1/S], E[A_k/S²], E[A_k A_j/S³]                     what the pullback (g − x (x·g)/S)/√(v̂+ε) needs
+
+of the quotient of a quadratic form by another (Magnus 1986). A strong direction that stands alone, as what all tokens of a
+sample share when there are four samples, is less of the whole than its variance says: a ratio is concave.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from initlint.propagate.axes import Array, Axis
+from initlint.propagate.moments import Moments
+
+POINTS = 200  # of the integral over log t
+LOWEST, HIGHEST = -12.0, 60.0  # range of log t, in units of 1/E[S]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quotient:
+    """Moments of the quotient by S of a Gaussian with these eigenvalues; directions along the first dimension.
+
+    kept      n E[A_k/S]/(m_k λ_k)          what the second moment of a direction is multiplied by
+    inverse   n E[1/S]
+    once      n E[A_k/S²]/m_k
+    twice     n E[A_k A_j/S³]/m_k
+    """
+
+    values: Array
+    counts: Array
+    eps: float
+    kept: Array
+    inverse: float
+    once: Array
+    twice: Array
+
+
+def quotient(values: Array, counts: Array, eps: float, unlike: Array) -> Quotient:
+    """For eigenvalues of the covariance, the number of directions that each has, and ε.
+
+    unlike    (mean of squares)/(mean)² − 1 of directions that have one eigenvalue on average only: they are taken to have two,
+              one of them zero where these two must differ most
+    """
+    n = counts.sum()
+    whole = float(values @ counts)
+    top = min(HIGHEST, np.log(whole / (n * eps)) + 4.0) if eps > 0 else HIGHEST
+    logs = np.linspace(LOWEST, top, POINTS)
+    t = np.exp(logs) / whole
+    upper = np.minimum(1.0 / (1.0 + unlike), 0.5)
+    share = np.stack([upper, 1.0 - upper], axis=1)
+    apart = np.sqrt(unlike)[:, None] * np.array([1.0, -1.0]) * np.sqrt(share[:, ::-1] / share)
+    own = np.maximum(values[:, None] * (1.0 + apart), 0.0)[:, :, None]
+    shrink = 1.0 / (1.0 + 2.0 * own * t)
+    decay = np.exp(0.5 * np.einsum("k,ks,kst->t", counts, share, np.log(shrink)) - n * eps * t)
+    weight = n * decay * t * (logs[1] - logs[0])
+    once = np.einsum("ks,kst->kt", share, own * shrink)
+    pairs = np.einsum("kt,jt,t->kj", once, once, weight * t**2 / 2.0) * counts
+    return Quotient(
+        values=values,
+        counts=counts,
+        eps=eps,
+        kept=np.where(values > 0, (once @ weight) / np.where(values > 0, values, 1.0), weight.sum()),
+        inverse=float(weight.sum()),
+        once=once @ (weight * t),
+        twice=pairs + np.diag(np.einsum("ks,kst,t->k", share, (own * shrink) ** 2, weight * t**2)),
+    )
+
+
+def quotient_of(x: Moments, pair: Array, axes: Sequence[int], eps: float, freedom: float) -> Quotient:
+    """For a tensor with the pair moments `pair`, divided by its root mean square over some axes, of this freedom altogether.
+
+    There is less of it than these eigenvalues say where groups differ. That the covariance itself fluctuates, being one of few
+    features, is left out: one layer's gradient gains by it, but not that of a tower.
+    """
+    values = np.maximum(eigenvalues(x, pair, axes), 0.0)
+    values[values < 1e-12 * values.max()] = 0.0
+    counts = directions([x.axes[k] for k in axes])
+    told = float((values @ counts) ** 2 / (values**2 @ counts))
+    return quotient(values, counts, eps, np.full(counts.shape, max(told / freedom - 1.0, 0.0)))
+
+
+# -- directions -----------------------------------------------------------------------------------------------------------
+
+
+def directions(axes: Sequence[Axis]) -> Array:
+    """Numbers of directions: for every axis first the average, then the differences; flat."""
+    counts = np.ones(1)
+    for axis in axes:
+        counts = np.outer(counts, [1.0, axis.size - 1.0]).reshape(-1)
+    return counts
+
+
+def spectrum(x: Moments, pair: Array, axes: Sequence[int]) -> Array:
+    """Eigenvalues of the covariance `pair` along some axes, as if these had one group each: in place of their pair states."""
+    for k in axes:
+        axis = x.axes[k]
+        own = np.tensordot(axis.counts / axis.size, pair.take(range(axis.groups), axis=k), (0, k))
+        mean = np.tensordot(axis.pairs / axis.size, pair, (0, k))
+        pair = np.stack([mean, (axis.size * own - mean) / max(axis.size - 1.0, 1.0)], axis=k)
+    return pair
+
+
+def eigenvalues(x: Moments, pair: Array, axes: Sequence[int]) -> Array:
+    """The same averaged over the cells of the other axes; flat."""
+    values = spectrum(x, pair, axes)
+    for k in reversed([k for k in range(len(x.axes)) if k not in axes]):
+        axis = x.axes[k]
+        values = np.tensordot(values.take(range(axis.groups), axis=k), axis.counts / axis.size, (k, 0))
+    return np.asarray(values).reshape(-1)
+
+
+def by_states(x: Moments, values: Array, axes: Sequence[int]) -> Array:
+    """The covariance with this spectrum, by pair state of x."""
+    for k in axes:
+        axis = x.axes[k]
+        mean, rest = np.moveaxis(values, k, 0)
+        apart = (mean - rest) / axis.size
+        same = np.arange(axis.states) < axis.groups
+        values = np.moveaxis(np.stack([apart + rest, apart])[np.where(same, 0, 1)], 0, k)
+    return values
+
+
+def weighted(x: Moments, pair: Array, factors: Array, axes: Sequence[int], sides: Sequence[int] = (0, 1)) -> Array:
+    """The pair moments after each direction of the first, the second or both entries was multiplied by its factor, groups kept.
+
+    Σ_k f_k P_k, written with averages over sets of axes (Möbius inversion over the sets that are averaged).
+    """
+    terms = factors.reshape([2] * len(axes))
+    for d in range(len(axes)):  # [average, difference] → [factor of the average over this axis, of the entry itself]
+        mean, rest = np.moveaxis(terms, d, 0)
+        terms = np.moveaxis(np.stack([mean - rest, rest]), 0, d)
+    for side in sides:
+        total = np.zeros_like(pair)
+        for index in np.ndindex(*terms.shape):
+            part = pair
+            for d, k in enumerate(axes):
+                if index[d] == 0:
+                    part = np.moveaxis(np.tensordot(averaging(x.axes[k], side), part, (1, k)), 0, k)
+            total = total + terms[index] * part
+        pair = total
+    return pair
+
+
+def averaging(axis: Axis, side: int) -> Array:
+    """(states, states): the pair moments when the first (0) or second (1) of the two entries is averaged over the axis."""
+    left = axis.rows[1 - side]  # group of the other one
+    share = axis.pairs / axis.size / axis.counts[left]
+    return np.where(left[:, None] == left[None, :], share, 0.0)
+
+
+def sent_back(few: Quotient, g: Moments, pair: Array, axes: Sequence[int], along: Array) -> Array:
+    """The pullback E[(g − x (x·g)/S)(g − x (x·g)/S)ᵀ n/S] for pair moments `pair` of g with the axes of g.
+
+    along    E[(Σ g x̂)²]/n² by pair state of the other axes, with what is known of how g depends on x: the two terms with x·g
+             are taken by as much larger than for an independent g
+    """
+    counts = few.counts / few.counts.sum()
+    values = spectrum(g, pair, axes)
+    front = np.moveaxis(values, axes, range(len(axes)))
+    apart = front.reshape(len(counts), -1)
+    for k in axes:
+        along = along.take([0], axis=k)
+    expected = (few.values * few.kept * counts) @ apart / few.counts.sum()
+    shape = [1 if k in axes else n for k, n in enumerate(values.shape)]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = np.where(expected > 0, along.reshape(-1) / expected, 1.0).reshape(shape)
+    both = np.moveaxis((few.twice @ apart).reshape(front.shape), range(len(axes)), axes)
+    crossed = weighted(g, pair, few.once, axes, (0,)) + weighted(g, pair, few.once, axes, (1,))
+    return few.inverse * pair + ratio * (by_states(g, both, axes) - crossed)

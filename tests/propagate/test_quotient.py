@@ -1,0 +1,85 @@
+"""Quotients of Gaussian quadratic forms against draws of them, and their directions against dense matrices."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from initlint.propagate.axes import Array, Axis
+from initlint.propagate.moments import Moments
+from initlint.propagate.quotient import LOWEST, by_states, eigenvalues, quotient, spectrum, weighted
+
+DRAWS = 200_000
+
+
+@pytest.mark.parametrize(
+    ("values", "counts", "eps", "unlike"),
+    [
+        ([0.0, 2.0, 0.5], [1.0, 3.0, 60.0], 0.0, 0.0),  # what four samples' tokens share stands out
+        ([0.0, 1.0], [1.0, 7.0], 0.0, 0.0),
+        ([3.0, 0.2], [1.0, 15.0], 0.5, 0.0),  # ε holds a good part of the scale
+        ([0.0, 1.0], [1.0, 15.0], 0.0, 0.6),
+        ([1.0], [24.0], 0.0, 2.0),
+    ],
+)
+def test_the_moments_are_those_of_draws(values: list[float], counts: list[float], eps: float, unlike: float) -> None:
+    """Every moment lies within five standard errors of its average over draws of the χ² variables."""
+    generator = np.random.default_rng(0)
+    own, n = np.array(values), sum(counts)
+    upper = min(1.0 / (1.0 + unlike), 0.5)
+    root = np.sqrt(unlike)
+    powers = []
+    for value, count in zip(values, counts, strict=True):  # directions of two eigenvalues, `upper` of them the larger one
+        first, second = value * (1.0 + root * np.sqrt(1.0 / upper - 1.0)), value * (1.0 - root / np.sqrt(1.0 / upper - 1.0))
+        powers.append(first * generator.chisquare(upper * count, DRAWS) + second * generator.chisquare((1.0 - upper) * count, DRAWS))
+    a = np.array(powers)
+    s = a.sum(0) + n * eps
+    few = quotient(own, np.array(counts), eps, np.full(len(own), unlike))
+    per = np.array(counts)[:, None]
+
+    left_out = np.exp(LOWEST)  # of the integral, at its lower end
+
+    def check(found: Array | float, samples: Array) -> None:
+        error = samples.std(-1) / np.sqrt(DRAWS)
+        np.testing.assert_array_less(np.abs(found - samples.mean(-1)), 5.0 * error + left_out)
+
+    check(few.inverse, n / s)
+    check(few.kept * own, n * a / s / per)
+    check(few.once, n * a / s**2 / per)
+    check(few.twice, n * a[:, None] * a[None] / s**3 / per[:, None])
+
+
+def dense(axes: tuple[Axis, Axis], pair: Array) -> Array:
+    """The covariance matrix that pair moments stand for."""
+    index = []
+    for axis in axes:
+        labels = np.zeros(axis.size, dtype=np.int64) if axis.labels is None else axis.labels
+        apart = axis.groups + labels[:, None] * axis.groups + labels[None]
+        index.append(np.where(np.eye(axis.size, dtype=bool), labels[:, None], apart))
+    size = axes[0].size * axes[1].size
+    return np.asarray(pair[index[0][:, None, :, None], index[1][None, :, None, :]].reshape(size, size))
+
+
+def test_directions_are_those_of_the_dense_covariance() -> None:
+    """Projections on averages and differences along two axes, one of them with groups, as matrices."""
+    axes = (Axis(3, np.array([0, 1, 1])), Axis(4, np.array([0, 0, 1, 1])))
+    generator = np.random.default_rng(1)
+    pair = generator.normal(size=(axes[0].states, axes[1].states))
+    mirrored = [np.concatenate([np.arange(2), 2 + np.arange(4).reshape(2, 2).T.ravel()])] * 2
+    pair = pair + pair[np.ix_(*mirrored)]
+    x = Moments(((axes[0],), (axes[1],)), np.zeros((2, 2)), pair)
+    average = [np.full((n, n), 1.0 / n) for n in (3, 4)]
+    sides = [(m, np.eye(len(m)) - m) for m in average]
+    projections = [np.kron(p, q) for p in sides[0] for q in sides[1]]
+    whole = dense(axes, pair)
+
+    factors = np.array([0.3, 2.0, 0.7, 1.4])
+    operator = sum(f * p for f, p in zip(factors, projections, strict=True))
+    np.testing.assert_allclose(dense(axes, weighted(x, pair, factors, [0, 1])), operator @ whole @ operator, atol=1e-12)
+    np.testing.assert_allclose(dense(axes, weighted(x, pair, factors, [0, 1], (0,))), operator @ whole, atol=1e-12)
+
+    values = eigenvalues(x, pair, [0, 1])
+    np.testing.assert_allclose(values, [np.trace(p @ whole) / np.trace(p) for p in projections], atol=1e-12)
+    np.testing.assert_allclose(
+        dense(axes, by_states(x, spectrum(x, pair, [0, 1]), [0, 1])), sum(v * p for v, p in zip(values, projections, strict=True)), atol=1e-12
+    )
