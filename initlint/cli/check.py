@@ -6,7 +6,6 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -118,6 +117,7 @@ def check(
     from initlint.lint.mend import mended
     from initlint.lint.run import check as run
     from initlint.lint.selection import validated
+    from initlint.lint.wording import counted
     from initlint.source.files import requests_of
 
     ctx.meta[VERBOSE] = verbose
@@ -146,24 +146,25 @@ def check(
         ctx.exit(1 if differs and not exit_zero else 0)
     if fix or fix_only:
         done = written(repaired)
-    if fix_only:
-        done = replace(done, report=replace(done.report, findings=()))
 
-    colour = output_file is None and wants_colour(color, sys.stdout)
-    text = (
-        _counted(done.report, output_format) if statistics else _rendered(done.report, form, colour=colour, unsafe=unsafe_fixes)
-    )
-    _deliver(text, form, output_file)
-    to_stdout = form.for_people and output_file is None
-    _close(done, form, to_stdout=to_stdout, unsafe=unsafe_fixes, quiet=quiet, verbose=verbose)
-    if output_format == "github":
-        _summarize(done.report, form)
+    if fix_only:
+        if not quiet:
+            say("\n".join((*changes(done, str(Path.cwd())), f"Fixed {counted(len(done.fixed), 'finding')}.")))
+    else:
+        colour = output_file is None and wants_colour(color, sys.stdout)
+        report = done.report
+        text = _counted(report, output_format) if statistics else _rendered(report, form, colour=colour, unsafe=unsafe_fixes)
+        _deliver(text, form, output_file)
+        to_stdout = form.for_people and output_file is None
+        _close(done, form, to_stdout=to_stdout, unsafe=unsafe_fixes, quiet=quiet, verbose=verbose)
+        if output_format == "github":
+            _summarize(report, form)
     for fault in done.faults:
         say(f"Error: {fault}")
     if done.faults:
         ctx.exit(2)
-    fails = (done.report.fails and not exit_zero) or (exit_non_zero_on_fix and bool(done.fixed))
-    ctx.exit(1 if fails else 0)
+    fails = done.report.fails and not (exit_zero or fix_only)
+    ctx.exit(1 if fails or (exit_non_zero_on_fix and done.fixed) else 0)
 
 
 @contextmanager

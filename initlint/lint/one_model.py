@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from initlint.targets.discover import Candidate
     from initlint.targets.inputs import Inputs
 
-PATIENCE = 0.8  # of a model's seconds that one proof may take: whoever waits for the model must not lose patience first
+LIMIT = 0.8  # of a model's seconds that one proof may take: whoever waits for the model must not lose patience first
+PATIENCE = (30.0, 4.0)  # seconds that one proof may take: a number of them, and so many for each that the analysis took
 
 
 def check_model(job: Job, file: Imported, candidate: Candidate, target: str, send: Send) -> None:
@@ -118,8 +119,13 @@ def _judged(
     job: Job, file: Imported, candidate: Candidate, recorded: RecordedModel, inputs: Inputs, target: str, send: Send
 ) -> dict[str, Any]:
     """The target's result, what the rules find, and the fixes that were proved."""
+    started = time.perf_counter()
     result = _analysed(candidate, file, recorded, inputs, target)
-    proved = _with_fixes(job, file, candidate, target, result, send)
+    least, times = PATIENCE
+    allowed = least + times * (time.perf_counter() - started)
+    if job.seconds is not None:
+        allowed = min(allowed, LIMIT * job.seconds)
+    proved = _with_fixes(job, file, candidate, target, result, allowed, send)
     coverage = result.propagation.coverage
     summary = TargetResult(
         target=target,
@@ -142,8 +148,10 @@ def _judged(
     }
 
 
-def _with_fixes(job: Job, file: Imported, candidate: Candidate, target: str, result: Analysed, send: Send) -> Proved:
-    """The findings, those that will be reported with fixes."""
+def _with_fixes(
+    job: Job, file: Imported, candidate: Candidate, target: str, result: Analysed, allowed: float, send: Send
+) -> Proved:
+    """The findings, those that will be reported with fixes; each proof is `allowed` so many seconds."""
     from initlint.lint.filter import is_ignored
     from initlint.lint.prove import Proved, with_fixes
 
@@ -152,12 +160,10 @@ def _with_fixes(job: Job, file: Imported, candidate: Candidate, target: str, res
 
     def again(texts: Mapping[str, str], seconds: float | None) -> list[Finding] | None:
         send({"proving": target})  # a sign of life
-        limit = None if job.seconds is None else job.seconds * PATIENCE
-        allowed = [value for value in (seconds, limit) if value is not None]
         messages: list[dict[str, Any]] = []
         outcome = supervise(
             lambda send: send({"findings": _found_with(job, file, candidate, target, texts)}),
-            Limits(seconds=min(allowed, default=None), memory=job.memory),
+            Limits(seconds=allowed if seconds is None else min(allowed, seconds), memory=job.memory),
             messages.append,
         )
         send({"proving": target})
