@@ -164,7 +164,7 @@ def test_status_follows_the_selected_findings(analysed, arguments, status):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        pytest.param(["--select", "INI1o1"], "command line: no rule is called `INI1o1`; did you mean `INI101`?", id="a rule"),
+        pytest.param(["--select", "dead-relus"], "no rule is called `dead-relus`; did you mean `dead-relu`?", id="a rule"),
         pytest.param(["--format", "xml"], "'xml' is not one of 'full'", id="a format"),
         pytest.param(["--timeout", "0"], "0.0 is not in the range", id="a limit"),
         pytest.param(["--config", "none.toml"], "none.toml: there is no such settings file", id="a settings file"),
