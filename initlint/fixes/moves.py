@@ -4,11 +4,12 @@ a clone replaced by a construction, a residual connection around a call."""
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from initlint.fixes.calls import calls_named, outer
+from initlint.fixes.calls import calls_named, init_prefix, outer
 from initlint.fixes.edit import Edit, Span
 from initlint.fixes.insert import class_text
 from initlint.source.initializers import DRAWS
@@ -48,7 +49,7 @@ def before_wrapped(code: Code, draw: Draw) -> Iterator[Edit]:
     owner = code.around(draw.call, cst.ClassDef)
     if not holder or owner is None or not isinstance(statement, cst.SimpleStatementLine) or len(statement.body) != 1:
         return
-    written = [line.strip() for line in code.text(statement).split("\n")]
+    written = [line.strip() for line in code.lines[code.first_line(statement) - 1 : code.last_line(statement)]]
     for call in code.all(cst.Call, owner):
         line = code.statement(call)
         if not call.args or not isinstance(line, cst.SimpleStatementLine) or line is statement:
@@ -178,3 +179,93 @@ def _sum(code: Code, name: str, value: cst.BaseExpression) -> Edit:
     span = outer(code, value)
     start = Span(path=code.path, line=span.line, column=span.column, end_line=span.line, end_column=span.column)
     return Edit(span=start, content=f"{name} + ")
+
+
+# -- lines without effect -----------------------------------------------------------------------------------------------
+
+LIKE = {"zeros_like": "zeros_", "ones_like": "ones_", "randn_like": "normal_", "rand_like": "uniform_"}
+
+
+def effective(code: Code, span: Span) -> tuple[Edit, ...]:
+    """`w.mul(2)` → `w.mul_(2)`, `torch.zeros_like(w)` → `nn.init.zeros_(w)`, `self.init` → `self.init()`."""
+    place = (span.line, span.column, span.end_line, span.end_column)
+    for statement in code.all(cst.Expr):
+        own = code.span(statement.value)
+        if (own.line, own.column, own.end_line, own.end_column) != place:
+            continue
+        value = statement.value
+        if isinstance(value, cst.Attribute):
+            return (_called(code, value),)
+        if isinstance(value, cst.Call) and _name(value) in LIKE and len(value.args) == 1:
+            prefix, needed = init_prefix(code)
+            return (*needed, code.replaced(value, f"{prefix}{LIKE[_name(value)]}({code.text(value.args[0].value)})"))
+        if isinstance(value, cst.Call) and isinstance(value.func, cst.Attribute):
+            tensor = code.text(value.func.value)
+            free = tensor.endswith(".data") or _without_grad(code, value)
+            return (code.replaced(value.func, f"{tensor}{'' if free else '.data'}.{value.func.attr.value}_"),)
+    return ()
+
+
+def _called(code: Code, value: cst.Attribute) -> Edit:
+    """A method named and not called: called, or applied where it takes a module."""
+    owner = code.around(value, cst.ClassDef)
+    method = None if owner is None else code.functions(owner).get(value.attr.value)
+    text = code.text(value)
+    if method is not None and len(method.params.params) > 1:
+        return code.replaced(value, f"{code.text(value.value)}.apply({text})")
+    return code.replaced(value, f"{text}()")
+
+
+def _without_grad(code: Code, node: cst.CSTNode) -> bool:
+    """Whether a node stands under torch.no_grad()."""
+    block = code.around(node, cst.With)
+    if block is not None and any("no_grad" in code.text(item.item) for item in block.items):
+        return True
+    function = code.around(node, cst.FunctionDef)
+    return function is not None and any("no_grad" in code.text(item.decorator) for item in function.decorators)
+
+
+def at_the_end(code: Code, line: int) -> Iterator[Edit]:
+    """A statement of a function moved behind the last one."""
+    statement, function = code.statement_at(line), code.function_at(line)
+    if statement is None or function is None or code.parents[statement] is not function.body:
+        return
+    last = function.body.body[-1]
+    if isinstance(last, cst.SimpleStatementLine | cst.BaseCompoundStatement) and last is not statement:
+        yield code.behind_line(code.last_line(last), "", list(code.lines[line - 1 : code.last_line(statement)]))
+        yield code.removed(statement)
+
+
+def class_tested(code: Code, line: int, kinds: Sequence[str]) -> Iterator[Edit]:
+    """In the function at a line: classes that no module has, in tests by `isinstance` or by name, replaced by the nearest one."""
+    function = code.function_at(line)
+    if function is None:
+        return
+
+    def near(name: str) -> str | None:
+        return None if name in kinds else next(iter(get_close_matches(name, kinds, 1)), None)
+
+    for call in calls_named(code, ("isinstance",), function):
+        for item in code.all(cst.Attribute, call.args[-1]):
+            if (other := near(item.attr.value)) is not None:
+                yield code.replaced(item.attr, other)
+    for string in code.all(cst.SimpleString, function):
+        if (other := near(str(string.evaluated_value))) is not None:
+            yield code.replaced(string, f"{string.prefix}{string.quote}{other}{string.quote}")
+
+
+def only_with_index(code: Code, draw: Draw) -> Iterator[Edit]:
+    """`fill(w[i])` → `if i is not None:` before it."""
+    statement = code.statement(draw.call)
+    row = next(code.all(cst.Subscript, draw.call), None)
+    if row is None or len(row.slice) != 1 or not isinstance(statement, cst.SimpleStatementLine):
+        return
+    indent = code.indent_of(statement)
+    text = code.text(statement).replace("\n", f"\n{code.indent}")
+    yield code.replaced(statement, f"if {code.text(row.slice[0].slice)} is not None:\n{indent}{code.indent}{text}")
+
+
+def renamed_on_line(code: Code, line: int, old: str, new: str) -> Edit | None:
+    """An attribute's name replaced on a line that has it once."""
+    found = [item.attr for item in code.all(cst.Attribute) if item.attr.value == old and code.first_line(item.attr) == line]
+    return code.replaced(found[0], new) if len(found) == 1 else None

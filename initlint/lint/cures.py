@@ -321,7 +321,7 @@ def parameters_drawn_at(facts: Facts, span: Span) -> tuple[str, ...]:
     return tuple(found)
 
 
-FACTORIES = ("empty", "zeros", "ones", "Tensor", "FloatTensor")
+FACTORIES = ("empty", "zeros", "ones", "randn", "rand", "Tensor", "FloatTensor")
 
 
 def refilled(facts: Facts, parameter: Parameter, wanted: str, files: Files) -> tuple[Edit, ...] | None:
@@ -335,8 +335,14 @@ def refilled(facts: Facts, parameter: Parameter, wanted: str, files: Files) -> t
     made = [call for call in calls_named(code, FACTORIES, statement) if call.args]
     if len(made) != 1:
         return None
+    whole: cst.CSTNode = made[0]  # with what scales it: torch.randn(n) * 0.02
+    while isinstance(code.parents[whole], cst.BinaryOperation):
+        whole = code.parents[whole]
     function = made[0].func
-    return (code.replaced(function.attr if isinstance(function, cst.Attribute) else function, wanted),)
+    if whole is made[0]:
+        return (code.replaced(function.attr if isinstance(function, cst.Attribute) else function, wanted),)
+    prefix = f"{code.text(function.value)}." if isinstance(function, cst.Attribute) else ""
+    return (code.replaced(whole, f"{prefix}{wanted}({', '.join(code.text(item) for item in made[0].args)})"),)
 
 
 LONGEST = 8  # lines of a statement that makes one parameter

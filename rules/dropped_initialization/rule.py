@@ -13,6 +13,7 @@ from initlint.source.initializers import tree_of
 from initlint.source.statements import dropped
 
 if TYPE_CHECKING:
+    from initlint.fixes.edit import Fix
     from initlint.lint.facts import Facts
     from initlint.lint.finding import Finding
     from initlint.source.statements import Dropped
@@ -22,6 +23,7 @@ RULE = Rule(
     name="dropped-initialization",
     severity=Severity.WARNING,
     summary="An initialization whose result is dropped, or that is named and not called: the parameter keeps its old start.",
+    fix="unsafe",
 )
 
 
@@ -57,3 +59,13 @@ def _words(item: Dropped) -> tuple[str, str]:
             )
         case "uncalled":
             return "names a function and does not call it.", f"call it: `{item.text}(…)`"
+
+
+def fixes(found: Finding, facts: Facts) -> Iterator[Fix]:
+    """The same done in place, or the call made."""
+    from initlint.fixes.moves import effective
+    from initlint.lint.cures import Files, unsafe
+
+    code = Files(facts).code(found.span.path)
+    if code is not None:
+        yield from unsafe("make it take effect", effective(code, found.span))

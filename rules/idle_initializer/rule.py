@@ -13,6 +13,7 @@ from initlint.source.initializers import tree_of
 from initlint.source.statements import starts
 
 if TYPE_CHECKING:
+    from initlint.fixes.edit import Fix
     from initlint.lint.facts import Facts
     from initlint.lint.finding import Finding
 
@@ -21,6 +22,7 @@ RULE = Rule(
     name="idle-initializer",
     severity=Severity.WARNING,
     summary="The constructor calls an initializer that writes to no parameter: it runs too early, or matches no layer.",
+    fix="unsafe",
 )
 
 
@@ -56,3 +58,18 @@ def check(facts: Facts) -> Iterator[Finding]:
             modules=[paths[item.owner]] if paths[item.owner] else [],
             related=step_at(Site(path=facts.path, line=called.line), "the initializer that finds nothing"),
         )
+
+
+def fixes(found: Finding, facts: Facts) -> Iterator[Fix]:
+    """The call at the end of the constructor; the class that the model has, in the place of the one it has not."""
+    from initlint.fixes.moves import at_the_end, class_tested
+    from initlint.lint.cures import Files, merged, unsafe
+
+    code = Files(facts).code(found.span.path)
+    if code is None:
+        return
+    yield from unsafe("call it when all layers exist", merged(at_the_end(code, found.span.line)))
+    held = {name.rpartition(".")[0] for name in (p.name for p in facts.traced.parameters.values() if len(p.shape) > 1)}
+    kinds = sorted({facts.traced.module_types.get(path, "").rpartition(".")[2] for path in held} - {""})
+    for place in found.related:
+        yield from unsafe("test for a class that the model has", merged(class_tested(code, place.span.line, kinds)))

@@ -10,6 +10,7 @@ from initlint.lint.rule import Rule
 from initlint.lint.wording import finding, innermost, module_of
 
 if TYPE_CHECKING:
+    from initlint.fixes.edit import Fix
     from initlint.lint.facts import Facts
     from initlint.lint.finding import Finding
 
@@ -18,6 +19,7 @@ RULE = Rule(
     name="none-index-zeroes-table",
     severity=Severity.WARNING,
     summary="One row was meant to be filled; the index is None, which selects the whole tensor.",
+    fix="unsafe",
 )
 
 
@@ -43,3 +45,13 @@ def check(facts: Facts) -> Iterator[Finding]:
             modules=[module_of(parameter)],
             evidence={"rows": float(parameter.shape[0])},
         )
+
+
+def fixes(found: Finding, facts: Facts) -> Iterator[Fix]:
+    """Only where there is a row."""
+    from initlint.fixes.moves import only_with_index
+    from initlint.lint.cures import Files, draw_of_finding, merged, unsafe
+
+    place = draw_of_finding(found, Files(facts))
+    if place is not None:
+        yield from unsafe("do it only where there is a row", merged(only_with_index(*place)))

@@ -14,6 +14,7 @@ from initlint.lint.wording import finding, module_of, number, site_of_law
 if TYPE_CHECKING:
     from torch.fx import Node
 
+    from initlint.fixes.edit import Fix
     from initlint.lint.facts import Facts
     from initlint.lint.finding import Finding
 
@@ -22,6 +23,7 @@ RULE = Rule(
     name="random-norm-gain",
     severity=Severity.WARNING,
     summary="The gain of a normalization is drawn around zero instead of starting at one.",
+    fix="unsafe",
 )
 
 GAIN = {"layer_norm": 2, "native_layer_norm": 2, "rms_norm": 2}  # where the gain stands among the arguments; elsewhere 1
@@ -65,3 +67,17 @@ def _gain_of(norm: Node) -> Node | None:
             if factor is not None and factor.op == "placeholder":
                 return factor
     return None
+
+
+def fixes(found: Finding, facts: Facts) -> Iterator[Fix]:
+    """The gain at one: made so, or set so behind the general initialization."""
+    from initlint.fixes.starts import ONES
+    from initlint.lint.cures import Files, refilled, started, unsafe
+
+    files = Files(facts)
+    nodes = (_gain_of(facts.structure.nodes[name]) for name in sorted(facts.structure.norms))
+    names = {node.name for node in nodes if node is not None and node.name in facts.traced.parameters}
+    gains = [name for name in sorted(names) if module_of(facts.parameter(name)) in found.modules]
+    edits = [edit for name in gains for edit in refilled(facts, facts.parameter(name), "ones", files) or ()]
+    yield from unsafe("make the gain of ones", tuple(dict.fromkeys(edits)))
+    yield from unsafe("start the gain at one", started(facts, dict.fromkeys(gains, ONES), files, together=False))

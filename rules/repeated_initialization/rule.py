@@ -11,6 +11,7 @@ from initlint.lint.rule import Rule
 from initlint.lint.wording import counted, finding, is_own, module_of, pattern_of, site_of_call, step_at
 
 if TYPE_CHECKING:
+    from initlint.fixes.edit import Fix
     from initlint.graph.model import Parameter, Site, Write
     from initlint.lint.facts import Facts
     from initlint.lint.finding import Finding
@@ -20,6 +21,7 @@ RULE = Rule(
     name="repeated-initialization",
     severity=Severity.WARNING,
     summary="Parameters are initialized several times: all but the last draw are wasted, or were meant for another layer.",
+    fix="unsafe",
 )
 
 WHOLE = 0.99  # share of the entries that a write reaches
@@ -133,3 +135,18 @@ def _apart(first: Write, second: Write, facts: Facts) -> tuple[Site, Site] | Non
             same = one.path == other.path and one.function == other.function and is_own(one, facts)
             return (one, other) if same and one.line < other.line else None
     return None
+
+
+def fixes(found: Finding, facts: Facts) -> Iterator[Fix]:
+    """The sibling that never was initialized, in the second of the two lines; then in the first."""
+    from initlint.fixes.moves import renamed_on_line
+    from initlint.lint.cures import Files, unsafe
+
+    if found.severity == Severity.INFO or len(found.modules) < 2:
+        return
+    files = Files(facts)
+    old, new = (name.rpartition(".")[2] for name in found.modules[:2])
+    for span in (found.span, *(place.span for place in found.related)):
+        code = files.code(span.path)
+        edit = None if code is None else renamed_on_line(code, span.line, old, new)
+        yield from unsafe(f"initialize `{new}` here", () if edit is None else (edit,))

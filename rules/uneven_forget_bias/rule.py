@@ -12,6 +12,7 @@ from initlint.lint.rule import Rule
 from initlint.lint.wording import finding, module_of, number, pattern_of, site_of_last_write
 
 if TYPE_CHECKING:
+    from initlint.fixes.edit import Fix
     from initlint.graph.model import Parameter
     from initlint.lint.facts import Facts
     from initlint.lint.finding import Finding
@@ -21,6 +22,7 @@ RULE = Rule(
     name="uneven-forget-bias",
     severity=Severity.WARNING,
     summary="The forget gate has a positive bias in some layers or directions of an LSTM, and none in the others.",
+    fix="unsafe",
 )
 
 OPEN = 0.5  # a bias from here on is meant to hold a gate open
@@ -62,3 +64,30 @@ def check(facts: Facts) -> Iterator[Finding]:
 def forget_bias(parameter: Parameter) -> float:
     """Mean of the second quarter of a bias, the forget gate's in PyTorch."""
     return mean_of(parameter, parameter.shape[0] // 4, parameter.shape[0] // 2)
+
+
+def fixes(found: Finding, facts: Facts) -> Iterator[Fix]:
+    """The same line once more for every layer and direction that has none."""
+    from initlint.lint.cures import Files, unsafe
+
+    code = Files(facts).code(found.span.path)
+    statement = None if code is None else code.statement_at(found.span.line)
+    if code is None or statement is None or code.extent(statement):
+        return
+    text = code.text(statement)
+    for layer in facts.structure.layers.values():
+        if layer.kind != "recurrent" or module_of(facts.parameter(layer.weight)) not in found.modules:
+            continue
+        biases = [parameter for name in layer.others if len((parameter := facts.parameter(name)).shape) == 1]
+        written = next((item for item in biases if item.name.rpartition(".")[2] in code.names_in(statement)), None)
+        if written is None:
+            continue
+        leaf = written.name.rpartition(".")[2]
+        kind, key = leaf[:7], leaf[7:]  # "bias_hh" and "_l0"
+        keys = dict.fromkeys(item.name.rpartition(".")[2][7:] for item in biases)
+        raised = {
+            other: sum(forget_bias(item) for item in biases if item.name.rpartition(".")[2][7:] == other) for other in keys
+        }
+        lines = [text.replace(leaf, kind + other) for other in keys if other != key and raised[other] < OPEN]
+        yield from unsafe("hold all forget gates open", [code.behind(statement, lines)] if lines else ())
+        return
