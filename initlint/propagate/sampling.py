@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from initlint.propagate.axes import Array, Axis
+from initlint.propagate.axes import Array, Axis, state_of
 from initlint.propagate.known import from_array
 from initlint.propagate.linear import members
 from initlint.propagate.moments import Dims, Moments
@@ -112,6 +112,44 @@ def gaussian(x: Moments, generator: np.random.Generator) -> Array:
     return value.reshape(x.shape)
 
 
+def in_order(x: Moments, k: int, excess: Sequence[Array], count: int, generator: np.random.Generator) -> Array:
+    """Draws, along a first dimension, of a Gaussian tensor whose neighbours along axis k are more alike than other indices.
+
+    excess[n] is what the covariance of two indices n + 1 apart has beyond that of their pair state, by pair state of the other
+    axes, with one group each.
+    """
+    for n, axis in enumerate(x.axes):
+        if n != k and axis.groups > 1:
+            x = x.coarsened(n)
+    axis = x.axes[k]
+    labels = np.zeros(axis.size, dtype=np.int64) if axis.labels is None else axis.labels
+    states = state_of(axis.groups, labels[:, None], labels[None, :])
+    states[np.arange(axis.size), np.arange(axis.size)] = labels
+    effects = _effects(np.moveaxis(x.centered(), k, 0))
+    more = [_effects(e[None]) for e in excess]
+    sizes = [a.size for n, a in enumerate(x.axes) if n != k]
+    value = np.zeros((count, *sizes, axis.size))
+    for apart in itertools.product((0, 1), repeat=len(sizes)):
+        covariance = effects[(slice(None), *apart)][states]
+        for n, e in enumerate(more, 1):
+            index = np.arange(axis.size - n)
+            covariance[index, index + n] += e[(0, *apart)]
+            covariance[index + n, index] += e[(0, *apart)]
+        if np.abs(covariance).max() > 1e-12 * np.abs(effects).max():
+            noise = generator.standard_normal((count, *(size if own else 1 for size, own in zip(sizes, apart, strict=True)), axis.size))
+            value = value + noise @ _root(covariance).T
+    value = np.moveaxis(value, -1, k + 1) + by_index(x, x.mean).reshape([a.size for a in x.axes])
+    return value.reshape(count, *x.shape)
+
+
+def _effects(pair: Array) -> Array:
+    """Along every axis but the first, what all indices share and what they have beyond it."""
+    for k in range(1, pair.ndim):
+        same, different = np.split(pair, 2, axis=k)
+        pair = np.concatenate([different, same - different], axis=k)
+    return pair
+
+
 def _variances(x: Moments, centered: Array) -> Array | None:
     """The variance of each effect, by whether it tells the indices of an axis apart; None if there are groups or one is negative."""
     if any(axis.groups > 1 for axis in x.axes):
@@ -142,7 +180,8 @@ def _root(covariance: Array) -> Array:
     if covariance.shape[-1] == 1:
         return np.asarray(np.sqrt(np.maximum(covariance, 0.0)))
     levels, vectors = np.linalg.eigh((covariance + np.swapaxes(covariance, -1, -2)) / 2)
-    return np.asarray(vectors * np.sqrt(np.maximum(levels, 0.0))[..., None, :])
+    # the symmetric root: of equal levels any vectors may come, and what is drawn must not depend on the last digit
+    return np.asarray((vectors * np.sqrt(np.maximum(levels, 0.0))[..., None, :]) @ np.swapaxes(vectors, -1, -2))
 
 
 def _times(noise: Array, roots: Array, axes: Sequence[Axis]) -> Array:
