@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, TypeGuard
 
 if TYPE_CHECKING:
@@ -56,9 +57,12 @@ RECTIFYING = frozenset("relu relu6 threshold".split())
 
 def operator(node: Node) -> str:
     """The plain name of the node's operator: "add" for `aten.add_.Tensor`; the node's kind where it calls nothing."""
-    if node.op != "call_function":
-        return node.op
-    text = str(node.target)
+    return node.op if node.op != "call_function" else _plain(node.target)
+
+
+@lru_cache(maxsize=4096)
+def _plain(target: object) -> str:
+    text = str(target)
     if text.startswith("<built-in function "):
         return text.removeprefix("<built-in function ").removesuffix(">")
     parts = text.split(".")

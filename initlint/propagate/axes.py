@@ -8,8 +8,10 @@ exchangeable, so these G + G² *pair states* are all there is to know; most axes
 
 from __future__ import annotations
 
+import math
 from functools import cached_property, lru_cache
 from typing import Literal
+from weakref import WeakValueDictionary
 
 import numpy as np
 import numpy.typing as npt
@@ -32,14 +34,32 @@ def state_rows(groups: int) -> tuple[Labels, Labels]:
 
 
 class Axis:
-    """An axis of `size` indices, partitioned into groups of exchangeable indices; `labels` None means one group."""
+    """An axis of `size` indices, partitioned into groups of exchangeable indices; `labels` None means one group.
 
-    def __init__(self, size: int, labels: Labels | None = None, role: Role = "position") -> None:
-        self.size = size
-        self.role: Role = role
-        if labels is not None and (size == 1 or not np.any(labels != labels[0])):
+    Axes that are alike are one object, so that comparing them is cheap and what is computed of one is computed once.
+    """
+
+    size: int
+    labels: Labels | None
+    role: Role
+    groups: int
+    states: int
+    cells: slice  # of the states, those "same"
+
+    def __new__(cls, size: int, labels: Labels | None = None, role: Role = "position") -> Axis:
+        if labels is not None and (size == 1 or not (labels != labels[0]).any()):
             labels = None
-        self.labels = labels
+        key = (size, role, None if labels is None else labels.tobytes())
+        known = _axes.get(key)
+        if known is not None:
+            return known
+        axis = super().__new__(cls)
+        axis.size, axis.labels, axis.role = size, labels, role
+        axis.groups = 1 if labels is None else int(labels.max()) + 1
+        axis.states = axis.groups + axis.groups * axis.groups
+        axis.cells = slice(0, axis.groups)
+        _axes[key] = axis
+        return axis
 
     @cached_property
     def counts(self) -> Array:
@@ -48,21 +68,32 @@ class Axis:
             return np.array([float(self.size)])
         return np.bincount(self.labels).astype(np.float64)
 
-    @property
-    def groups(self) -> int:
-        return 1 if self.labels is None else len(self.counts)
-
-    @property
-    def states(self) -> int:
-        groups = self.groups
-        return groups + groups * groups
-
     @cached_property
     def pairs(self) -> Array:
         """Number of ordered index pairs (i, j) in each pair state, shape (states,); sums to size²."""
         counts = self.counts
         different = np.outer(counts, counts) - np.diag(counts)
         return np.concatenate([counts, different.ravel()])
+
+    @cached_property
+    def shares(self) -> Array:
+        """Share of the indices in each group."""
+        return np.asarray(self.counts / self.size)
+
+    @cached_property
+    def pair_shares(self) -> Array:
+        """Share of the ordered index pairs in each pair state."""
+        return np.asarray(self.pairs / float(self.size) ** 2)
+
+    @cached_property
+    def averages(self) -> tuple[Array, Array]:
+        """(groups, states) each: E[x_i x̄] for i in each group from the pair moments E[x_i x_j], and E[x̄ x_j] for j in each."""
+        groups = self.groups
+        share = self.pairs[groups:].reshape(groups, groups) / self.counts[:, None] / self.size
+        own = np.eye(groups)
+        of_rows = np.concatenate([own / self.size, (own[:, :, None] * share).reshape(groups, -1)], axis=1)
+        of_columns = np.concatenate([own / self.size, (own[:, None, :] * share.T).reshape(groups, -1)], axis=1)
+        return of_rows, of_columns
 
     @property
     def rows(self) -> tuple[Labels, Labels]:
@@ -80,6 +111,26 @@ class Axis:
         return f"Axis({self.size})" if self.labels is None else f"Axis({self.size}: {self.counts.astype(int).tolist()})"
 
 
+_axes: WeakValueDictionary[tuple[int, Role, bytes | None], Axis] = WeakValueDictionary()
+
+
+def along(matrix: Array, values: Array, k: int) -> Array:
+    """A matrix applied along dimension k."""
+    shape = values.shape
+    if k == len(shape) - 1:
+        return np.asarray(values @ matrix.T)
+    after = math.prod(shape[k + 1 :])
+    return np.asarray((matrix @ values.reshape(-1, shape[k], after)).reshape(*shape[:k], len(matrix), *shape[k + 1 :]))
+
+
+def weighed(values: Array, weights: Array, k: int) -> Array:
+    """The sum along dimension k with these weights; the dimension is gone."""
+    shape = values.shape
+    if k == len(shape) - 1:
+        return np.asarray(values @ weights)
+    return np.asarray((weights @ values.reshape(-1, shape[k], math.prod(shape[k + 1 :]))).reshape(shape[:k] + shape[k + 1 :]))
+
+
 def canonical(labels: Labels) -> Labels:
     """Labels renumbered 0, 1, … in the order of their values."""
     return np.unique(labels, return_inverse=True)[1].astype(np.int64)
@@ -91,11 +142,18 @@ def common(a: Axis, b: Axis) -> Axis:
         return a
     if a.labels is None:
         return b
+    return _common(a, b)
+
+
+@lru_cache(maxsize=256)
+def _common(a: Axis, b: Axis) -> Axis:
+    assert a.labels is not None and b.labels is not None
     if np.array_equal(a.labels, b.labels):
         return a
     return Axis(a.size, canonical(a.labels * (int(b.labels.max()) + 1) + b.labels), a.role)
 
 
+@lru_cache(maxsize=256)
 def refinement(coarse: Axis, fine: Axis) -> Labels:
     """For each group of `fine`, the group of `coarse` that contains it."""
     if coarse.labels is None:
@@ -111,6 +169,7 @@ def state_of(groups: int, row: Labels, column: Labels) -> Labels:
     return groups + row * groups + column
 
 
+@lru_cache(maxsize=256)
 def refine_map(coarse: Axis, fine: Axis) -> Labels:
     """For each pair state of `fine`, the pair state of `coarse` it belongs to."""
     inside = refinement(coarse, fine)
@@ -120,6 +179,7 @@ def refine_map(coarse: Axis, fine: Axis) -> Labels:
     return different
 
 
+@lru_cache(maxsize=256)
 def coarsen_matrix(fine: Axis, coarse: Axis) -> Array:
     """(states of coarse, states of fine): averages pair states weighted by how many pairs each has."""
     to = refine_map(coarse, fine)

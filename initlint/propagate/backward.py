@@ -214,13 +214,13 @@ def _apart(x: Moments, role: str) -> float | None:
     own: Array = pair
     for axis in reversed(x.axes):
         if axis.role == role:
-            pair = pair @ axis.pairs
-            own = own[..., : axis.groups] @ axis.counts
+            pair, own = pair @ axis.pairs, own[..., axis.cells] @ axis.counts
             pairs *= axis.size**2
             same *= axis.size
         else:
-            pair = pair[..., : axis.groups] @ axis.counts / axis.size
-            own = own[..., : axis.groups] @ axis.counts / axis.size
+            alike = own is pair
+            pair = pair[..., axis.cells] @ axis.shares
+            own = pair if alike else own[..., axis.cells] @ axis.shares
     return float((pair - own) / (pairs - same))
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -80,7 +81,7 @@ class _Run:
         self.state = state
         self.weights = weights
         self.drawn = Drawn(draws, state.produced, state.tape)
-        self.joint = state.tape.joint = Joint(draws)
+        self.joint = state.tape.joint = Joint(state.tape, draws)
         self.module = module
         self.parent: dict[fx.Node, fx.Node] = {}
         self.version: dict[fx.Node, int] = {}
@@ -471,6 +472,7 @@ def taken(whole: Any, key: Any) -> Any:
     return whole[key]
 
 
+@lru_cache(maxsize=4096)
 def name_of(target: Any) -> str:
     """An operator's base name: "add" for aten.add.Tensor, with the underscore of in-place operators kept."""
     packet = getattr(target, "overloadpacket", None)
@@ -494,6 +496,7 @@ def formula_of(target: Any) -> Callable[..., Any] | None:
     return TRANSFERS.get(name) or (TRANSFERS.get(name[:-1]) if name.endswith("_") else None)
 
 
+@lru_cache(maxsize=4096)
 def writes(target: Any) -> bool:
     """Whether the operator writes to its first argument."""
     schema = getattr(target, "_schema", None)

@@ -18,7 +18,19 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from initlint.propagate.axes import Array, Axis, Labels, canonical, coarsen_matrix, common, refine_map, refinement, state_of
+from initlint.propagate.axes import (
+    Array,
+    Axis,
+    Labels,
+    along,
+    canonical,
+    coarsen_matrix,
+    common,
+    refine_map,
+    refinement,
+    state_of,
+    weighed,
+)
 
 if TYPE_CHECKING:
     from initlint.propagate.lineage import Made
@@ -28,7 +40,6 @@ if TYPE_CHECKING:
 Dims = tuple[tuple[Axis, ...], ...]
 CROSSED = 6  # pairs of a kind of row with a kind of column of a split axis that are told apart
 MOVED = 0.25  # share of its size by which a group may change when its border is moved, rather than averaged over
-_CARRIED = ("dims", "mean", "pair", "zeros", "method", "flags", "valid", "both", "fill", "positive", "negative", "gram", "complex")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -152,10 +163,12 @@ class Moments:
     @property
     def cells(self) -> Array:
         """E[x²] by cell, shape (G1, …, Gn)."""
-        return self.pair[tuple(slice(0, axis.groups) for axis in self.axes)]
+        return self.pair[tuple([axis.cells for axis in self.axes])]
 
     def average(self, by_cell: Array) -> float:
         """The average over elements of a quantity given by cell."""
+        if by_cell.size == 1:
+            return float(by_cell.item())
         for axis in reversed(self.axes):
             by_cell = by_cell @ axis.counts / axis.size if axis.labels is not None else by_cell[..., 0]
         return float(by_cell)
@@ -176,12 +189,19 @@ class Moments:
 
     def with_(self, **changes: object) -> Moments:
         """A copy with some fields replaced; what it is a function of is forgotten unless given."""
-        fields = {name: getattr(self, name) for name in _CARRIED} | changes
-        if self.gram is not None and "gram" not in changes and np.ndim(fields["mean"]) != self.mean.ndim:
-            fields["gram"] = None
-        if self.both is not None and "both" not in changes and np.shape(fields["pair"]) != self.both.shape:
-            fields["both"] = None
-        return Moments(**fields)
+        copy = Moments(
+            self.dims, self.mean, self.pair, zeros=self.zeros, method=self.method, flags=self.flags, valid=self.valid,
+            both=self.both, fill=self.fill, positive=self.positive, negative=self.negative, gram=self.gram, complex=self.complex,
+        )  # fmt: skip
+        for name, value in changes.items():
+            setattr(copy, name, value)
+        if "dims" in changes:
+            copy.axes = tuple([axis for dim in copy.dims for axis in dim])
+        if self.gram is not None and "gram" not in changes and copy.mean.ndim != self.mean.ndim:
+            copy.gram = None
+        if self.both is not None and "both" not in changes and copy.pair.shape != self.both.shape:
+            copy.both = None
+        return copy
 
     # -- regrouping axes --------------------------------------------------------------------------------------------
 
@@ -254,13 +274,13 @@ class Moments:
         to = Axis(axis.size, None, axis.role) if to is None else to
         if axis.same_partition(to):
             return self
-        pair = np.moveaxis(np.tensordot(coarsen_matrix(axis, to), self.pair, (1, k)), 0, k)
-        both = None if self.both is None else np.moveaxis(np.tensordot(coarsen_matrix(axis, to), self.both, (1, k)), 0, k)
+        pair = along(coarsen_matrix(axis, to), self.pair, k)
+        both = None if self.both is None else along(coarsen_matrix(axis, to), self.both, k)
         share = np.zeros((to.groups, axis.groups))
         share[refinement(to, axis), np.arange(axis.groups)] = axis.counts
         share /= to.counts[:, None]
-        mean = np.moveaxis(np.tensordot(share, self.mean, (1, k)), 0, k)
-        valid = None if self.valid is None else np.moveaxis(np.tensordot(share, self.valid, (1, k)), 0, k)
+        mean = along(share, self.mean, k)
+        valid = None if self.valid is None else along(share, self.valid, k)
         return self.with_(dims=replaced(self.dims, k, (to,)), mean=mean, pair=pair, valid=valid, both=both)
 
     def refined(self, k: int, fine: Axis) -> Moments:
@@ -387,8 +407,8 @@ class Moments:
         mean, pair = self.mean, self.pair
         for k in gone:
             axis = self.axes[k]
-            mean = np.tensordot(mean, axis.counts, (k, 0))
-            pair = np.tensordot(pair, axis.pairs, (k, 0))
+            mean = weighed(mean, axis.counts, k)
+            pair = weighed(pair, axis.pairs, k)
         return Moments(
             without(self.dims, gone), np.asarray(mean), np.asarray(pair), method=self.method, flags=self.flags, positive=self.positive
         )

@@ -371,9 +371,12 @@ def averaged(x: Moments, by_state: Array, level: float | None = None) -> Pair:
         return NOTHING
     total = same = by_state / level / level
     for axis in reversed(x.axes):
-        weight = axis.pairs / float(axis.size) ** 2
-        total = total @ weight
-        same = same[..., : axis.groups] @ (axis.counts / axis.size) if axis.role == "batch" else same @ weight
+        alike = same is total
+        if axis.role == "batch":
+            total, same = total @ axis.pair_shares, same[..., : axis.groups] @ axis.shares
+        else:
+            total = total @ axis.pair_shares
+            same = total if alike else same @ axis.pair_shares
     alone = alone_of(x)
     own = max(float(same), 0.0)
     if not math.isfinite(own):

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from initlint.propagate.axes import Array, Axis
+from initlint.propagate.axes import Array, Axis, along, weighed
 from initlint.propagate.linear import mapped, octaves
 from initlint.propagate.moments import Moments, outer_means
 from initlint.propagate.ops.arithmetic import added
@@ -80,23 +80,11 @@ def marginals(pair: Array, x: Moments, axes: Sequence[int]) -> tuple[Array, Arra
     rows, columns, both = pair, pair, pair
     for k in axes:
         axis = x.axes[k]
-        groups = axis.groups
-        weight = axis.pairs[groups:].reshape(groups, groups) / axis.counts[:, None] / axis.size
-        shape = (-1,) + (1,) * (pair.ndim - 1)
-
-        def collapse(array: Array, transpose: bool, k: int = k, groups: int = groups, weight: Array = weight,
-                     size: int = axis.size, shape: tuple[int, ...] = shape) -> Array:  # fmt: skip
-            front = np.moveaxis(array, k, 0)
-            different = front[groups:].reshape(groups, groups, *front.shape[1:])
-            if transpose:
-                different = different.swapaxes(0, 1)
-            total = front[:groups] / size + (different * weight.reshape(groups, groups, *shape[1:])).sum(1)
-            return total
-
-        row, column = axis.rows
-        rows = np.moveaxis(np.take(collapse(rows, False), row, axis=0), 0, k)
-        columns = np.moveaxis(np.take(collapse(columns, True), column, axis=0), 0, k)
-        both = np.moveaxis(np.tensordot(axis.pairs / axis.size**2, both, (0, k))[None], 0, k)
+        (row, column), (of_rows, of_columns) = axis.rows, axis.averages
+        alike = rows is columns and axis.labels is None
+        rows = along(of_rows, rows, k).take(row, axis=k)
+        columns = rows if alike else along(of_columns, columns, k).take(column, axis=k)
+        both = np.expand_dims(weighed(both, axis.pairs / axis.size**2, k), k)
     return rows, columns, both
 
 
@@ -107,7 +95,7 @@ def project(x: Moments, axes: Sequence[int], factor: float) -> tuple[Array, Arra
     average = x.mean
     for k in axes:
         axis = x.axes[k]
-        average = np.expand_dims(np.tensordot(average, axis.counts / axis.size, (k, 0)), k)
+        average = np.expand_dims(weighed(average, axis.counts / axis.size, k), k)
     return x.mean + factor * average, pair
 
 
