@@ -43,10 +43,15 @@ class Initializer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NameTest:
-    """`if name.endswith("w2.weight"):` with initializations below it, in a loop over names; lines of the test and its body."""
+    """`if name.endswith("w2.weight"):` with initializations below it, in a loop over names; lines of the test and its body.
+
+    texts   the name passes with one of them
+    single  neither an `elif` nor followed by one: no case among others
+    """
 
     kind: Kind
-    text: str
+    texts: tuple[str, ...]
+    single: bool
     over: str  # "named_parameters" or "named_modules"
     line: int
     column: int
@@ -57,10 +62,10 @@ class NameTest:
     def holds(self, name: str) -> bool:
         """Whether a name passes the test."""
         if self.kind == "equals":
-            return name == self.text
+            return name in self.texts
         if self.kind == "ends with":
-            return name.endswith(self.text)
-        return name.startswith(self.text) if self.kind == "starts with" else self.text in name
+            return name.endswith(self.texts)
+        return name.startswith(self.texts) if self.kind == "starts with" else any(text in name for text in self.texts)
 
 
 def tree_of(path: str) -> ast.Module | None:
@@ -138,36 +143,83 @@ def name_tests(tree: ast.Module) -> Iterator[NameTest]:
             continue
         if function.attr not in ("named_parameters", "named_modules"):
             continue
-        for branch in ast.walk(loop):
-            if isinstance(branch, ast.If) and any(draws(item) for item in branch.body):
-                test = _test_of(branch, first.id, function.attr)
-                if test is not None:
-                    yield test
+        branches = [item for item in ast.walk(loop) if isinstance(item, ast.If) and any(draws(part) for part in item.body)]
+        others = {id(item) for branch in ast.walk(loop) if isinstance(branch, ast.If) for item in branch.orelse}
+        for branch in branches:
+            single = not branch.orelse and id(branch) not in others
+            for test in _all_of(branch.test):
+                found = _compared(test, first.id)
+                if found is not None:
+                    yield NameTest(
+                        kind=found[0],
+                        texts=found[1],
+                        single=single,
+                        over=function.attr,
+                        line=test.lineno,
+                        column=test.col_offset + 1,
+                        end_line=test.end_lineno or test.lineno,
+                        end_column=(test.end_col_offset or test.col_offset) + 1,
+                        body=(branch.body[0].lineno, branch.body[-1].end_lineno or branch.body[-1].lineno),
+                    )
 
 
-def _test_of(branch: ast.If, variable: str, over: str) -> NameTest | None:
-    """The test when it is one comparison of the loop's name with a text."""
-    test = branch.test
-    found: tuple[Kind, ast.expr] | None = None
+def _all_of(test: ast.expr) -> Iterator[ast.expr]:
+    """The tests that all have to hold."""
+    if isinstance(test, ast.BoolOp) and isinstance(test.op, ast.And):
+        for value in test.values:
+            yield from _all_of(value)
+    else:
+        yield test
+
+
+def _compared(test: ast.expr, variable: str) -> tuple[Kind, tuple[str, ...]] | None:
+    """The kind of a comparison of the loop's name with given texts, of which one has to fit; None for anything else."""
+    if isinstance(test, ast.BoolOp):
+        parts = [_compared(value, variable) for value in test.values]
+        kinds = {part[0] for part in parts if part is not None}
+        if None in parts or len(kinds) != 1:
+            return None
+        return kinds.pop(), tuple(text for part in parts if part is not None for text in part[1])
     if isinstance(test, ast.Compare) and len(test.ops) == 1:
         left, right = test.left, test.comparators[0]
-        if isinstance(test.ops[0], ast.Eq) and isinstance(left, ast.Name) and left.id == variable:
-            found = "equals", right
-        elif isinstance(test.ops[0], ast.In) and isinstance(right, ast.Name) and right.id == variable:
-            found = "contains", left
-    elif isinstance(test, ast.Call) and isinstance(test.func, ast.Attribute) and len(test.args) == 1:
-        value = test.func.value
-        if isinstance(value, ast.Name) and value.id == variable and test.func.attr in ("endswith", "startswith"):
-            found = ("ends with" if test.func.attr == "endswith" else "starts with"), test.args[0]
-    if found is None or not isinstance(found[1], ast.Constant) or not isinstance(found[1].value, str):
+        if isinstance(test.ops[0], ast.Eq) and _is_name(left, variable):
+            return _texts("equals", right)
+        if isinstance(test.ops[0], ast.In) and _is_name(right, variable):
+            return _texts("contains", left)
+        if isinstance(test.ops[0], ast.In) and _is_name(left, variable) and not isinstance(right, ast.Constant):
+            return _texts("equals", right)
+    if isinstance(test, ast.Call) and isinstance(test.func, ast.Attribute) and len(test.args) == 1:
+        method = test.func.attr
+        if _is_name(test.func.value, variable) and method in ("endswith", "startswith"):
+            return _texts("ends with" if method == "endswith" else "starts with", test.args[0])
+    if isinstance(test, ast.Call) and isinstance(test.func, ast.Name) and test.func.id == "any" and len(test.args) == 1:
+        return _any_of(test.args[0], variable)
+    return None
+
+
+def _any_of(given: ast.expr, variable: str) -> tuple[Kind, tuple[str, ...]] | None:
+    """`k in name for k in ("wo", "w2")`."""
+    if not isinstance(given, ast.GeneratorExp | ast.ListComp) or len(given.generators) != 1 or given.generators[0].ifs:
         return None
-    return NameTest(
-        kind=found[0],
-        text=found[1].value,
-        over=over,
-        line=test.lineno,
-        column=test.col_offset + 1,
-        end_line=test.end_lineno or test.lineno,
-        end_column=(test.end_col_offset or test.col_offset) + 1,
-        body=(branch.body[0].lineno, branch.body[-1].end_lineno or branch.body[-1].lineno),
-    )
+    loop = given.generators[0]
+    if not isinstance(loop.target, ast.Name):
+        return None
+    each = given.elt
+    if isinstance(each, ast.Compare) and len(each.ops) == 1 and isinstance(each.ops[0], ast.In):
+        if _is_name(each.left, loop.target.id) and _is_name(each.comparators[0], variable):
+            return _texts("contains", loop.iter)
+    if isinstance(each, ast.Call) and isinstance(each.func, ast.Attribute) and each.func.attr == "endswith":
+        if _is_name(each.func.value, variable) and len(each.args) == 1 and _is_name(each.args[0], loop.target.id):
+            return _texts("ends with", loop.iter)
+    return None
+
+
+def _is_name(node: ast.expr, variable: str) -> bool:
+    return isinstance(node, ast.Name) and node.id == variable
+
+
+def _texts(kind: Kind, given: ast.expr) -> tuple[Kind, tuple[str, ...]] | None:
+    """One text or several in a row, all of them literal."""
+    items = given.elts if isinstance(given, ast.Tuple | ast.List | ast.Set) else [given]
+    texts = tuple(item.value for item in items if isinstance(item, ast.Constant) and isinstance(item.value, str))
+    return (kind, texts) if texts and len(texts) == len(items) else None

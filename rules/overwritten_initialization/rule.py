@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from initlint.lint.finding import Severity
@@ -28,6 +29,7 @@ RULE = Rule(
 
 # Two random starts count as different from this ratio of second moments on; less is another convention of the same size.
 DIFFERENT = 2.0
+SMALL = 0.5  # a scale from here on does not say that a branch is to start small
 WHOLE = 0.99  # share of the entries that an overwriting write reaches
 
 
@@ -43,11 +45,11 @@ class _Loss:
 
 def check(facts: Facts) -> Iterator[Finding]:
     """One finding per overwritten parameter; those that one line destroys are merged."""
-    reach = _reach(facts)
-    for parameter in facts.traced.parameters.values():
+    reach, gates = _reach(facts), {name for residual in facts.structure.residuals for name in residual.gates}
+    for name, parameter in facts.traced.parameters.items():
         if parameter.kind != "parameter" or parameter.alias_of is not None:
             continue
-        loss = _lost(parameter, reach, facts)
+        loss = _lost(parameter, reach, facts) or (_lost_scale(parameter, facts) if name in gates else None)
         if loss is not None:
             yield _finding(facts, parameter, loss)
         elif (by := _lost_padding(parameter, facts)) is not None:
@@ -58,18 +60,40 @@ def _key(site: Site) -> tuple[str, int]:
     return site.path, site.line
 
 
-def _reach(facts: Facts) -> Mapping[tuple[str, int], int]:
-    """How many parameters each line wrote."""
-    written: dict[tuple[str, int], set[str]] = {}
+@dataclass(frozen=True, slots=True)
+class _Reach:
+    """What each line, and each function, wrote; and what each function wrote and constructed."""
+
+    lines: Mapping[tuple[str, int], set[str]]
+    functions: Mapping[tuple[str, str], set[str]]
+    constructed: Mapping[tuple[str, str], set[str]]
+
+    def broader(self, by: Site, meant: Write, meant_at: Site) -> bool:
+        """Whether the later line is for more parameters than the one that was meant: by its own count, or because its function
+        writes more, and beyond all that the function of the other, which wrote in place, made or wrote."""
+        if len(self.lines[_key(by)]) > len(self.lines[_key(meant_at)]):
+            return True
+        general, special = (self.functions[site.path, site.function] for site in (by, meant_at))
+        outside = general - self.constructed[meant_at.path, meant_at.function]
+        return meant.op.endswith("_") and bool(outside) and len(general) > len(special)
+
+
+def _reach(facts: Facts) -> _Reach:
+    lines: dict[tuple[str, int], set[str]] = {}
+    functions: dict[tuple[str, str], set[str]] = {}
+    constructed: dict[tuple[str, str], set[str]] = {}
     for parameter in facts.traced.parameters.values():
         for write in parameter.writes:
             site = innermost((write.site, *reversed(write.stack)), facts)
             if site is not None:
-                written.setdefault(_key(site), set()).add(parameter.name)
-    return {key: len(names) for key, names in written.items()}
+                lines.setdefault(_key(site), set()).add(parameter.name)
+                constructed.setdefault((site.path, site.function), set()).add(parameter.name)
+                if not write.default:
+                    functions.setdefault((site.path, site.function), set()).add(parameter.name)
+    return _Reach(lines, functions, constructed)
 
 
-def _lost(parameter: Parameter, reach: Mapping[tuple[str, int], int], facts: Facts) -> _Loss | None:
+def _lost(parameter: Parameter, reach: _Reach, facts: Facts) -> _Loss | None:
     """The last careful write that a later, broader one replaced by another law."""
     placed = [(write, innermost((write.site, *reversed(write.stack)), facts)) for write in parameter.writes]
     for number in reversed(range(len(placed))):
@@ -79,8 +103,18 @@ def _lost(parameter: Parameter, reach: Mapping[tuple[str, int], int], facts: Fac
         for by, by_at in placed[number + 1 :]:
             if by.default or by_at is None or by.coverage < WHOLE or _key(by_at) == _key(meant_at):
                 continue
-            broader = reach[_key(by_at)] > reach[_key(meant_at)]
-            if broader and _differ(meant.law, by.law) and _differ(meant.law, parameter.law):
+            if reach.broader(by_at, meant, meant_at) and _differ(meant.law, by.law) and _differ(meant.law, parameter.law):
+                return _Loss(meant, meant_at, by, by_at)
+    return None
+
+
+def _lost_scale(parameter: Parameter, facts: Facts) -> _Loss | None:
+    """The small scale that a branch was made with, which the layer's own reset replaced by one."""
+    placed = [(write, innermost((write.site, *reversed(write.stack)), facts)) for write in parameter.writes]
+    for (meant, meant_at), (by, by_at) in pairwise(placed):
+        small = meant.law.family == "constant" and 0 < abs(meant.law.mean) <= SMALL
+        if small and by.law.family == "constant" and by.law.mean == 1.0 and parameter.law.mean == 1.0:
+            if meant_at is not None and by_at is not None and not by.default:
                 return _Loss(meant, meant_at, by, by_at)
     return None
 

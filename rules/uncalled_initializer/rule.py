@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from initlint.fixes.edit import Fix
     from initlint.lint.facts import Facts
     from initlint.lint.finding import Finding
+    from initlint.source.initializers import Initializer
 
 RULE = Rule(
     code="INI708",
@@ -32,24 +33,32 @@ def check(facts: Facts) -> Iterator[Finding]:
         return
     paths = {kind.rpartition(".")[2]: path for path, kind in reversed(tuple(facts.traced.module_types.items()))}
     for item in initializers(tree):
-        if item.called or not item.alone or item.owner not in paths:
+        if item.called or not item.alone or (item.owner and item.owner not in paths):
             continue
-        if facts.wrote(item.line, item.end_line):
+        if facts.wrote(item.line, item.end_line) or not (item.owner or item.applied):
             continue
-        private = item.name.startswith("_")
+        private = item.name.startswith("_") and bool(item.owner)
+        name = f"{item.owner}.{item.name}" if item.owner else item.name
         yield finding(
             RULE,
             facts,
             at=Site(path=facts.path, line=item.line, column=1),
             severity=Severity.WARNING if private else Severity.INFO,
             message=(
-                f"`{item.owner}.{item.name}` initializes weights, but nothing in this file calls it"
+                f"`{name}` initializes weights, but nothing in this file calls it"
                 f"{'' if private else ' (another file may)'}: "
                 "the model starts from the defaults of its layers."
             ),
-            help=f"call it at the end of __init__: {f'self.apply(self.{item.name})' if item.applied else f'self.{item.name}()'}",
-            modules=[paths[item.owner]] if paths[item.owner] else [],
+            help=f"call it at the end of __init__: {_call(item)}",
+            modules=[paths[item.owner]] if paths.get(item.owner) else [],
         )
+
+
+def _call(item: Initializer) -> str:
+    """The call that is missing."""
+    if not item.owner:
+        return f"self.apply({item.name})"
+    return f"self.apply(self.{item.name})" if item.applied else f"self.{item.name}()"
 
 
 def fixes(found: Finding, facts: Facts) -> Iterator[Fix]:

@@ -43,23 +43,26 @@ def check(facts: Facts) -> Iterator[Finding]:
 
 
 def _finding(facts: Facts, test: NameTest, names: Sequence[str]) -> Finding | None:
-    """A warning where a full name ends in the text it is compared with; a note where the text occurs nowhere."""
-    near = [name for name in names if name.endswith("." + test.text)] if test.kind == "equals" else []
+    """A warning where a full name ends in the text it is compared with, or a layer is named that does not exist; else a note."""
+    near = [name for name in names if name.endswith(tuple("." + text for text in test.texts))] if test.kind == "equals" else []
     if test.kind == "equals" and not near:
         return None  # a loop over the parameters of a part, whose names are shorter
     what = "parameter" if test.over == "named_parameters" else "module"
+    texts = " or ".join(f'"{text}"' for text in test.texts)
+    # "c_proj.weight" names one layer; "bias" or "norm" are words for what a model may have or not.
+    layer = test.single and test.kind == "ends with" and all("." in text.strip(".") for text in test.texts)
     message = (
-        f'no {what} is named just "{test.text}": names are full paths, such as "{role_of(near[0])}". The initialization below never runs.'
+        f'no {what} is named just {texts}: names are full paths, such as "{role_of(near[0])}". The initialization below never runs.'
         if near
-        else f'no {what} of this model has a name that {test.kind} "{test.text}": the initialization below does not run.'
+        else f"no {what} of this model has a name that {test.kind} {texts}: the initialization below does not run."
     )
     return finding(
         RULE,
         facts,
         at=Site(path=facts.path, line=test.line, column=test.column, end_line=test.end_line, end_column=test.end_column),
-        severity=Severity.WARNING if near else Severity.INFO,
+        severity=Severity.WARNING if near or layer else Severity.INFO,
         message=message,
-        help=f'test with name.endswith("{test.text}")' if near else "compare with the names that the model has",
+        help=f"test with name.endswith({texts})" if near else "compare with the names that the model has",
         modules=[name.rpartition(".")[0] for name in near],
     )
 
