@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from initlint.cli.faults import VERBOSE, CannotRun
-from initlint.cli.repair import Written, changes, show_patch, written
+from initlint.cli.repair import Written, changes, say_faults, show_patch, written
 from initlint.cli.terminal import Colour, say, wants_colour, width_of, write
 from initlint.config import Overrides, Selectors, settings_finder
 from initlint.report.formats import FORMATS, Format
@@ -159,8 +159,7 @@ def check(
         _close(done, form, to_stdout=to_stdout, unsafe=unsafe_fixes, quiet=quiet, verbose=verbose)
         if output_format == "github":
             _summarize(report, form)
-    for fault in done.faults:
-        say(f"Error: {fault}")
+    say_faults(done.faults)
     if done.faults:
         ctx.exit(2)
     fails = done.report.fails and not (exit_zero or fix_only)

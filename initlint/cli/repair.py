@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,25 +23,25 @@ class Written:
     report   what remains, that of files that could not be written included
     fixed    findings that are no more
     applied  of these, those whose own fix was made
-    faults   why files were not written
+    faults   files that were not written, with the rest of a sentence about each
     """
 
     report: Report
     fixed: tuple[Finding, ...] = ()
     applied: tuple[Finding, ...] = ()
-    faults: tuple[str, ...] = ()
+    faults: Mapping[str, str] = field(default_factory=dict)
 
 
 def written(mended: Mended) -> Written:
     """Write the repaired files; those that one fix changes together are written together or not at all."""
-    faults = list(mended.left)
+    faults = dict(mended.left)
     failed: set[str] = set()
     for group in mended.groups:
         new = {path: mended.new[path] for path in sorted(group) if path in mended.new}
         try:
             write(new, mended.sources)
         except CannotWrite as error:
-            faults.append(str(error))
+            faults[error.path] = error.why
             failed |= group
     back = tuple(item for item in mended.gone if failed & _paths(item))
     remaining = sorted((*mended.report.findings, *back), key=lambda item: (item.span.path, item.span.line, item.span.column))
@@ -49,7 +49,7 @@ def written(mended: Mended) -> Written:
         report=replace(mended.report, findings=tuple(remaining)),
         fixed=tuple(item for item in mended.gone if item not in back),
         applied=tuple(item for item in mended.applied if not failed & _paths(item)),
-        faults=tuple(faults),
+        faults=faults,
     )
 
 
@@ -70,6 +70,14 @@ def changes(done: Written, base: str) -> Iterator[str]:
             yield line
 
 
+def say_faults(faults: Mapping[str, str]) -> None:
+    """Why files were left alone."""
+    from initlint.report.place import shown
+
+    for path, why in faults.items():
+        say(f"Error: {shown(path, str(Path.cwd()))} {why}")
+
+
 def patch(mended: Mended, base: str) -> bytes:
     """The repaired texts as a patch."""
     from initlint.report.changes import as_diff
@@ -87,8 +95,7 @@ def show_patch(mended: Mended, output_file: str | None, *, unsafe: bool | None, 
         write_bytes(diff)
     else:
         Path(output_file).write_bytes(diff)
-    for fault in mended.left:
-        say(fault)
+    say_faults(mended.left)
     if not quiet:
         say(f"Would fix {counted(len(mended.gone), 'finding')}." if mended.gone else "Nothing would be fixed.")
         rest = fixable(mended.report.findings, unsafe=unsafe)

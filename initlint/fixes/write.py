@@ -18,7 +18,11 @@ from pathlib import Path
 
 
 class CannotWrite(Exception):
-    """A file that stays as it is; the message names it and says why."""
+    """A file that stays as it is: `path`, and `why` as the rest of a sentence about it."""
+
+    def __init__(self, path: str, why: str) -> None:
+        super().__init__(f"{path} {why}")
+        self.path, self.why = path, why
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +72,7 @@ def write(new: Mapping[str, str], sources: Mapping[str, Source]) -> None:
         staged += (_staged(sources[path], text) for path, text in new.items())
         for path in new:
             if is_changed(sources[path]):
-                raise CannotWrite(f"{path} has changed on disk since it was analysed; it was left alone")
+                raise CannotWrite(path, "has changed on disk since it was analysed; it was left alone")
         while staged:
             temporary, place = staged[0]
             _replace(temporary, place)
@@ -96,15 +100,15 @@ def _staged(source: Source, text: str) -> tuple[str, str]:
         _require_writable(source.path, status)
         return _beside(place, content, status), place
     except UnicodeEncodeError as error:
-        raise CannotWrite(f"{source.path} cannot be written in its encoding, {source.encoding}: {error.reason}") from error
+        raise CannotWrite(source.path, f"cannot be written in its encoding, {source.encoding}: {error.reason}") from error
     except OSError as error:
-        raise CannotWrite(f"{source.path} cannot be written: {error.strerror or error}; it was left alone") from error
+        raise CannotWrite(source.path, f"cannot be written: {error.strerror or error}; it was left alone") from error
 
 
 def _require_writable(path: str, status: os.stat_result) -> None:
     """A replaced file need not be writable, but who made it read-only meant it."""
     if not status.st_mode & (stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH) or not os.access(path, os.W_OK):
-        raise CannotWrite(f"{path} is read-only; it was left alone")
+        raise CannotWrite(path, "is read-only; it was left alone")
 
 
 def _beside(place: str, content: bytes, status: os.stat_result) -> str:
@@ -135,7 +139,7 @@ def _replace(temporary: str, place: str) -> None:
     try:
         os.replace(temporary, place)
     except OSError as error:
-        raise CannotWrite(f"{place} cannot be written: {error.strerror or error}; it was left alone") from error
+        raise CannotWrite(place, f"cannot be written: {error.strerror or error}; it was left alone") from error
     with contextlib.suppress(OSError):  # not every system lets folders be opened
         folder = os.open(os.path.dirname(place), os.O_RDONLY)
         try:

@@ -38,7 +38,7 @@ class Mended:
     new      new text of every changed file by path, line ends as the file has them
     sources  the files as they were
     groups   paths of files that one fix changed together
-    left     why files with fixes were left alone
+    left     files with fixes that were left alone, with the rest of a sentence about each
     """
 
     report: Report
@@ -47,7 +47,7 @@ class Mended:
     new: Mapping[str, str]
     sources: Mapping[str, Source]
     groups: tuple[frozenset[str], ...]
-    left: tuple[str, ...]
+    left: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,7 +121,7 @@ def mended(
         new={path: text for path, text in now.texts.items() if text != sources.known[path].text},
         sources=sources.known,
         groups=tuple(_groups(item.fix for item in applied if item.fix is not None)),
-        left=tuple(sources.left.values()),
+        left=sources.left,
     )
 
 
@@ -205,7 +205,7 @@ def _concerned(answers: Answers, changed: Iterable[str]) -> list[Request]:
 
 @dataclass(slots=True)
 class _Sources:
-    """The files as they are on disk, each read once; `left` says why some with fixes are not touched."""
+    """The files as they are on disk, each read once; `left` says of some with fixes why they are not touched."""
 
     known: dict[str, Source] = field(default_factory=dict)
     left: dict[str, str] = field(default_factory=dict)
@@ -233,10 +233,10 @@ class _Sources:
         try:
             digest = digest_of(self.read(path))
         except Unreadable as error:
-            self.left[path] = f"{path} cannot be read: {error}"
+            self.left[path] = f"cannot be read: {error}"
             return False
         messages = (message for several in now.answers.values() for message in several)
         if any(message.get("texts", {}).get(path, digest) != digest for message in messages):
-            self.left[path] = f"{path} has changed while it was analysed; it was left alone"
+            self.left[path] = "has changed while it was analysed; it was left alone"
             return False
         return True
