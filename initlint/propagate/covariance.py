@@ -22,12 +22,13 @@ step. With this the steps of a recurrence share their bias, and a block that is 
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from initlint.propagate.axes import Array, Axis, state_of
-from initlint.propagate.lineage import SLICES, VIEWS, Made, bare, roots_of, same_call, sliced
+from initlint.propagate.lineage import SLICES, VIEWS, Made, bare, moved, roots_of, same_call, sliced
 from initlint.propagate.meeting import alone, apart, correlation, plain, series_on, swapped, total, weighed
 from initlint.propagate.moments import Moments, align, outer_means
 from initlint.propagate.sources import ORDER, Profile, Source
@@ -35,6 +36,8 @@ from initlint.propagate.sources import ORDER, Profile, Source
 if TYPE_CHECKING:
 
     from initlint.propagate.tape import Tape
+
+Look = Callable[[Moments, Moments], "Moments | None"]
 
 BLOCKS = 8  # stretches of a long stack over which a covariance at one distance counts as the same
 DEEPEST = 150  # steps back after which two tensors count as strangers
@@ -81,9 +84,17 @@ def _found(tape: Tape, x: Moments, y: Moments, depth: int) -> Moments | None:
     if x is y:
         return alone(x)
     assert x.made is not None and y.made is not None
-    source, target = _source(x), _source(y)
+    if moved(x) is not None or moved(y) is not None:
+        from initlint.propagate.lagged import at_places
+
+        return at_places(tape, x, y)
+    source, target = source_of(x), source_of(y)
+
+    def look(u: Moments, v: Moments) -> Moments | None:
+        return alone(u) if u is v else covariance(tape, u, v, depth + 1)
+
     if source is not None or target is not None:
-        return _of_functions(tape, x, y, source, target, depth)
+        return of_functions(x, y, source, target, look)
     if same_call(x.made, y.made):
         found = _of_twins(tape, x, y, depth)
         if found is not NotImplemented:
@@ -120,7 +131,7 @@ def _stepped(tape: Tape, x: Moments, y: Moments, depth: int) -> Any:
         bias = made.args[0] if made.name == "addmm" else (*made.args, None, None)[2] if made.name == "linear" else None
         return covariance(tape, bias, y, depth + 1) if isinstance(bias, Moments) else None
     if made.name in NORMS and isinstance(made.args[0], Moments):
-        return _normalized(tape, x, covariance(tape, made.args[0], y, depth + 1))
+        return normalized(x, covariance(tape, made.args[0], y, depth + 1))
     return NotImplemented
 
 
@@ -134,7 +145,7 @@ def _times(c: Moments | None, factor: float) -> Moments | None:
     return None if c is None else c.with_(pair=c.pair * factor)
 
 
-def _source(x: Moments) -> Profile | None:
+def source_of(x: Moments) -> Profile | None:
     """What x is a function of, unless that is x itself."""
     if x.profile is None or type(x.profile.source) is not Source:
         return None
@@ -142,13 +153,11 @@ def _source(x: Moments) -> Profile | None:
     return None if origin is x or origin.made is None or origin.shape != x.shape else x.profile
 
 
-def _of_functions(
-    tape: Tape, x: Moments, y: Moments, left: Profile | None, right: Profile | None, depth: int
-) -> Moments | None:
-    """Cov(f(u), g(v)) by Mehler's series; f or g is the identity where there is no profile."""
+def of_functions(x: Moments, y: Moments, left: Profile | None, right: Profile | None, look: Look) -> Moments | None:
+    """Cov(f(u), g(v)) by Mehler's series; f or g is the identity where there is no profile. `look` finds Cov(u, v)."""
     u = x if left is None else left.source.origin
     v = y if right is None else right.source.origin
-    c = alone(u) if u is v else covariance(tape, u, v, depth + 1)
+    c = look(u, v)
     if c is None:
         return None
     c, u, v, x, y = align(c, u, v, x, y)
@@ -172,7 +181,7 @@ def _series(profile: Profile | None, x: Moments, axes: tuple[Axis, ...]) -> Arra
     return np.stack([np.zeros_like(deviation), deviation])
 
 
-def _normalized(tape: Tape, x: Moments, c: Moments | None) -> Moments | None:
+def normalized(x: Moments, c: Moments | None) -> Moments | None:
     """Cov of a normalized tensor: that of the tensor before, less its average, over the deviation."""
     made = x.made
     assert made is not None
@@ -181,11 +190,21 @@ def _normalized(tape: Tape, x: Moments, c: Moments | None) -> Moments | None:
         return None
     dims = range(len(u.dims) - len(made.args[1]), len(u.dims))
     c, u, _ = align(c, u, x)
-    axes = u.dim_axes(dims)
     if made.name == "layer_norm":
-        c, u = (plain(w.dims, apart(w.pair if w is c else w.centered(), w.axes, axes)) for w in (c, u))
-    size = u.averaged([]).q
-    return None if size <= 0 else c.with_(pair=c.pair * np.sqrt(max(x.q - x.m**2, 0.0) / size))
+        c = plain(c.dims, apart(c.pair, c.axes, c.dim_axes(dims)))
+    ratio = ratio_of(x)
+    return None if ratio is None else c.with_(pair=c.pair * ratio)
+
+
+def ratio_of(x: Moments) -> float | None:
+    """The deviation of a normalized tensor to that, over the normalized dimensions, of the tensor before."""
+    made = x.made
+    assert made is not None
+    u = made.args[0]
+    axes = u.dim_axes(range(len(u.dims) - len(made.args[1]), len(u.dims)))
+    if made.name == "layer_norm":
+        u = plain(u.dims, apart(u.centered(), u.axes, axes))
+    return float(np.sqrt(max(x.q - x.m**2, 0.0) / u.q)) if u.q > 0 else None
 
 
 def _of_twins(tape: Tape, x: Moments, y: Moments, depth: int) -> Any:
@@ -202,7 +221,11 @@ def _of_twins(tape: Tape, x: Moments, y: Moments, depth: int) -> Any:
     if a.name == "mul":
         return _of_products(tape, a.args, b.args, depth)
     if a.name in MAPS:
-        return _of_maps(tape, x, y, depth)
+        factors = factors_of(a, b)
+        if factors is None:
+            return NotImplemented
+        crossed = [alone(u) if u is v else covariance(tape, u, v, depth + 1) for u, v in factors]
+        return mapped(tape, x, y, factors, crossed)
     return NotImplemented
 
 
@@ -239,20 +262,26 @@ def _of_products(tape: Tape, left: tuple[Any, ...], right: tuple[Any, ...], dept
     return plain(a.dims, pair)
 
 
-def _of_maps(tape: Tape, x: Moments, y: Moments, depth: int) -> Any:
+def factors_of(a: Made, b: Made) -> list[tuple[Moments, Moments]] | None:
+    """The two factors of either product of matrices, side by side; None where they do not match."""
+    first = 1 if a.name == "addmm" else 0
+    factors = list(zip(a.args[first : first + 2], b.args[first : first + 2], strict=True))
+    fit = all(isinstance(u, Moments) and isinstance(v, Moments) and u.shape == v.shape for u, v in factors)
+    return factors if fit else None
+
+
+def mapped(
+    tape: Tape, x: Moments, y: Moments, factors: Sequence[tuple[Moments, Moments]], crossed: Sequence[Moments | None]
+) -> Moments | None:
     """Cov(Au + b, Bv + b'): the products' law for (A, B) independent of (u, v), on the cross moments E[A B] and E[u v]."""
     from initlint.propagate.tape import Tape as Scratch
 
     a, b = x.made, y.made
     assert a is not None and b is not None
     first = 1 if a.name == "addmm" else 0
-    factors = list(zip(a.args[first : first + 2], b.args[first : first + 2], strict=True))
-    if not all(isinstance(u, Moments) and isinstance(v, Moments) and u.shape == v.shape for u, v in factors):
-        return NotImplemented
     terms: list[Moments | None] = []
     whole, means = [], []
-    for u, v in factors:
-        c = alone(u) if u is v else covariance(tape, u, v, depth + 1)
+    for (u, v), c in zip(factors, crossed, strict=True):
         p, q = align(u, v)
         mean = plain(p.dims, p.mean_products(q))
         means.append(mean)
@@ -268,7 +297,7 @@ def _of_maps(tape: Tape, x: Moments, y: Moments, depth: int) -> Any:
     if a.name == "linear" or first or convolution:
         bias, other = ((made.args[0] if first else (*made.args, None, None)[2]) for made in (a, b))
         if isinstance(bias, Moments) and isinstance(other, Moments):
-            c = covariance(tape, bias, other, depth + 1)
+            c = covariance(tape, bias, other)
             if c is not None and convolution:
                 c = c.reshaped([*c.shape, *[1] * (len(x.dims) - 2)])
             terms.append(c)

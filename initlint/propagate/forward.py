@@ -81,7 +81,7 @@ class _Run:
         self.state = state
         self.weights = weights
         self.drawn = Drawn(draws, state.produced, state.tape)
-        self.joint = state.tape.joint = Joint(draws)
+        self.joint = state.tape.joint = Joint(state.tape, draws)
         self.module = module
         self.parent: dict[fx.Node, fx.Node] = {}
         self.version: dict[fx.Node, int] = {}

@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from initlint.propagate.covariance import SUMS
+from initlint.propagate.lineage import SLICES, bare, sliced
 from initlint.propagate.moments import Moments, align, constant
 from initlint.propagate.ops.extremes import EXTREMES, normal, terms
 from initlint.propagate.ops.gather import flags_of
@@ -39,6 +41,7 @@ from initlint.propagate.recipes import (
     read_by_functions,
     several,
 )
+from initlint.propagate.sampling import in_order
 from initlint.propagate.tape import Tape
 
 if TYPE_CHECKING:
@@ -46,10 +49,12 @@ if TYPE_CHECKING:
 
     from initlint.propagate.drawn import Draws
 
+LONGEST = 512  # places along which neighbours are told from others
 LARGEST = 1 << 21  # entries of one value over all draws
 MEMORY = 1 << 27  # entries of all values: half a gigabyte
 SEED = 0x701A7
 
+AFFINE = {"add", "sub", "rsub", "neg", "mul", "div"}  # of one tensor and numbers
 JOINING = {"stack", "cat", "concat", "concatenate"}
 SAME_ORDER = {"unsqueeze", "squeeze", "view", "reshape", "_unsafe_view", "flatten", "unflatten", "view_as", "detach"}
 PARTS = {"select", "slice", "narrow", "transpose", "permute", "expand", "t", "swapaxes", "movedim"}  # other entries side by side
@@ -59,6 +64,7 @@ PARTS = {"select", "slice", "narrow", "transpose", "permute", "expand", "t", "sw
 class Joint:
     """The recipes of all values, and the draws of those that were asked for."""
 
+    tape: Tape
     draws: Draws | None = None  # of parameters
     names: dict[int, str] = field(default_factory=dict)  # of parameters
     recipes: dict[int, Recipe] = field(default_factory=dict)
@@ -120,12 +126,28 @@ class Joint:
             return True
         if name in EXTREMES and all(normal(x) and self.parts_of(x) <= set(terms(x)) for x in operands):
             return False
+        every = [v for v in flat(args, kwargs) if isinstance(v, Moments)]
         if len(operands) == 1:
-            return id(base_of(operands[0])) in self.drawn or self.exact(operands[0])
+            return id(base_of(operands[0])) in self.drawn or (
+                self.exact(operands[0]) and (name not in AFFINE or len(every) > 1)
+            )
         if len({lineage(x) for x in operands}) == 1 and not any(id(x) in self.drawn for x in operands):
             return False
-        every = [v for v in flat(args, kwargs) if isinstance(v, Moments)]
-        return any(self.parts_of(x) & self.parts_of(y) for n, x in enumerate(every) for y in every[:n])
+        shared = frozenset().union(*(self.parts_of(x) & self.parts_of(y) for n, x in enumerate(every) for y in every[:n]))
+        if name in SUMS and not any(id(base_of(x)) in self.drawn for x in every):
+            return not all(self.linear(x, shared) for x in every)
+        return bool(shared)
+
+    def linear(self, x: Moments, shared: frozenset[int]) -> bool:
+        """Whether x is made of `shared` by sums and by products with independent tensors: of such, covariances say all."""
+        x, _ = bare(x)
+        if id(x) in shared or not self.parts_of(x) & shared:
+            return True
+        if x.made is None or x.made.name not in (*SUMS, "mul"):
+            return False
+        terms = [v for v in x.made.args[:2] if isinstance(v, Moments)]
+        apart = x.made.name in SUMS or len(terms) < 2 or not self.parts_of(terms[0]) & self.parts_of(terms[1])
+        return apart and all(self.linear(v, shared) for v in terms)
 
     def exact(self, x: Moments) -> bool:
         """Whether x is a parameter that starts with the same, different entries every time: nothing has to be assumed of them."""
@@ -225,6 +247,13 @@ class Joint:
 
         return tape.record_coherent(operands, y, pull)
 
+    def lagged(self, x: Moments, d: int, k: int) -> Moments | None:
+        """Cov(x_t, x_{t−k}) along dimension d of what was joined from draws; None of other tensors."""
+        recipe = self.recipes.get(id(x))
+        if recipe is None or not recipe.joins or len(self.memo.get(id(x), ())) < 2:
+            return None
+        return Ensemble(self.memo[id(x)], x.dims).lagged(x, d, k)
+
     # -- values ---------------------------------------------------------------------------------------------------------
 
     def of(self, x: Moments, draws: int) -> torch.Tensor:
@@ -269,8 +298,24 @@ class Joint:
         place = self.number.setdefault(id(x), len(self.number))
         before = self.memo.get(id(x))
         have = 0 if before is None else len(before)
-        more = several(x, draws - have, np.random.default_rng([SEED, place, have]))
+        generator = np.random.default_rng([SEED, place, have])
+        more = self.ordered(x, draws - have, generator)
+        more = several(x, draws - have, generator) if more is None else more
         return more if before is None else torch.cat([before, more])
+
+    def ordered(self, x: Moments, count: int, generator: np.random.Generator) -> torch.Tensor | None:
+        """Draws of a Gaussian tensor that is read place by place, with what its neighbours share; None of other tensors."""
+        import torch
+
+        from initlint.propagate.lagged import excess
+
+        uses = self.tape.uses.get(id(x), ())
+        read = next((found for y, _ in uses if y.made is not None and y.made.name in SLICES and (found := sliced(y))), None)
+        if read is None or len(read[2]) > 1 or len(x.dims[read[1]]) != 1 or x.profile is not None or x.sample is not None or x.positive:
+            return None
+        k, size = x.position(read[1]), x.shape[read[1]]
+        more = excess(self.tape, x, read[1]) if 2 < size <= LONGEST else []
+        return torch.from_numpy(in_order(x, k, more, count, generator)).float() if more else None
 
     def evaluated(self, recipe: Recipe, values: Sequence[torch.Tensor]) -> torch.Tensor:
         """The operator on draws of its operands."""

@@ -154,5 +154,40 @@ def sliced(x: Moments) -> tuple[Moments, int, Labels, bool] | None:
     return base, d, _range(total_size)[start : start + sizes[made.piece or 0]], False
 
 
+def moved(x: Moments) -> tuple[Moments, int, int] | None:
+    """(base, dimension, places) where x_t is base_{t − places} along the dimension, but at a border."""
+    made = x.made
+    if made is None or not made.args:
+        return None
+    base = made.args[0]
+    if made.name in ("constant_pad_nd", "pad") and isinstance(base, Moments):
+        widths = zip(made.args[1][::2], made.args[1][1::2], strict=True)
+        borders = [(n, low, high) for n, (low, high) in enumerate(widths) if low or high]
+        if len(borders) == 1 and borders[0][1] == -borders[0][2]:
+            n, places, _ = borders[0]
+            return base, len(base.shape) - 1 - n, int(places)
+    if made.name == "roll" and isinstance(base, Moments):
+        shifts, dims = (v if isinstance(v, list | tuple) else [v] for v in (*made.args, ())[1:3])
+        return (base, base.dim(dims[0]), int(shifts[0])) if len(shifts) == len(dims) == 1 else None
+    if made.name in ("cat", "concat", "concatenate") and isinstance(base, list | tuple):
+        return _joined(x, made)
+    return None
+
+
+def _joined(x: Moments, made: Made) -> tuple[Moments, int, int] | None:
+    """A border put before or behind a run of places of one tensor, so that the size stays."""
+    pieces = [p for p in made.args[0] if isinstance(p, Moments)]
+    d = x.dim(made.kwargs.get("dim", made.args[1] if len(made.args) > 1 else 0))
+    start = 0
+    for piece in pieces:
+        if piece.made is not None and piece.made.name in SLICES and 2 * piece.shape[d] > x.shape[d]:
+            found = sliced(piece)
+            if found is not None and found[1] == d and found[0].shape == x.shape and not found[3]:
+                base, _, indices, _ = found
+                return (base, d, start - int(indices[0])) if np.all(np.diff(indices) == 1) else None
+        start += piece.shape[d]
+    return None
+
+
 def _range(size: int) -> Labels:
     return np.arange(size, dtype=np.int64)

@@ -10,7 +10,8 @@ import numpy as np
 
 from initlint.propagate.axes import Axis
 from initlint.propagate.known import from_array
-from initlint.propagate.moments import Dims, Moments
+from initlint.propagate.moments import Dims, Moments, replaced
+from initlint.propagate.ops.gather import single
 from initlint.propagate.pointwise import profile_of
 from initlint.propagate.sampling import draw
 from initlint.propagate.tape import Known
@@ -43,6 +44,21 @@ class Ensemble:
         """Its moments as those of a cotangent, which has no mean."""
         found = self.moments()
         return found.with_(mean=np.zeros_like(found.mean))
+
+    def lagged(self, x: Moments, d: int, k: int) -> Moments | None:
+        """Cov(x_t, x_{t−k}) along dimension d, of a tensor with these draws and the moments of x."""
+        from initlint.propagate.lagged import spaced
+
+        work = single(x, d)
+        axis, size = work.position(d), x.shape[d]
+        if size - k < 2 or not work.dims[d]:
+            return None
+        work = work.coarsened(axis)
+        dims = replaced(work.dims, axis, (Axis(size - k),))
+        first, second = (self.values.narrow(d + 1, start, size - k).double().numpy() for start in (k, 0))
+        both, one, other = (from_array(v, dims, draws=True).pair for v in (first + second, first, second))
+        near = (both - one - other).take([0], axis=axis) / 2.0
+        return spaced(work, axis, near - work.mean_products().take([1], axis=axis))
 
     def plus(self, other: Ensemble) -> Ensemble:
         """Their sum, in the draws that both have; in the place of the one that gathers."""

@@ -26,11 +26,12 @@ import numpy as np
 
 from initlint.propagate.axes import Axis, canonical, state_of
 from initlint.propagate.covariance import MAPS, NORMS, SUMS, covariance, nearest_pair
-from initlint.propagate.lineage import SLICES, VIEWS, Made, bare, same_call, sliced
-from initlint.propagate.meeting import alone, apart, correlation, plain, series_on, swapped, total, weighed
-from initlint.propagate.moments import Moments, align, outer_means
-from initlint.propagate.pointwise import Cotangent, profile_of
-from initlint.propagate.sources import REACH, Profile
+from initlint.propagate.lineage import SLICES, VIEWS, Made, bare, moved, same_call, sliced
+from initlint.propagate.meeting import alone, apart, plain, swapped, total, weighed
+from initlint.propagate.moments import Moments, align
+from initlint.propagate.neighbours import Neighbours
+from initlint.propagate.pointwise import Cotangent
+from initlint.propagate.slopes import slopes, through_function, through_functions
 from initlint.propagate.tape import Tape, pull_back
 
 DEEPEST = 100
@@ -47,9 +48,19 @@ class Returning:
         self.cotangents = cotangents
         self.found: dict[tuple[int, int, bool], Moments | None] = {}
         self.parts: dict[tuple[int, int, int, bool], Moments | None] = {}
+        self.neighbours = Neighbours(self)
 
     def uses(self, x: Moments) -> list[tuple[Moments, float]]:
-        return self.tape.uses.get(id(x), [])
+        """What calls made of x, as multiples; of a slice that only serves to move x by some places, the moved tensor."""
+        return [self.whole(x, y, s) for y, s in self.tape.uses.get(id(x), ())]
+
+    def whole(self, x: Moments, y: Moments, s: float) -> tuple[Moments, float]:
+        joined = self.tape.uses.get(id(y), [])
+        if y.made is not None and y.made.name in SLICES and len(joined) == 1:
+            z, t = joined[0]
+            if (found := moved(z)) is not None and found[0] is x:
+                return z, s * t
+        return y, s
 
     def surplus(self, x: Moments) -> Moments | None:
         """What the cotangent of x has beyond independent terms."""
@@ -76,6 +87,8 @@ class Returning:
                cotangent, which `pointwise.Cotangent` and the pullback of a normalization add up themselves
         """
         assert y.made is not None and z.made is not None
+        if a is b and (moved(y) is not None or moved(z) is not None):
+            return self.neighbours.meeting(a, y, z, depth)
         slot = place(y.made, a)
         if alike(y, z) and slot is not None and slot == place(z.made, b):
             return self.through_both(y, z, slot, depth, apart or y.made.name in MAPS or y.made.name in SLICES)
@@ -197,6 +210,11 @@ class Returning:
             return through_functions(a, b, left, right, rho, c)
         if y.made.name not in MAPS and y.made.name not in VIEWS | SLICES and y.made.name != "mul":
             return None
+        return self.through(y, z, slot, c)
+
+    def through(self, y: Moments, z: Moments, slot: int, c: Moments) -> Moments | None:
+        """What the pullback of one operator, called twice, makes of the covariance of the cotangents of its results."""
+        assert y.made is not None and z.made is not None
         given: list[Any] = []
         for u, v in zip(y.made.args, z.made.args, strict=True):
             given.append(u if u is v or not isinstance(u, Moments) else crossed(self.tape, u, v))
@@ -268,41 +286,6 @@ def crossed(tape: Tape, u: Moments, v: Moments) -> Moments:
     found = total([covariance(tape, u, v), mean])
     assert found is not None
     return found
-
-
-def slopes(a: Moments, y: Moments) -> Profile | None:
-    """dy/da on the grid of their source; None where y is no function of a alone."""
-    if y.profile is None or y.made is None or sum(isinstance(v, Moments) for v in y.made.args) != 1:
-        return None
-    before = profile_of(a)
-    if before.source is not y.profile.source:
-        return None
-    step = 2 * REACH / before.source.points
-    rise, run = (np.gradient(p.values, step, axis=0) for p in (y.profile, before))
-    values = np.divide(rise, run, out=np.zeros_like(rise), where=np.abs(run) > 1e-12)
-    return Profile(before.source, values)
-
-
-def through_function(a: Moments, slope: Profile, c: Moments) -> Moments | None:
-    """E[f'(u)] Cov(g, ·)."""
-    c, _ = align(c, a)
-    series = series_on(slope, c.axes)
-    return None if series is None else plain(c.dims, c.pair * outer_means(c.axes, series[0], np.ones_like(series[0])))
-
-
-def through_functions(
-    a: Moments, b: Moments, left: Profile, right: Profile, c: Moments | None, g: Moments
-) -> Moments | None:
-    """E[f'(u) f'(v)] Cov(g, h), by Mehler's series in the correlation of u and v."""
-    g, a, b, *rest = align(g, a, b) if c is None else align(g, a, b, c)
-    one, other = series_on(left, g.axes), series_on(right, g.axes)
-    if one is None or other is None:
-        return None
-    rho = correlation(rest[0], a, b) if rest else np.zeros_like(g.pair)
-    factor = np.zeros_like(g.pair)
-    for k in range(len(one) - 1, -1, -1):
-        factor = factor * rho + outer_means(g.axes, one[k], other[k])
-    return plain(g.dims, factor * g.pair)
 
 
 def normalized(made: Made, a: Moments, y: Moments, c: Moments) -> Moments | None:

@@ -126,17 +126,19 @@ def in_order(x: Moments, k: int, excess: Sequence[Array], count: int, generator:
     states = state_of(axis.groups, labels[:, None], labels[None, :])
     states[np.arange(axis.size), np.arange(axis.size)] = labels
     effects = _effects(np.moveaxis(x.centered(), k, 0))
-    more = [_effects(e[None]) for e in excess]
+    more = [_effects(e[None])[0] for e in excess]
     sizes = [a.size for n, a in enumerate(x.axes) if n != k]
     value = np.zeros((count, *sizes, axis.size))
     for apart in itertools.product((0, 1), repeat=len(sizes)):
-        covariance = effects[(slice(None), *apart)][states]
+        where: tuple[Any, ...] = (slice(None), *apart)
+        covariance = effects[where][states]
         for n, e in enumerate(more, 1):
             index = np.arange(axis.size - n)
-            covariance[index, index + n] += e[(0, *apart)]
-            covariance[index + n, index] += e[(0, *apart)]
+            covariance[index, index + n] += e[apart]
+            covariance[index + n, index] += e[apart]
         if np.abs(covariance).max() > 1e-12 * np.abs(effects).max():
-            noise = generator.standard_normal((count, *(size if own else 1 for size, own in zip(sizes, apart, strict=True)), axis.size))
+            told = [size if own else 1 for size, own in zip(sizes, apart, strict=True)]
+            noise = generator.standard_normal((count, *told, axis.size))
             value = value + noise @ _root(covariance).T
     value = np.moveaxis(value, -1, k + 1) + by_index(x, x.mean).reshape([a.size for a in x.axes])
     return value.reshape(count, *x.shape)

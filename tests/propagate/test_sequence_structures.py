@@ -115,6 +115,54 @@ add("a state-space convolution by FFT", LongConvolution, TOKENS,
     missing="complex numbers whose real and imaginary parts have different laws")  # fmt: skip
 add("a gated diagonal recurrence", GatedScan, SHORT)
 
+# -- a tensor that meets its own past ----------------------------------------------------------------------------------------
+
+
+class Mixed(nn.Module):
+    """Each token a mixture of itself and the one before, by fixed shares that differ between features (RWKV's token shift)."""
+
+    def __init__(self, shift: Callable[[torch.Tensor], torch.Tensor], layers: int) -> None:
+        super().__init__()
+        self.shift = shift
+        self.layers = nn.ModuleList(nn.Linear(64, 64) for _ in range(layers))
+        self.share = nn.Parameter(torch.linspace(0.1, 0.9, 64))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        for layer in self.layers:
+            x = layer(x * self.share + self.shift(x) * (1 - self.share))
+        return x
+
+
+class Averages(nn.Module):
+    """Running averages with weights from the input, by steps, then a mixture of neighbours."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.k, self.v = nn.Linear(64, 64, bias=False), nn.Linear(64, 64)
+        self.out, self.last = nn.Linear(64, 64), nn.Linear(64, 64)
+        self.share = nn.Parameter(torch.linspace(0.1, 0.9, 64))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        k, v = self.k(x), self.v(x)
+        above = below = torch.zeros_like(k[:, 0])
+        outputs = []
+        for t in range(x.shape[1]):
+            weight = torch.exp(k[:, t])
+            above, below = 0.7 * above + weight * v[:, t], 0.7 * below + weight
+            outputs.append(above / below)
+        y = self.out(torch.stack(outputs, 1))
+        return self.last(y * self.share + F.pad(y, (0, 0, 1, -1)) * (1 - self.share))
+
+
+for how, shift in {
+    "padding": lambda x: F.pad(x, (0, 0, 1, -1)),
+    "roll": lambda x: torch.roll(x, 1, 1),
+    "cat": lambda x: torch.cat([torch.zeros_like(x[:, :1]), x[:, :-1]], 1),
+}.items():
+    add(f"tokens mixed with the ones before, by {how}", lambda m, x: m.mixed(x), TOKENS, mixed=partial(Mixed, shift, 3))
+add("neighbouring running averages mixed", Averages, TOKENS)
+
+
 # -- recurrent layers, shared and tied weights ------------------------------------------------------------------------------
 
 
