@@ -37,14 +37,23 @@ def image_of_rows(x: Moments, axes: frozenset[int], features: float, base: objec
     return Gram(base, axes, 1.0 / inner, norm=before.norm * alike)
 
 
-def image_of_patches(x: Moments, y: Moments, taps: int) -> Gram | None:
-    """The same for the patches under a kernel: a patch of t positions averages the fluctuations of its rows."""
+def shifted_rows(y: Moments, z: Moments) -> Gram | None:
+    """The rows of z = y + b for a vector b that all rows share."""
+    return None if y.gram is None else replace(y.gram, norm=y.gram.norm * (y.q / z.q) ** 2 if z.q > 0 else 0.0)
+
+
+def image_of_patches(x: Moments, y: Moments, taps: int, groups: int = 1, base: object = None) -> Gram | None:
+    """The same for the patches under a kernel: a patch of t positions averages the fluctuations of its rows.
+
+    base  x, where every position has one place of its own under the kernel: a linear layer at every position. With groups of
+          channels every part of the result is an image of its own part of x.
+    """
     axes = frozenset(y.dim_axes([d for d in range(len(y.dims)) if d != 1]))
     if not axes or not y.dims[1]:
         return None
     same = x.gram is not None and x.gram.axes == axes and len(x.axes) == len(y.axes)
     known = x if same else x.with_(gram=None)
-    return image_of_rows(known, axes, float(x.shape[1] * taps), None, 1.0 / taps)
+    return image_of_rows(known, axes, float(x.shape[1] // groups * taps), base, 1.0 / taps)
 
 
 def sum_of_rows(z: Moments, *terms: tuple[Moments, float]) -> Gram | None:

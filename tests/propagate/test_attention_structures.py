@@ -83,6 +83,19 @@ class CausalStack(nn.Module):
         return x
 
 
+class GroupedConvolutions(nn.Module):
+    """SqueezeBERT's: queries, keys and values from convolutions of one position in four groups (Iandola et al. 2020)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.q, self.k, self.v = (nn.Conv1d(64, 64, 1, groups=4) for _ in range(3))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = x.transpose(1, 2)
+        q, k, v = (layer(x).unflatten(1, (4, 16)) for layer in (self.q, self.k, self.v))
+        return ((q.transpose(2, 3) @ k / 4).softmax(-1) @ v.transpose(2, 3)).transpose(2, 3).flatten(1, 2)
+
+
 class RelativeBias(Attention):
     """T5's: a bias by bucket of the distance, one for every head."""
 
@@ -280,6 +293,7 @@ add("attention with logits of variance one", sharp(1.0), TOKENS)
 add("attention with sharp logits", sharp(6.0), TOKENS)
 add("causal attention by a buffer", Causal, TOKENS)
 add("layers of causal attention on small tokens", CausalStack, TOKENS)
+add("queries and keys from grouped convolutions", GroupedConvolutions, TOKENS)
 add("relative position biases of variance one", RelativeBias, TOKENS)
 add("relative position biases masked by sample", MaskedBias, TOKENS)
 add("one mask added twice", MaskedTwice, TOKENS)

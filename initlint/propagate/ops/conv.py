@@ -21,12 +21,12 @@ from initlint.propagate.linear import group_rows, mean_map, members, pair_map
 from initlint.propagate.moments import Moments
 from initlint.propagate.ops.arithmetic import added
 from initlint.propagate.ops.gather import flags_of, single
-from initlint.propagate.ops.maps import each_of, single_axis, tap_matrices, transposed_taps
+from initlint.propagate.ops.maps import each_of, in_phases, tap_matrices, transposed_taps
 from initlint.propagate.ops.matrix import contract
 from initlint.propagate.ops.norm import channel_vector, unscaled
 from initlint.propagate.ops.registry import as_moments, transfer
 from initlint.propagate.ops.view import permuted, reshaped
-from initlint.propagate.rows import image_of_patches
+from initlint.propagate.rows import image_of_patches, image_of_rows, shifted_rows
 from initlint.propagate.sparse import Sparse, total
 from initlint.propagate.tape import Tape
 
@@ -86,8 +86,9 @@ def convolved(
     """Any convolution with these taps; weight is (out, in/groups, …), or (in, out/groups, …) when transposed."""
     spatial = len(taps)
     kernel = [len(t) for t in taps]
+    whole = x
     for d in range(2, 2 + spatial):
-        x = single_axis(tape, x, d)
+        x = in_phases(tape, x, d)
     if transposed:
         c_in, per = weight.shape[0], weight.shape[1]
         grouped = reshaped(tape, weight, [groups, c_in // groups, per, *kernel])
@@ -102,18 +103,25 @@ def convolved(
     if groups == x.shape[1] > 1:
         x = unscaled(tape, x, result)
     z = reshaped(tape, x, [batch, groups, x.shape[1] // groups, *x.shape[2:]])
-    y = _convolved(tape, z, w, taps)
+    alone = int(np.prod(kernel)) == 1 and all(t[0].shape == (n, n) for t, n in zip(taps, x.shape[2:], strict=True))
+    base = whole if alone and not np.any(weight.mean) else None
+    y = _convolved(tape, z, w, taps, base)
     y = reshaped(tape, y, [batch, c_out, *y.shape[3:]])
-    if not transposed and groups == 1:
-        y.gram = image_of_patches(x, y, int(np.prod(kernel)))
+    if not transposed and (groups == 1 or (base is not None and groups < x.shape[1])):
+        y.gram = image_of_patches(x, y, int(np.prod(kernel)), groups, base)
     if bias is not None:
+        own = y
         y = added(tape, y, channel_vector(tape, bias, spatial + 2))
+        y.gram = shifted_rows(own, y)
     result.append(y)
     return y
 
 
-def _convolved(tape: Tape, x: Moments, w: Moments, taps: Sequence[Sequence[Sparse]]) -> Moments:
-    """x (batch, group, in, positions …), w (group, out, in, taps …) → (batch, group, out, positions …)."""
+def _convolved(tape: Tape, x: Moments, w: Moments, taps: Sequence[Sequence[Sparse]], base: Moments | None = None) -> Moments:
+    """x (batch, group, in, positions …), w (group, out, in, taps …) → (batch, group, out, positions …).
+
+    base  what the result is an image of, position by position, if it is
+    """
     spatial = len(taps)
     for d in range(3, 3 + spatial):
         for k in w.dim_axes([d]):
@@ -167,7 +175,7 @@ def _convolved(tape: Tape, x: Moments, w: Moments, taps: Sequence[Sequence[Spars
         back, back_dims = spread(g, backward=True)
         gx = _contract(g, w, back, back_dims, with_taps, out_letter="i", in_letter="o")
         gx.mean = np.zeros([axis.groups for axis in gx.axes])
-        return [gx, _weight_gradient(g, x, w, maps, spread)]
+        return [gx, _weight_gradient(g, x, w, maps, spread, base)]
 
     return tape.record([x, w], y, pull)
 
@@ -236,8 +244,9 @@ def _mean(x: Moments, w: Moments, maps: dict[int, TapMap], dims: Sequence[tuple[
 
 
 def _weight_gradient(
-    g: Moments, x: Moments, w: Moments, maps: dict[int, TapMap], spread: Callable[..., tuple[Array, list[tuple[Axis, ...]]]]
-) -> Moments:
+    g: Moments, x: Moments, w: Moments, maps: dict[int, TapMap], spread: Callable[..., tuple[Array, list[tuple[Axis, ...]]]],
+    base: Moments | None,
+) -> Moments:  # fmt: skip
     """Σ over samples and positions of g(o, p) x(i, p + t), by pair state of the taps."""
     pair, dims = spread(x, False, True)
     space, taps = "pqr"[: len(dims)], "stu"[: len(dims)]
@@ -245,6 +254,9 @@ def _weight_gradient(
     x_dims = (*x.dims[:3], *dims, *(t for t in tap_dims if t))
     names = "bgi" + space + "".join(t for t, dim in zip(taps, tap_dims, strict=True) if dim)
     moved_x = Moments(x_dims, np.zeros([a.groups for dim in x_dims for a in dim]), pair)
+    if base is not None:
+        rows = frozenset(moved_x.dim_axes([0, *range(3, 3 + len(dims))]))
+        moved_x.gram = image_of_rows(moved_x, rows, float(x.shape[2]), base)
     out = "goi" + "".join(t for t, dim in zip(taps, tap_dims, strict=True) if dim)
     result = contract(g, moved_x, "bgo" + space, names, out)
     inside = iter(result.dims[3:])

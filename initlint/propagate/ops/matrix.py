@@ -19,7 +19,7 @@ from initlint.propagate.ops.functions import affine
 from initlint.propagate.ops.gather import flags_of, worst
 from initlint.propagate.ops.registry import CannotPredict, as_moments, transfer
 from initlint.propagate.ops.view import reshaped
-from initlint.propagate.rows import image_of_rows
+from initlint.propagate.rows import image_of_rows, shifted_rows
 from initlint.propagate.tape import Tape
 
 einsum_of: Any = np.einsum  # its stubs do not know operands with lists of axes
@@ -174,7 +174,7 @@ def linear(tape: Tape, x: Any, weight: Any, bias: Any = None) -> Moments:
     if bias is None:
         return y
     z = added(tape, y, as_moments(bias))
-    z.gram = None if y.gram is None else replace(y.gram, norm=y.gram.norm * (y.q / z.q) ** 2 if z.q > 0 else 0.0)
+    z.gram = shifted_rows(y, z)
     return z
 
 
