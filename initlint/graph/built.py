@@ -121,7 +121,9 @@ def collected(model: nn.Module, record: Record) -> dict[str, Parameter]:
                     alias = by_storage.setdefault(key_of(tensor), name)
                 copied = None
                 if held is not None and len(held.stretches) == 1 and held.stretches[0].copied is not None:
-                    copied = by_storage.get(held.stretches[0].copied)
+                    copied = by_storage.setdefault(
+                        held.stretches[0].copied, name
+                    )  # a prototype that was not kept: its first copy
                 by_storage.setdefault(key_of(tensor), name)
                 law = law_of_held(held, tensor) if held is not None else _outside(tensor)
                 if id(tensor) in record.restored or _computed(tensor, law, record):

@@ -23,9 +23,14 @@ RULE = Rule(
     fix="unsafe",
 )
 
-# What torch.nn.init.calculate_gain gives for ReLU and tanh. No leaky ReLU has such a slope. sqrt(5), which nn.Linear's own
-# start uses, is none of them.
-GAINS = {math.sqrt(2.0): "ReLU", 5.0 / 3.0: "tanh"}
+# What torch.nn.init.calculate_gain gives for ReLU, tanh, SELU and leaky ReLUs of usual slopes. No leaky ReLU has such a slope.
+# sqrt(5), which nn.Linear's own start uses, is none of them; 1 and 0 are ways to ask for a gain of 1 and of sqrt(2).
+GAINS = {
+    math.sqrt(2.0): "ReLU",
+    5.0 / 3.0: "tanh",
+    3.0 / 4.0: "SELU",
+    **{math.sqrt(2.0 / (1.0 + slope**2)): f"a leaky ReLU of slope {slope}" for slope in (0.1, 0.2, 0.3)},
+}
 
 
 def check(facts: Facts) -> Iterator[Finding]:
@@ -68,7 +73,9 @@ def fixes(found: Finding, facts: Facts) -> Iterator[Fix]:
         return
     code, draw = place
     slope = draw.argument("a", 0)
-    function = next((name.lower() for gain, name in GAINS.items() if math.isclose(gain, found.evidence["slope"], rel_tol=1e-3)), "")
+    function = next(
+        (name.lower() for gain, name in GAINS.items() if math.isclose(gain, found.evidence["slope"], rel_tol=1e-3)), ""
+    )
     if slope is None or not function:
         return
     name = f"{code.quote}{function}{code.quote}"

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from initlint.lint.finding import Severity
 from initlint.lint.rule import Rule
-from initlint.lint.wording import finding, module_of, pattern_of, site_of_law, span_of, step_at
+from initlint.lint.wording import counted, finding, is_own, module_of, pattern_of, site_of_law, span_of, step_at
 
 if TYPE_CHECKING:
     from initlint.fixes.edit import Fix
+    from initlint.graph.model import Parameter, Site
     from initlint.lint.facts import Facts
     from initlint.lint.finding import Finding
 
@@ -31,7 +32,7 @@ def check(facts: Facts) -> Iterator[Finding]:
         return
     zeros = [facts.parameter(name) for name in facts.liveness.zeros]
     matrices = [parameter for parameter in zeros if len(parameter.shape) > 1 or parameter.shape in ((), (1,))] or zeros
-    sites = [(parameter, site) for parameter in matrices if (site := site_of_law(parameter, facts)) is not None]
+    sites = [(parameter, site) for parameter in matrices if (site := _site(parameter, matrices, facts)) is not None]
     modules = list(dict.fromkeys(module_of(facts.parameter(name)) for name in dead))
     shown = pattern_of(modules)
     names = pattern_of(parameter.name for parameter in matrices)
@@ -47,7 +48,7 @@ def check(facts: Facts) -> Iterator[Finding]:
         facts,
         at=None if last is None else last[1],
         message=(
-            f"{len(dead)} parameters of {shown} receive a gradient of exactly zero, now and after every step: "
+            f"{counted(len(dead), 'parameter')} of {shown} {'receives' if len(dead) == 1 else 'receive'} a gradient of exactly zero, now and after every step: "
             f"{names} {'is' if len(matrices) == 1 else 'are'} zero and "
             f"{'meets a function without slope at zero' if len(matrices) == 1 else 'wait for each other'}. "
             "They never learn, with any optimizer."
@@ -57,6 +58,24 @@ def check(facts: Facts) -> Iterator[Finding]:
         evidence={"parameters": float(len(dead))},
         related=related,
     )
+
+
+def _site(parameter: Parameter, zeros: Sequence[Parameter], facts: Facts) -> Site | None:
+    """The innermost of the user's lines that made this module zero and not the others too, as a helper does; else the line
+    that wrote it."""
+    shared = {
+        (site.path, site.line) for other in zeros if module_of(other) != module_of(parameter) for site in _lines(other, facts)
+    }
+    own = (site for site in _lines(parameter, facts) if (site.path, site.line) not in shared)
+    return next(own, None) or site_of_law(parameter, facts)
+
+
+def _lines(parameter: Parameter, facts: Facts) -> list[Site]:
+    """The user's lines that were running when a parameter was last written, innermost first."""
+    write = next((write for write in reversed(parameter.writes) if not write.default), None)
+    if write is None:
+        return []
+    return [site for site in (write.site, *reversed(write.stack)) if site is not None and is_own(site, facts)]
 
 
 def fixes(found: Finding, facts: Facts) -> Iterator[Fix]:
