@@ -26,9 +26,10 @@ RULE = Rule(
 )
 
 # Change of the layer's output relative to the output, root mean square. Small random products have been proposed on
-# purpose (Li et al. 2025, arXiv:2505.23194) and cost nothing; from a third on the pretrained function is lost.
-WARN_AT = 0.02
-FAIL_AT = 0.3
+# purpose (Li et al. 2025, arXiv:2505.23194). Of what a trained perceptron has learned, 0.3 costs a hundredth, 0.7 a tenth, 1.5
+# and more a half (docs/calibration.md).
+WARN_AT = 0.1
+FAIL_AT = 1.5
 # Laws whose entries are drawn independently of every other parameter. Factors computed from each other or from the base
 # (PiSSA, OLoRA, orthogonal halves) compensate, and their recorded law is none of these.
 INDEPENDENT = ("normal", "uniform", "truncated normal", "constant")

@@ -63,11 +63,14 @@ def _bounded(facts: Facts, node: Node, name: str) -> Iterator[Finding]:
         return
     layer = feeding_layer(facts, source)
     modules = [] if layer is None else [module_at(layer, facts)]
+    severity = Severity.ERROR if left <= FAIL_AT else Severity.WARNING
+    if facts.structure.in_branch(node.name):  # the trunk carries signal and gradient past it
+        severity = Severity.INFO if severity is Severity.WARNING else Severity.WARNING
     yield finding(
         RULE,
         facts,
         at=site_of_cause(facts, source, layer),
-        severity=Severity.ERROR if left <= FAIL_AT else Severity.WARNING,
+        severity=severity,
         message=(
             f"{name} is saturated: its input has a standard deviation of {number(spread)}, so that "
             f"{number(100 * left)} % of its squared slope is left. Units sit at the bounds and learn slowly or not at all."

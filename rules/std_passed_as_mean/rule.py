@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 RULE = Rule(
     code="INI704",
     name="std-passed-as-mean",
-    severity=Severity.ERROR,
+    severity=Severity.WARNING,
     summary="The one number given to normal_ is its mean; the standard deviation stays one.",
     fix="unsafe",
 )
