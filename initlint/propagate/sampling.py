@@ -28,6 +28,7 @@ from initlint.propagate.tape import Known, Tape
 LARGEST = 1 << 23  # elements of all inputs of one sampled operator
 DRAWS = 6
 SEED = 20180611
+ROUNDING = 1e-12  # of the largest covariance
 
 
 def draw(x: Moments, generator: np.random.Generator) -> npt.NDArray[Any]:
@@ -77,10 +78,11 @@ def gaussian(x: Moments, generator: np.random.Generator) -> Array:
     centered = x.centered()
     value = by_index(x, x.mean).reshape([axis.size for axis in axes])
     simple = _variances(x, centered)
+    least = ROUNDING * float(np.abs(centered).max())  # an effect that is but rounding must not use up random numbers
     for apart in itertools.product((False, True), repeat=count):
         if simple is not None:  # independent effects without centring: half of the work
             variance = float(simple[tuple(map(int, apart))])
-            if variance > 0.0:
+            if variance > least:
                 sizes = [axis.size if a else 1 for axis, a in zip(axes, apart, strict=True)]
                 value = value + np.sqrt(variance) * generator.standard_normal(sizes)
             continue
@@ -89,7 +91,7 @@ def gaussian(x: Moments, generator: np.random.Generator) -> Array:
             effect = _own(axis, effect, k) if apart[k] else _common(axis, effect, k)
         own = [k for k in range(count) if apart[k]]
         shared = [k for k in range(count) if not apart[k]]
-        if not np.any(effect):
+        if np.abs(effect).max() <= least:
             continue
         # rows and columns of the covariance between the groups of the shared axes, for each cell of the others
         split = effect.reshape([n for k, axis in enumerate(axes) for n in ((axis.groups,) if apart[k] else (axis.groups,) * 2)])
@@ -136,7 +138,7 @@ def in_order(x: Moments, k: int, excess: Sequence[Array], count: int, generator:
             index = np.arange(axis.size - n)
             covariance[index, index + n] += e[apart]
             covariance[index + n, index] += e[apart]
-        if np.abs(covariance).max() > 1e-12 * np.abs(effects).max():
+        if np.abs(covariance).max() > ROUNDING * np.abs(effects).max():
             told = [size if own else 1 for size, own in zip(sizes, apart, strict=True)]
             noise = generator.standard_normal((count, *told, axis.size))
             value = value + noise @ _root(covariance).T
@@ -160,7 +162,7 @@ def _variances(x: Moments, centered: Array) -> Array | None:
     for k in range(result.ndim):
         low, high = np.split(result, 2, axis=k)
         result = np.concatenate([low, high - low], axis=k)
-    return result if np.all(result >= -1e-12 * np.abs(centered).max()) else None
+    return result if np.all(result >= -ROUNDING * np.abs(centered).max()) else None
 
 
 def _own(axis: Axis, pair: Array, k: int) -> Array:
