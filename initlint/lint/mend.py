@@ -1,8 +1,8 @@
 """FILES → repaired texts: apply what was proved, analyse the result in memory, and go on until nothing is left to apply.
 
 Every fix was proved alone, for its own model. Those of one pass are made together, and what they make of all models that read
-the files is looked at before they are kept. Where that is not what was promised, the first of them is tried alone; one that
-fails alone is not tried again. Nothing is written here.
+the files is looked at before they are kept. Where that is not what was promised, they are made one by one; one that fails alone
+is not tried again. Nothing is written here.
 """
 
 from __future__ import annotations
@@ -92,6 +92,7 @@ def mended(
     applied: list[Finding] = []
     gone: list[Finding] = []
     refused: set[object] = set()
+    alone = False  # whether fixes have failed together
     for _ in range(PASSES):
         chosen = together(
             item
@@ -103,10 +104,11 @@ def mended(
         )
         if not chosen:
             break
-        after = attempt(now, chosen)
-        if after is None and len(chosen) > 1:
-            chosen = chosen[:1]
-            after = attempt(now, chosen)
+        after = attempt(now, chosen[:1] if alone else chosen)
+        if after is None and len(chosen) > 1 and not alone:
+            alone = True
+            after = attempt(now, chosen[:1])
+        chosen = chosen[:1] if alone else chosen
         if after is None:
             refused.add(_key(chosen[0]))
             continue

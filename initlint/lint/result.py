@@ -24,7 +24,7 @@ class TargetResult:
     sampled     nodes whose operator was sampled for want of a formula
     unknown     operators that could not be predicted
     parameters  number of weights, tied ones once
-    seconds     wall time of build, trace and analysis
+    seconds     wall time of build, trace, analysis and proofs of fixes
     notes       fallbacks that were taken, for `--verbose`
     """
 
