@@ -274,15 +274,20 @@ def restarts(
     """
     repeated = tuple(layer for layer in layers if "*" in role_of(module_at(layer, facts)))
     groups = [repeated, tuple(layers)] if 0 < len(repeated) < len(layers) else [tuple(layers)]
-    choices = {layer.weight: list(starts(facts, layer)) for layer in layers}
+    choices: dict[str, list[Start]] = {}
     for layer in layers:
         final = None if last is None else last(facts, layer)
-        choices[layer.weight] += [final or choices[layer.weight][-1]] if last is not None else []
+        choices[layer.weight] = [*starts(facts, layer), *([final] if final is not None else [])]
     for number in range(max(map(len, choices.values()), default=0)):
         for group in groups:
-            wanted = {layer.weight: choices[layer.weight][min(number, len(choices[layer.weight]) - 1)] for layer in group}
-            most = Counter(wanted.values()).most_common(1)[0][0]
-            yield from unsafe(f"start these weights with nn.init.{most}", started(facts, wanted))
+            usual: dict[str, Counter[Start]] = {}
+            for layer in group:
+                start = choices[layer.weight][min(number, len(choices[layer.weight]) - 1)]
+                usual.setdefault(role_of(module_at(layer, facts)), Counter())[start] += 1
+            most = {role: counts.most_common(1)[0][0] for role, counts in usual.items()}  # one loop, one start
+            wanted = {layer.weight: most[role_of(module_at(layer, facts))] for layer in group}
+            said = Counter(wanted.values()).most_common(1)[0][0]
+            yield from unsafe(f"start these weights with nn.init.{said}", started(facts, wanted))
 
 
 # -- one call, and what made a parameter --------------------------------------------------------------------------------
