@@ -15,8 +15,7 @@ from typing import TYPE_CHECKING, Literal
 
 import torch
 
-from initlint.graph.dataflow import CONVOLUTIONS, is_node, operands, operator, shape_of, strip
-from initlint.graph.layers import parameters_of
+from initlint.graph.dataflow import CONVOLUTIONS, PASSING, SELECTING, is_node, operands, operator, shape_of, strip
 from initlint.schemes.activation import Activation, function_before
 from initlint.schemes.branches import Branch, Trunk, branches_of, trunks_of
 from initlint.schemes.plan import Place
@@ -357,13 +356,13 @@ class _Reader:
             for operand in operands(node):
                 if operand.name in self.dependence.data or len(shape_of(operand)) < 2:
                     continue
-                for key in parameters_of(operand, self.facts.traced):
-                    parameter: Parameter = self.parameters[key]
+                parameter = self.parameters.get(_table(operand).name)
+                if parameter is not None and parameter.kind == "parameter":
                     if len([size for size in parameter.shape if size > 1]) < 2 or not parameter.trainable:
                         continue
                     shape = tuple(size for size in parameter.shape if size > 1)
                     yield Weight(
-                        node=node.name, kind="position", place=Place(parameter=self.canonical(key)), shape=shape, stack=0, groups=1,
+                        node=node.name, kind="position", place=Place(parameter=parameter.alias_of or parameter.name), shape=shape, stack=0, groups=1,
                         stride=1, fan_in=1.0, fan_out=float(shape[-1]), biases=(), before=self._before(node), after=None,
                         parts=(Part(role="", start=0, stop=shape[0]),), first=True, last=False, source=node.name,
                     )  # fmt: skip
@@ -379,6 +378,13 @@ def _with_gates(weight: Weight, gates: int, size: int) -> Weight:
 def _bare(node: Node) -> Node:
     """The parameter behind views that keep it a matrix."""
     return strip(node, frozenset("t transpose numpy_T mT permute to _to_copy alias detach contiguous".split()))
+
+
+def _table(node: Node) -> Node:
+    """What a node hands on rows of, through views and lookups that no input decides."""
+    while operator(node) in PASSING | SELECTING | {"embedding"} and list(operands(node)):
+        node = next(operands(node))
+    return node
 
 
 def _turned(node: Node) -> bool:

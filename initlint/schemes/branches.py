@@ -28,6 +28,7 @@ class Branch:
     writers    of these, the ones whose output is added
     norms      normalizations inside; `closing` the one that the branch ends in, "" where it does not
     gates      learned parameters that multiply the branch, by placeholder
+    addends    terms of the branch that are added: two of a block whose attention and feed-forward run side by side
     depth      weight layers in series (attention's query, key and value are one)
     attends    it contains an attention; `crosses`: to what does not come from its own fork
     identity   nothing but views lies on the trunk's side
@@ -46,6 +47,7 @@ class Branch:
     norms: tuple[str, ...]
     closing: str
     gates: tuple[str, ...]
+    addends: int
     depth: int
     attends: bool
     crosses: bool
@@ -67,8 +69,8 @@ class Trunk:
 
     @property
     def depth(self) -> int:
-        """Number of branches that are added."""
-        return len(self.branches)
+        """Number of branches that are added, those of one sum counted each."""
+        return sum(branch.addends for branch in self.branches)
 
     @property
     def crosses(self) -> bool:
@@ -81,14 +83,14 @@ class Trunk:
     @property
     def post_norm(self) -> bool:
         """Most sums are normalized before the next block reads them and before they are added to."""
-        return 2 * sum(branch.normed for branch in self.branches) > self.depth
+        return 2 * sum(branch.normed for branch in self.branches) > len(self.branches)
 
     @property
     def blocks(self) -> int:
         """Attention–feed-forward pairs: the layers of a transformer; the branches of anything else."""
         plain = sum(not branch.attends for branch in self.branches)
         selfish = sum(branch.attends and not branch.crosses for branch in self.branches)
-        return max(plain, selfish) if self.attends else self.depth
+        return max(plain, selfish) if self.attends else len(self.branches)
 
 
 def branches_of(facts: Facts) -> tuple[Branch, ...]:
@@ -129,6 +131,7 @@ def branches_of(facts: Facts) -> tuple[Branch, ...]:
             norms=tuple(name for name in dependence.names(region) if name in structure.norms),
             closing=closing,
             gates=tuple(gate.name for gate in unscaled(branch, factors).learned),
+            addends=_addends(branch, region, facts),
             depth=_depth(inside, facts),
             attends=bool(attention),
             crosses=any(not _inside(nodes[name], fork, facts) for name in attention),
@@ -185,6 +188,19 @@ def _writers(branch: Node, region: int, facts: Facts) -> tuple[tuple[str, ...], 
                 seen.add(item.name)
                 stack.append(item)
     return tuple(sorted(found, key=lambda name: index[name])), closing
+
+
+def _addends(branch: Node, region: int, facts: Facts) -> int:
+    """Terms with weights of their own that a branch is the sum of."""
+    node, index = strip(branch), facts.structure.dependence.index
+    if operator(node) != "add":
+        return 1
+    sides = [item for item in operands(node) if region >> index[item.name] & 1]
+    writing = [side for side in sides if _writers(side, region, facts)[0]]
+    own = [set(_writers(side, region, facts)[0]) for side in writing]
+    if len(writing) < 2 or own[0] & own[1]:
+        return 1
+    return sum(_addends(side, region, facts) for side in writing)
 
 
 def _own_shape(node: Node) -> tuple[int, ...]:

@@ -71,10 +71,11 @@ def _predicted(anatomy: Anatomy, plan: Plan, weights: Sequence[Weight]) -> dict[
     exact where only activations lie in between, and repeated until nothing is left to correct.
     """
     factors = dict.fromkeys((weight.node for weight in weights), 1.0)
-    gone: set[str] = set()
+    silent: set[str] = set()
     for _ in range(PASSES):
         signals = facts_after(anatomy.facts, _with_factors(plan, weights, factors)).signals
         corrected: dict[str, float] = {}  # second moment of a layer's output after this pass, relative to before
+        before, silent = silent, set()
         worst = 0.0
         for weight in weights:
             signal = signals.get(weight.node)
@@ -82,15 +83,14 @@ def _predicted(anatomy: Anatomy, plan: Plan, weights: Sequence[Weight]) -> dict[
                 continue
             variance = signal.second_moment - signal.mean**2
             if not variance > FAINT or not math.isfinite(variance):
-                gone.add(weight.node)
+                silent.add(weight.node)  # perhaps only until what lies before it is corrected
                 continue
             worst = max(worst, abs(variance - 1))
-            inherited = _inherited(weight, corrected, signals)
-            factors[weight.node] /= math.sqrt(variance * inherited)
+            factors[weight.node] /= math.sqrt(variance * _inherited(weight, corrected, signals))
             corrected[weight.node] = 1 / variance
-        if worst < CLOSE:
+        if worst < CLOSE and silent == before:
             break
-    return {node: factor for node, factor in factors.items() if node not in gone}
+    return {node: factor for node, factor in factors.items() if node not in silent}
 
 
 def _inherited(weight: Weight, corrected: Mapping[str, float], signals: Mapping[str, Any]) -> float:
@@ -150,11 +150,11 @@ def _output_std(model: nn.Module, parameter: torch.Tensor, given: tuple[Any, ...
     return watch.std
 
 
-class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
+class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call,unused-ignore]
     """Waits for the first result that is computed from a parameter and is no view of it."""
 
     def __init__(self, parameter: torch.Tensor) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__()  # type: ignore[no-untyped-call,unused-ignore]
         self.storage = parameter.untyped_storage().data_ptr()
         self.std: float | None = None
 

@@ -58,7 +58,8 @@ def matrices_of(weight: Weight) -> Iterator[Place | None]:
 
 
 def _orthogonal(anatomy: Anatomy, weight: Weight, gain: float) -> Draw:
-    if weight.groups == 1 and anatomy.dtypes[weight.name] not in HALVES:
+    kernel_turned = weight.place.transposed and bool(weight.kernel)  # torch's own wants a tensor that it can flatten
+    if weight.groups == 1 and anatomy.dtypes[weight.name] not in HALVES and not kernel_turned:
         return draw("nn.init.orthogonal_", gain=gain)
     return draw("grouped_orthogonal_", gain=gain, groups=weight.groups)
 
