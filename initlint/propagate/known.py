@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from initlint.propagate.axes import Array, Axis, average_of_pairs
+from initlint.propagate.axes import Array, Axis, along, average_of_pairs
 from initlint.propagate.moments import Dims, Moments, constant, point
 from initlint.propagate.tape import Known
 
@@ -104,7 +104,7 @@ def by_group(values: Array, share: Array, k: int) -> Array:
     """Sums over the indices of each group along axis k."""
     if share.shape[1] == 1:
         return np.asarray(values.sum(k, keepdims=True))
-    return np.moveaxis(np.tensordot(values, share, (k, 0)), -1, k)
+    return along(share.T, values, k)
 
 
 def _membership(axis: Axis) -> Array:

@@ -51,19 +51,20 @@ def note(
     if function is None:
         return
     roots = 0
-    for x in tensors_in((args, kwargs)):
+    inputs = list(tensors_in((args, kwargs)))
+    for x in inputs:
         roots |= roots_of(tape, x)
     order = called = next(tape.calls)
     if name in VIEWS or name in SLICES:  # as old as what they show
         order = max([x.made.order for x in tensors_in(args[:1]) if x.made is not None], default=order)
     pieces = list(enumerate(result)) if isinstance(result, list | tuple) else [(None, result)]
     for piece, x in pieces:
-        if isinstance(x, Moments) and x.made is None and all(x is not given for given in tensors_in((args, kwargs))):
+        if isinstance(x, Moments) and x.made is None and all(x is not given for given in inputs):
             x.made = Made(name, function, args, kwargs, order, roots, piece, called)
             if name in SLICES and (first := _first(tape, x)) is not None:
                 x.made = replace(x.made, first=first)
             if bare(x)[0] is x:
-                for given in tensors_in((args, kwargs)):
+                for given in inputs:
                     source, scale = bare(given)
                     if id(source) not in tape.uses:
                         tape.used.append(source)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from initlint.propagate.axes import Array, Axis, Labels, canonical
+from initlint.propagate.axes import Array, Axis, Labels, along, canonical
 from initlint.propagate.moments import Moments, replaced
 from initlint.propagate.sparse import Sparse
 
@@ -66,8 +66,8 @@ def mapped(x: Moments, k: int, matrix: Array | Sparse, target: Axis | None = Non
     source = x.axes[k]
     if target is None:
         target = Axis(matrix.shape[0], like_rows(matrix, source), source.role)
-    pair = np.moveaxis(np.tensordot(pair_map(matrix, source, target), x.pair, (1, k)), 0, k)
-    mean = np.moveaxis(np.tensordot(mean_map(matrix, source, target), x.mean, (1, k)), 0, k)
+    pair = along(pair_map(matrix, source, target), x.pair, k)
+    mean = along(mean_map(matrix, source, target), x.mean, k)
     entries = matrix.values if isinstance(matrix, Sparse) else matrix
     zeros = 1.0 if x.is_zero else x.zeros if picks(matrix) else 0.0
     changes: dict[str, object] = {"positive": x.positive and bool((entries >= 0).all()), "zeros": zeros}

@@ -14,6 +14,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -216,33 +217,16 @@ class Moments:
     def split(self, k: int, outer: int) -> Moments:
         """Axis k as two axes of sizes (outer, size/outer). Groups that fit neither factor are averaged."""
         axis = self.axes[k]
-        inner = axis.size // outer
-        labels = None if axis.labels is None else axis.labels.reshape(outer, inner)
-        if labels is not None:
-            if np.all(labels == labels[:, :1]):
-                first, second = Axis(outer, labels[:, 0], axis.role), Axis(inner, None, axis.role)
-            elif np.all(labels == labels[:1]):
-                first, second = Axis(outer, None, axis.role), Axis(inner, labels[0], axis.role)
-            elif (crossed := crossing(labels)) is not None:
-                first, second = (Axis(size, part, axis.role) for size, part in zip((outer, inner), crossed, strict=True))
-            elif (usual := straddled(labels, axis.groups)) is not None:
+        factors = factors_of(axis, outer)
+        if factors is None:
+            inner = axis.size // outer
+            assert axis.labels is not None
+            usual = straddled(axis.labels.reshape(outer, inner), axis.groups)
+            if usual is not None:
                 # a few indices of the outer axis straddle a border between groups: each goes where most of it is
                 return self.with_whole(k, np.repeat(usual, inner)).split(k, outer)
-            else:
-                return self.coarsened(k).split(k, outer)
-        else:
-            first, second = Axis(outer, None, axis.role), Axis(inner, None, axis.role)
-        groups = axis.groups
-        (row1, column1), (row2, column2) = first.rows, second.rows
-        group = np.zeros((first.groups, second.groups), dtype=np.int64)  # of axis k that two groups of its factors come from
-        if labels is not None:
-            index1 = np.zeros(outer, dtype=np.int64) if first.labels is None else first.labels
-            index2 = np.zeros(inner, dtype=np.int64) if second.labels is None else second.labels
-            group[index1[:, None], index2[None, :]] = labels
-        row, column = group[np.ix_(row1, row2)], group[np.ix_(column1, column2)]
-        states = state_of(groups, row, column)
-        same = (np.arange(first.states) < first.groups)[:, None] & (np.arange(second.states) < second.groups)[None, :]
-        states = np.where(same, row, states)
+            return self.coarsened(k).split(k, outer)
+        first, second, group, states = factors
         pair = np.take(self.pair, states.ravel(), axis=k)
         pair = pair.reshape(*self.pair.shape[:k], *states.shape, *self.pair.shape[k + 1 :])
         shape = (*self.mean.shape[:k], first.groups, second.groups, *self.mean.shape[k + 1 :])
@@ -446,6 +430,34 @@ class Moments:
         return self.pair - self.mean_products()
 
 
+@lru_cache(maxsize=512)
+def factors_of(axis: Axis, outer: int) -> tuple[Axis, Axis, Labels, Labels] | None:
+    """An axis as two: the axes, and of which group, and of which pair state, of `axis` theirs are; None where groups fit neither."""
+    inner = axis.size // outer
+    labels = None if axis.labels is None else axis.labels.reshape(outer, inner)
+    if labels is not None:
+        if np.all(labels == labels[:, :1]):
+            first, second = Axis(outer, labels[:, 0], axis.role), Axis(inner, None, axis.role)
+        elif np.all(labels == labels[:1]):
+            first, second = Axis(outer, None, axis.role), Axis(inner, labels[0], axis.role)
+        elif (crossed := crossing(labels)) is not None:
+            first, second = (Axis(size, part, axis.role) for size, part in zip((outer, inner), crossed, strict=True))
+        else:
+            return None
+    else:
+        first, second = Axis(outer, None, axis.role), Axis(inner, None, axis.role)
+    (row1, column1), (row2, column2) = first.rows, second.rows
+    group = np.zeros((first.groups, second.groups), dtype=np.int64)
+    if labels is not None:
+        index1 = np.zeros(outer, dtype=np.int64) if first.labels is None else first.labels
+        index2 = np.zeros(inner, dtype=np.int64) if second.labels is None else second.labels
+        group[index1[:, None], index2[None, :]] = labels
+    row, column = group[np.ix_(row1, row2)], group[np.ix_(column1, column2)]
+    states = state_of(axis.groups, row, column)
+    same = (np.arange(first.states) < first.groups)[:, None] & (np.arange(second.states) < second.groups)[None, :]
+    return first, second, group, np.where(same, row, states)
+
+
 def crossing(labels: Labels) -> tuple[Labels, Labels] | None:
     """Kinds of rows and kinds of columns of a table of labels, if they are few: windows at the borders of an image."""
     rows = np.unique(labels, axis=0, return_inverse=True)[1].reshape(-1).astype(np.int64)
@@ -542,12 +554,12 @@ def align(*tensors: Moments) -> tuple[Moments, ...]:
     if all(other.dims == first.dims for other in tensors[1:]):
         return tensors
     rank = max(len(t.dims) for t in tensors)
-    work = [t.with_(dims=((),) * (rank - len(t.dims)) + t.dims) for t in tensors]
+    work = [t if len(t.dims) == rank else t.with_(dims=((),) * (rank - len(t.dims)) + t.dims) for t in tensors]
     dims: list[tuple[Axis, ...]] = []
     for d in range(rank):
         present = [t.dims[d] for t in work if t.dims[d]]
-        if not present:
-            dims.append(())
+        if not present or all(axes == present[0] for axes in present[1:]):
+            dims.append(present[0] if present else ())
             continue
         sizes = common_factors([[axis.size for axis in axes] for axes in present])
         work = [factored(t, d, sizes) for t in work]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -123,6 +124,7 @@ def several(x: Moments, count: int, generator: np.random.Generator) -> torch.Ten
     return torch.stack(values)
 
 
+@lru_cache(maxsize=4096)
 def pointwise(target: Any) -> bool:
     """Whether torch calls the operator element-wise, and it draws nothing itself."""
     import torch

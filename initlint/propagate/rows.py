@@ -148,7 +148,13 @@ def sum_of_images(x: Moments, y: Moments, alpha: float = 1.0) -> Gram | None:
 def own_part(x: Moments, axes: frozenset[int]) -> float:
     """E[x²] less what two rows have in common, to which the freedom of rows refers."""
     count = float(np.prod([x.axes[k].size for k in axes]))
-    return max(x.q - x.averaged(axes).q, 0.0) / (1.0 - 1.0 / count) if count > 1 else x.q
+    if count <= 1:
+        return x.q
+    shared = x.pair
+    for k in range(shared.ndim - 1, -1, -1):
+        axis = x.axes[k]
+        shared = shared @ axis.pair_shares if k in axes else shared[..., axis.cells] @ axis.shares
+    return max(x.q - float(shared), 0.0) / (1.0 - 1.0 / count)
 
 
 def function_of_rows(gram: Gram, profile: Profile, second: float) -> Gram:

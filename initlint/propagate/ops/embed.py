@@ -39,18 +39,18 @@ def equal_share(indices: Known, role: bool = True) -> tuple[Dims, Array]:
     while values.size > COMPARED * 4:  # thin the longest dimension
         d = int(np.argmax(values.shape))
         values = np.take(values, np.arange(0, values.shape[d], 2), axis=d)
-    equal = (values.reshape(-1)[:, None] == values.reshape(-1)[None, :]).astype(np.float64)
-    equal = equal.reshape(*values.shape, *values.shape)
-    rank = values.ndim
-    for state in itertools.product((0, 1), repeat=rank):
-        keep = np.ones(equal.shape, dtype=bool)
-        for d, different in enumerate(state):
-            a = np.arange(values.shape[d])
-            relation = (a[:, None] != a[None, :]) if different else (a[:, None] == a[None, :])
-            shape = [1] * (2 * rank)
-            shape[d], shape[rank + d] = values.shape[d], values.shape[d]
-            keep &= relation.reshape(shape)
-        share[state] = equal[keep].mean() if keep.any() else 1.0
+    number = np.unique(values, return_inverse=True)[1].reshape(values.shape).astype(np.int64)
+    for state in itertools.product((0, 1), repeat=values.ndim):  # pairs with one place along all dimensions that are not in the state
+        place = number
+        for n, d in zip(values.shape, range(values.ndim), strict=True):
+            if not state[d]:
+                place = place * n + np.arange(n).reshape([-1 if m == d else 1 for m in range(values.ndim)])
+        share[state] = float((np.unique(place, return_counts=True)[1] ** 2).sum())
+    for d, n in enumerate(values.shape):  # less those with one place there, too
+        same, different = np.take(share, 0, axis=d), np.take(share, 1, axis=d)
+        pairs = max(n * (n - 1), 1)
+        different = (different - same) / pairs if n > 1 else same
+        share = np.stack([same / n, different], axis=d)
     return dims, share
 
 

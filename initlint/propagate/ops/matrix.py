@@ -51,24 +51,25 @@ def contract(x: Moments, y: Moments, a: str, b: str, out: str) -> Moments:
     index_out = [names[letter, n] for letter in out for n in range(len(axis_of.get(letter, ())))]
     pair, mean = x.pair, x.mean
     pair_y, mean_y = y.pair, y.mean
+    centred = not (mean.any() and mean_y.any())
     for letter, dim in axis_of.items():
         if letter in out:
             continue
         for n, axis in enumerate(dim):
             name = names[letter, n]
             if name in index_x:
-                k = index_x.index(name)
-                pair = pair * axis.pairs.reshape([-1 if m == k else 1 for m in range(pair.ndim)])
-                mean = mean * axis.counts.reshape([-1 if m == k else 1 for m in range(mean.ndim)])
+                after = (-1,) + (1,) * (pair.ndim - 1 - index_x.index(name))
+                pair = pair * axis.pairs.reshape(after)
+                mean = mean if centred else mean * axis.counts.reshape(after)
             else:
-                k = index_y.index(name)
-                pair_y = pair_y * axis.pairs.reshape([-1 if m == k else 1 for m in range(pair_y.ndim)])
-                mean_y = mean_y * axis.counts.reshape([-1 if m == k else 1 for m in range(mean_y.ndim)])
+                after = (-1,) + (1,) * (pair_y.ndim - 1 - index_y.index(name))
+                pair_y = pair_y * axis.pairs.reshape(after)
+                mean_y = mean_y if centred else mean_y * axis.counts.reshape(after)
     extra = _together(x, y, index_x, index_y, index_out)
     pair = np.asarray(einsum_of(pair, index_x, pair_y, index_y, index_out))
     if extra is not None:
         pair = pair + extra
-    if np.any(mean) and np.any(mean_y):
+    if not centred:
         mean = np.asarray(einsum_of(mean, index_x, mean_y, index_y, index_out))
     else:
         mean = np.zeros([axis.groups for letter in out for axis in axis_of.get(letter, ())])

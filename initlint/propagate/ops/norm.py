@@ -12,12 +12,13 @@ al. 2019, De & Smith 2020). Batch norm divides by the variance *within* a channe
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from initlint.propagate.axes import Array
+from initlint.propagate.axes import Array, weighed
 from initlint.propagate.moments import Moments, align, outer_means
 from initlint.propagate.ops.arithmetic import add, mul, spread, times_signal
 from initlint.propagate.ops.reduce import marginals, project
@@ -41,8 +42,8 @@ def within(x: Moments, pair: Array, axes: Sequence[int]) -> tuple[Array, Array]:
     trace, squares = pair, pair**2
     for k in sorted(axes, reverse=True):
         axis = x.axes[k]
-        trace = np.tensordot(trace.take(range(axis.groups), axis=k), axis.counts, (k, 0))
-        squares = np.tensordot(squares, axis.pairs, (k, 0))
+        trace = weighed(trace.take(np.arange(axis.groups), axis=k), axis.counts, k)
+        squares = weighed(squares, axis.pairs, k)
     rest = [k for k in range(len(x.axes)) if k not in axes]
     cell = tuple(slice(0, x.axes[k].groups) for k in rest)
     trace, squares = np.asarray(trace)[cell], np.asarray(squares)[cell]
@@ -162,10 +163,9 @@ def rescaled(
 
 def inverse_deviation(freedom: Array) -> Array:
     """E[√(f/χ²_f)] = √(f/2) Γ((f−1)/2)/Γ(f/2); f no smaller than where E[f/χ²_f] is taken to end."""
-    import torch
-
-    f = torch.from_numpy(np.maximum(freedom, 2.0 + LEAST_FREEDOM))
-    return np.asarray((torch.lgamma((f - 1) / 2) - torch.lgamma(f / 2)).exp().mul((f / 2).sqrt()).numpy())
+    half = np.maximum(freedom, 2.0 + LEAST_FREEDOM) / 2
+    ratio = [math.exp(math.lgamma(f - 0.5) - math.lgamma(f)) for f in half.reshape(-1).tolist()]
+    return np.asarray(np.array(ratio).reshape(half.shape) * np.sqrt(half))
 
 
 def unscaled(tape: Tape, x: Moments, result: list[Moments]) -> Moments:
