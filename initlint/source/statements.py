@@ -144,3 +144,49 @@ def _makes_module(statement: ast.stmt) -> bool:
     name = function.attr if isinstance(function, ast.Attribute) else function.id if isinstance(function, ast.Name) else ""
     target = statement.targets[0]
     return name[:1].isupper() and isinstance(target, ast.Attribute)
+
+
+# -- tensors that are no parameters --------------------------------------------------------------------------------------
+
+RANDOM = frozenset("randn rand randn_like rand_like normal normal_ uniform_ trunc_normal_".split())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlainWeight:
+    """`self.w = torch.randn(…) * 0.02` in a constructor; `graded` when it asks for a gradient."""
+
+    owner: str
+    name: str
+    graded: bool
+    line: int
+    column: int
+    end_line: int
+    end_column: int
+
+
+def plain_weights(tree: ast.Module) -> Iterator[PlainWeight]:
+    """Attributes that constructors set to something drawn at random, and not to what a class makes of it."""
+    for owner, function in _functions(tree):
+        if not owner or function.name != "__init__":
+            continue
+        for item in ast.walk(function):
+            if not isinstance(item, ast.Assign) or len(item.targets) != 1 or not isinstance(item.targets[0], ast.Attribute):
+                continue
+            calls = [_name_of(call) for call in ast.walk(item.value) if isinstance(call, ast.Call)]
+            graded = any(
+                isinstance(word, ast.keyword) and word.arg == "requires_grad" and isinstance(word.value, ast.Constant)
+                and word.value.value is True
+                for word in ast.walk(item.value)
+            )  # fmt: skip
+            drawn = any(name in RANDOM or name.startswith(("xavier_", "kaiming_", "orthogonal_")) for name in calls)
+            if (drawn or graded) and not any(name[:1].isupper() for name in calls):
+                yield PlainWeight(
+                    owner=owner, name=item.targets[0].attr, graded=graded, line=item.lineno, column=item.col_offset + 1,
+                    end_line=item.end_lineno or item.lineno, end_column=(item.end_col_offset or item.col_offset) + 1,
+                )  # fmt: skip
+
+
+def _name_of(call: ast.Call) -> str:
+    """The last name of what is called."""
+    function = call.func
+    return function.attr if isinstance(function, ast.Attribute) else function.id if isinstance(function, ast.Name) else ""

@@ -1,0 +1,117 @@
+"""INI719: a fan counted without the groups of a convolution, without its kernel, or along the wrong axis."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from initlint.graph.dataflow import PASSING, operator, shape_of
+from initlint.lint.finding import Severity
+from initlint.lint.rule import Rule
+from initlint.lint.wording import finding, module_of, number, pattern_of, site_of_call
+
+if TYPE_CHECKING:
+    from torch.fx import Node
+
+    from initlint.graph.layers import WeightLayer
+    from initlint.graph.model import Law, Parameter, Site, Write
+    from initlint.lint.facts import Facts
+    from initlint.lint.finding import Finding
+
+RULE = Rule(
+    code="INI719",
+    name="miscounted-fan",
+    severity=Severity.WARNING,
+    summary="The deviation of a weight leaves out the groups or the kernel of its convolution, or reads the outputs for inputs.",
+    explained_by=("mismatched-fan",),
+)
+
+RATIO = 4.0  # of fans: the deviation is off by its root
+EXACT = 1e-4  # relative; a formula is recognized by its value
+
+
+def check(facts: Facts) -> Iterator[Finding]:
+    """One finding per line and kind of slip, for weights that no normalization sets right at once."""
+    found: dict[tuple[str, int, str], tuple[Site, str, float, list[Parameter]]] = {}
+    for layer in facts.structure.layers.values():
+        parameter = facts.parameter(layer.weight)
+        write = parameter.writes[-1] if parameter.writes else None
+        site = None if write is None or write.default else site_of_call(write, facts)
+        if write is None or site is None or write.shape != parameter.shape:
+            continue
+        slip = _without_groups(facts, layer, parameter, write) or _by_hand(layer, parameter, write)
+        if slip is None or _is_normalized(facts.structure.nodes[layer.node], facts):
+            continue
+        words, off = slip
+        found.setdefault((site.path, site.line, words), (site, words, off, []))[3].append(parameter)
+    for site, words, off, members in found.values():
+        axis = "outputs" in words
+        yield finding(
+            RULE,
+            facts,
+            at=site,
+            severity=Severity.INFO if axis else Severity.WARNING,
+            message=(
+                f"{pattern_of(item.name for item in members)} {'is' if len(members) == 1 else 'are'} drawn for {words}: the "
+                f"standard deviation is {number(math.sqrt(max(off, 1 / off)))}x too {'small' if off > 1 else 'large'}, in every "
+                "such layer, and nothing normalizes it."
+            ),
+            help=(
+                "divide by weight.size(1), the inputs of a linear layer"
+                if axis
+                else "inputs per output are weight[0].numel(); outputs per input are weight.size(0) · kernel / groups"
+            ),
+            modules=[module_of(item) for item in members],
+            evidence={"ratio": off, "layers": float(len(members))},
+        )
+
+
+def _without_groups(facts: Facts, layer: WeightLayer, parameter: Parameter, write: Write) -> tuple[str, float] | None:
+    """fan_out of torch.nn.init, which knows no groups: each input reaches only the outputs of its own group."""
+    node = facts.structure.nodes[layer.node]
+    if layer.kind != "convolution" or "transpose" in operator(node) or write.options.get("mode") != "fan_out":
+        return None
+    channels = shape_of(facts.structure.nodes[layer.source])
+    spatial = len(parameter.shape) - 2
+    if not write.op.startswith("nn.init.kaiming") or len(channels) <= spatial:
+        return None
+    groups = channels[-spatial - 1] // parameter.shape[1]
+    if groups < RATIO:
+        return None
+    return f"a fan_out that ignores the {groups} groups of the convolution", float(groups)
+
+
+def _by_hand(layer: WeightLayer, parameter: Parameter, write: Write) -> tuple[str, float] | None:
+    """A deviation computed by hand: √(1/n) or √(2/n) of the channels alone, or a bound of 1/√(outputs)."""
+    law = write.law
+    if write.op.startswith("nn.init.kaiming") or write.op.startswith("nn.init.xavier") or not law.std:
+        return None
+    if layer.kind == "convolution" and len(parameter.shape) > 2:
+        kernel = math.prod(parameter.shape[2:])
+        known = (layer.fan_in, layer.fan_out * kernel, (layer.fan_in + layer.fan_out * kernel) / 2)
+        if kernel >= RATIO and _matches(law, parameter.shape[1]) and not any(_matches(law, fan) for fan in known):
+            return f"{parameter.shape[1]} input channels without the kernel of {kernel} places", 1.0 / kernel
+    if layer.kind == "linear" and len(parameter.shape) == 2 and law.family == "uniform" and law.high:
+        outputs, inputs = layer.fan_out, layer.fan_in
+        off = outputs / inputs
+        read_outputs = math.isclose(law.high**2 * outputs, 1.0, rel_tol=EXACT)
+        if read_outputs and not 1 / RATIO < off < RATIO:
+            return f"{outputs} inputs, the number of its outputs (weight.size(0))", off
+    return None
+
+
+def _matches(law: Law, fan: float) -> bool:
+    """Whether the second moment is 1/fan or 2/fan."""
+    return any(math.isclose(law.second_moment * fan, gain, rel_tol=EXACT) for gain in (1.0, 2.0))
+
+
+def _is_normalized(node: Node, facts: Facts) -> bool:
+    """Whether the only reader of a layer's output is a normalization."""
+    while len(node.users) == 1:
+        node = next(iter(node.users))
+        if node.name in facts.structure.norms:
+            return True
+        if operator(node) not in PASSING:
+            return False
+    return False

@@ -1,0 +1,55 @@
+"""INI718: xavier initialization of queries, keys and values in one matrix, which counts the outputs of all three."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from initlint.graph.dataflow import ATTENTION, operator
+from initlint.lint.finding import Severity
+from initlint.lint.rule import Rule
+from initlint.lint.wording import finding, module_of, number, site_of_call
+
+if TYPE_CHECKING:
+    from initlint.lint.facts import Facts
+    from initlint.lint.finding import Finding
+
+RULE = Rule(
+    code="INI718",
+    name="packed-projection-fan",
+    severity=Severity.INFO,
+    summary="Xavier initialization of a packed projection counts the outputs of all its parts.",
+)
+
+
+def check(facts: Facts) -> Iterator[Finding]:
+    """Square projections packed into one matrix before an attention, last drawn whole by a xavier function."""
+    attentions = [node for node in facts.structure.dependence.order if operator(node) in ATTENTION]
+    dependence = facts.structure.dependence
+    for layer in facts.structure.layers.values():
+        parts = layer.fan_out // max(layer.fan_in, 1)
+        if layer.kind != "linear" or parts not in (2, 3) or layer.fan_out != parts * layer.fan_in:
+            continue
+        parameter = facts.parameter(layer.weight)
+        write = parameter.writes[-1] if parameter.writes else None
+        site = None if write is None else site_of_call(write, facts)
+        if write is None or site is None or write.default or not write.op.startswith("nn.init.xavier"):
+            continue
+        if write.shape != parameter.shape or not any(
+            dependence.reaches(facts.structure.nodes[layer.node], x) for x in attentions
+        ):
+            continue
+        ratio = math.sqrt(2 / (1 + parts))
+        yield finding(
+            RULE,
+            facts,
+            at=site,
+            message=(
+                f"`{parameter.name}` {list(parameter.shape)} packs {parts} projections of {layer.fan_in} outputs: xavier counts "
+                f"{layer.fan_out} outputs, so the standard deviation is {number(ratio)} of what {parts} separate matrices get."
+            ),
+            help=f"initialize the parts one by one: for w in weight.chunk({parts}): nn.init.xavier_uniform_(w)",
+            modules=[module_of(parameter)],
+            evidence={"parts": float(parts), "ratio": ratio},
+        )
