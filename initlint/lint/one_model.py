@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from initlint.lint.failures import failed, of_failure, of_internal
@@ -125,7 +125,7 @@ def _judged(
     allowed = least + times * (time.perf_counter() - started)
     if job.seconds is not None:
         allowed = min(allowed, LIMIT * job.seconds)
-    proved = _with_fixes(job, file, candidate, target, result, allowed, send)
+    proved, waiting = _with_fixes(job, file, candidate, target, result, allowed, send)
     coverage = result.propagation.coverage
     summary = TargetResult(
         target=target,
@@ -145,49 +145,73 @@ def _judged(
         "uses": sorted(_classes_of(recorded.model, file.root)),
         "reads": own_files(file.root),
         "texts": dict(proved.digests),
+        **waiting,
     }
 
 
 def _with_fixes(
     job: Job, file: Imported, candidate: Candidate, target: str, result: Analysed, allowed: float, send: Send
-) -> Proved:
-    """The findings, those that will be reported with fixes; each proof is `allowed` so many seconds."""
+) -> tuple[Proved, dict[str, Any]]:
+    """The findings, those that will be reported with fixes; each proof is `allowed` so many seconds.
+
+    Where the project's files cannot be imported twice in one process, what is to be proved waits for one that has not yet
+    imported them (`afresh`).
+    """
+    from initlint.lint.afresh import to_be_proved
     from initlint.lint.filter import is_ignored
-    from initlint.lint.prove import Proved, with_fixes
+    from initlint.lint.prove import CannotRepeat, Proved, recipes, with_fixes
 
     def wanted(finding: Finding) -> bool:
         return finding.code in job.fixable and not is_ignored(finding)
 
     def again(texts: Mapping[str, str], seconds: float | None) -> list[Finding] | None:
+        limits = Limits(seconds=allowed if seconds is None else min(allowed, seconds), memory=job.memory)
+        found = tried(lambda send: _find_again(job, file, candidate, target, texts, send), limits)
+        if "findings" in found:
+            return [finding_from(data) for data in found["findings"]]
+        if "imported" not in found and not repeats:
+            repeats.append("imported" in tried(lambda send: _import_again(job, file, {}, send), limits))
+        if "imported" not in found and not repeats[0]:
+            raise CannotRepeat
+        return None
+
+    def tried(run: Callable[[Send], object], limits: Limits) -> dict[str, Any]:
+        said: dict[str, Any] = {}
         send({"proving": target})  # a sign of life
-        messages: list[dict[str, Any]] = []
-        outcome = supervise(
-            lambda send: send({"findings": _found_with(job, file, candidate, target, texts)}),
-            Limits(seconds=allowed if seconds is None else min(allowed, seconds), memory=job.memory),
-            messages.append,
-        )
+        supervise(run, limits, said.update)
         send({"proving": target})
-        if outcome.end != "done" or not messages:
-            return None
-        return [finding_from(data) for data in messages[0]["findings"]]
+        return said
 
+    repeats: list[bool] = []  # whether the files can be imported twice, once it is known
     if not job.fixable or not result.findings:
-        return Proved(findings=result.findings)
-    return with_fixes(result.findings, result.facts, again, wanted=wanted, seconds=job.seconds)
+        return Proved(findings=result.findings), {}
+    candidates = recipes(result.facts, wanted)
+    try:
+        return with_fixes(result.findings, candidates, again, root=file.root, seconds=job.seconds), {}
+    except CannotRepeat:
+        waiting = to_be_proved(result.findings, candidates, name=candidate.name, root=file.root, allowed=allowed)
+        return Proved(findings=result.findings), {"waiting": waiting}
 
 
-def _found_with(
-    job: Job, before: Imported, candidate: Candidate, target: str, texts: Mapping[str, str]
-) -> list[dict[str, Any]]:
-    """What the rules find in the same target of the repaired source. Raises whatever the user's code raises."""
-    from initlint.lint.job import discovered, imported_anew
-    from initlint.targets.inputs import infer
+def _import_again(job: Job, before: Imported, texts: Mapping[str, str], send: Send) -> Imported:
+    """The file with other texts in place of some. Raises whatever the user's code raises."""
+    from initlint.lint.job import imported_anew
 
     file = imported_anew(job, before, texts)
+    send({"imported": file.path})
+    return file
+
+
+def _find_again(job: Job, before: Imported, candidate: Candidate, target: str, texts: Mapping[str, str], send: Send) -> None:
+    """What the rules find in the same target of the repaired source. Raises whatever the user's code raises."""
+    from initlint.lint.job import discovered
+    from initlint.targets.inputs import infer
+
+    file = _import_again(job, before, texts, send)
     (same,) = discovered(job, file, candidate.name).candidates
     recorded = built(same, file)
     inputs = infer(recorded.model, declared=tuple(same.inputs))
-    return [finding_data(finding) for finding in _analysed(same, file, recorded, inputs, target).findings]
+    send({"findings": [finding_data(finding) for finding in _analysed(same, file, recorded, inputs, target).findings]})
 
 
 def _asked(

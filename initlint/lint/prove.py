@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import TYPE_CHECKING
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from initlint.fixes.apply import Misplaced, edited, edits_by_path, lines_before
 from initlint.graph.frames import is_below
 from initlint.lint.finding import Edit, Finding, Fix
-from initlint.lint.load import LoadedRule, load_rules
+from initlint.lint.load import load_rules
 from initlint.source.text import Unreadable, digest_of, read_source
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 CANDIDATES = 8  # of one finding that are tried
 INCOMPLETE = "INI0"  # codes of what could not be seen: nothing of the kind may be the price of a cure
 
+Candidates = Callable[[Finding], Iterable[Fix]]
 Again = Callable[[Mapping[str, str], float | None], Sequence[Finding] | None]
 
 
@@ -38,40 +39,59 @@ class Proved:
     digests: Mapping[str, str] = field(default_factory=dict)
 
 
+class CannotRepeat(Exception):
+    """The project's files cannot be imported twice in one process: what they register elsewhere refuses to be there twice."""
+
+
 def with_fixes(
     findings: Sequence[Finding],
-    facts: Facts,
+    candidates: Candidates,
     again: Again,
     *,
-    wanted: Callable[[Finding], bool] = lambda _: True,
+    root: str,
     seconds: float | None = None,
+    read: Callable[[str], str] = read_source,
 ) -> Proved:
-    """Give every wanted finding the first of its rule's candidates that is proved.
+    """Give every finding the first of its candidates that is proved.
 
     again    findings of the same target with other texts in place of some files, by path; None where it cannot be analysed.
              The number is of seconds that it may take
+    root     the folder of the project, whose files alone may be changed
     seconds  that all proofs together may take
+    read     from a path to the text that is to be changed
+
+    Raises:
+        CannotRepeat: when `again` does.
     """
-    rules = {item.rule.code: item for item in load_rules()}
-    trial = _Trial(
-        findings=findings, facts=facts, again=again, deadline=None if seconds is None else time.monotonic() + seconds
-    )
+    deadline = None if seconds is None else time.monotonic() + seconds
+    trial = _Trial(findings=findings, root=root, again=again, deadline=deadline, read=read)
     result: list[Finding] = []
     notes: list[str] = []
     for finding in findings:
-        rule = rules.get(finding.code)
-        own = is_below(finding.span.path, (facts.root,))
-        if rule is None or rule.fixes is None or finding.fix is not None or not own or not wanted(finding):
-            result.append(finding)
-            continue
-        try:
-            fix = next((fix for fix in _candidates(rule, finding, facts) if trial.proves(fix, finding)), None)
-        except Exception as error:  # noqa: BLE001 - a recipe that breaks costs its own fix, not the findings
-            notes.append(f"no fix of {finding.code}: {type(error).__name__}: {error}")
-            fix = None
+        fix = finding.fix
+        if fix is None and is_below(finding.span.path, (root,)):
+            try:
+                fix = next((fix for fix in map(_without_links, candidates(finding)) if trial.proves(fix, finding)), None)
+            except CannotRepeat:
+                raise
+            except Exception as error:  # noqa: BLE001 - a recipe that breaks costs its own fix, not the findings
+                notes.append(f"no fix of {finding.code}: {type(error).__name__}: {error}")
         result.append(replace(finding, fix=fix))
     digests = {path: digest_of(text) for path, text in trial.texts.items()}
     return Proved(findings=tuple(result), notes=tuple(dict.fromkeys(notes)), digests=digests)
+
+
+def recipes(facts: Facts, wanted: Callable[[Finding], bool]) -> Candidates:
+    """What the rules propose for those of their findings that are wanted."""
+    rules = {item.rule.code: item for item in load_rules()}
+
+    def candidates(finding: Finding) -> Iterable[Fix]:
+        rule = rules.get(finding.code)
+        if rule is None or rule.fixes is None or not wanted(finding):
+            return ()
+        return islice(rule.fixes(finding, facts), CANDIDATES)
+
+    return candidates
 
 
 def _without_links(fix: Fix) -> Fix:
@@ -80,19 +100,15 @@ def _without_links(fix: Fix) -> Fix:
     return replace(fix, edits=tuple(edits))
 
 
-def _candidates(rule: LoadedRule, finding: Finding, facts: Facts) -> Iterator[Fix]:
-    assert rule.fixes is not None
-    return map(_without_links, islice(rule.fixes(finding, facts), CANDIDATES))
-
-
 @dataclass(slots=True, kw_only=True)
 class _Trial:
     """One target's findings, the texts of its files, and what each change that was tried made of the findings."""
 
     findings: Sequence[Finding]
-    facts: Facts
+    root: str
     again: Again
     deadline: float | None
+    read: Callable[[str], str]
     texts: dict[str, str] = field(default_factory=dict)
     tried: dict[frozenset[Edit], Sequence[Finding] | None] = field(default_factory=dict)
 
@@ -118,11 +134,11 @@ class _Trial:
         """The new text of every file; None where one is not the user's, would not change, or would not parse."""
         new = {}
         for path, edits in edits_by_path([fix]).items():
-            if not is_below(path, (self.facts.root,)):
+            if not is_below(path, (self.root,)):
                 return None
             try:
                 if path not in self.texts:
-                    self.texts[path] = read_source(path)
+                    self.texts[path] = self.read(path)
                 new[path] = edited(self.texts[path], edits)
                 ast.parse(new[path], path)
             except (Unreadable, Misplaced, SyntaxError, ValueError, RecursionError, MemoryError):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -75,7 +75,6 @@ def finding_data(finding: Finding) -> dict[str, Any]:
 
 def finding_from(data: Mapping[str, Any]) -> Finding:
     """The finding that `finding_data` described."""
-    fix = data["fix"]
     return Finding(
         code=data["code"],
         name=data["name"],
@@ -87,12 +86,19 @@ def finding_from(data: Mapping[str, Any]) -> Finding:
         modules=tuple(data["modules"]),
         evidence=dict(data["evidence"]),
         related=tuple(Related(message=item["message"], span=Span(**item["span"])) for item in data["related"]),
-        fix=None if fix is None else Fix(**{**fix, "edits": _edits(fix["edits"])}),
+        fix=None if data["fix"] is None else fix_from(data["fix"]),
     )
 
 
-def _edits(items: Sequence[Mapping[str, Any]]) -> tuple[Edit, ...]:
-    return tuple(Edit(span=Span(**item["span"]), content=item["content"]) for item in items)
+def fix_data(fix: Fix) -> dict[str, Any]:
+    """A fix as JSON values; the inverse of `fix_from`."""
+    return asdict(fix)
+
+
+def fix_from(data: Mapping[str, Any]) -> Fix:
+    """The fix that `fix_data` described."""
+    edits = (Edit(span=Span(**item["span"]), content=item["content"]) for item in data["edits"])
+    return Fix(applicability=data["applicability"], message=data["message"], edits=tuple(edits))
 
 
 def target_data(result: TargetResult) -> dict[str, Any]:

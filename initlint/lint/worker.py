@@ -16,6 +16,7 @@ import tempfile
 from collections.abc import Mapping
 from typing import Any
 
+from initlint.lint.afresh import proved_afresh
 from initlint.lint.failures import failed, of_failure, of_outcome
 from initlint.lint.finding import Severity
 from initlint.lint.job import Job, discovered, imported, job_from, place_of
@@ -71,19 +72,29 @@ def serve(job: Job, answer: Send) -> None:
             )
             if state.again and mixed:
                 continue
+            for message in state.waiting:
+                answer(proved_afresh(job, message, lambda one, seconds, mixed=mixed: _said(one, seconds, scratch, mixed)))  # type: ignore[misc]
             if outcome.end != "done":
                 state.report(outcome)
             return
 
 
+def _said(job: Job, seconds: float, scratch: str, mixed: bool) -> list[dict[str, Any]]:
+    """All that a new child says of a file; nothing where it did not come to an end."""
+    said: list[dict[str, Any]] = []
+    outcome = supervise(lambda send: _file(job, scratch, mixed, send), Limits(seconds=seconds, memory=job.memory), said.append)
+    return said if outcome.end == "done" else []
+
+
 class _FileState:
-    """What the nursery knows of a file's child from its messages."""
+    """What the nursery knows of a file's child from its messages; `waiting` are those of models whose fixes are to be proved."""
 
     def __init__(self, job: Job, answer: Send) -> None:
         self.job = job
         self.answer = answer
         self.imported = False
         self.again = False
+        self.waiting: list[dict[str, Any]] = []
         self.path = job.path or ""
 
     def receive(self, message: dict[str, Any]) -> None:
@@ -92,6 +103,8 @@ class _FileState:
         elif "imported" in message:
             self.imported = True
             self.path = message["imported"]
+        elif "waiting" in message:
+            self.waiting.append(message)
         else:
             self.answer(message)
 

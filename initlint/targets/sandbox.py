@@ -54,7 +54,7 @@ class Outcome:
     tail: str = ""
 
 
-def supervise(run: Callable[[Send], None], limits: Limits, receive: Callable[[dict[str, Any]], None]) -> Outcome:
+def supervise(run: Callable[[Send], object], limits: Limits, receive: Callable[[dict[str, Any]], None]) -> Outcome:
     """Fork, call `run(send)` in the child, hand each message to `receive`, and say how the child ended."""
     messages, message_end = os.pipe()
     errors, error_end = os.pipe()
@@ -152,7 +152,7 @@ def _last_dump(tail: str) -> str:
 # -- inside the child ----------------------------------------------------------------------------------------------------
 
 
-def _live(run: Callable[[Send], None], limits: Limits, messages: int, errors: int) -> None:
+def _live(run: Callable[[Send], object], limits: Limits, messages: int, errors: int) -> None:
     """The child's whole life; never returns."""
     status = 1
     try:

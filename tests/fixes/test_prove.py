@@ -8,7 +8,7 @@ import pytest
 import initlint.lint.prove
 from initlint.lint.finding import Edit, Finding, Fix, Severity, Span
 from initlint.lint.load import LoadedRule
-from initlint.lint.prove import CANDIDATES, with_fixes
+from initlint.lint.prove import CANDIDATES, recipes, with_fixes
 from initlint.lint.rule import Rule
 
 TEXT = "one\ntwo\nthree\n"
@@ -46,7 +46,8 @@ def offered(place, monkeypatch):
             tried.append((texts, seconds))
             return outcome(texts[place.path])
 
-        proved = with_fixes(found, place, again, **options)
+        wanted = options.pop("wanted", lambda item: True)
+        proved = with_fixes(found, recipes(place, wanted), again, root=place.root, **options)
         fix = proved.findings[0].fix
         return SimpleNamespace(message=None if fix is None else fix.message, tried=tried, proved=proved)
 

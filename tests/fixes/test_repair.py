@@ -122,3 +122,15 @@ def test_nothing_to_do_is_told_apart_from_nothing_done(project):
     path.write_text(ONE_FILE.replace("0.02", "0.0, 0.2"))
     assert run("net.py", "--diff", "--unsafe-fixes").exit_code == 0
     assert run("net.py", "--fix", "--unsafe-fixes").stdout.startswith("All checks passed.")
+
+
+def test_a_file_that_cannot_be_imported_twice_is_repaired(project):
+    """What it registers with PyTorch refuses to be there twice: its fixes are proved in a process that has not imported it."""
+    path = project / "net.py"
+    once = (
+        "import torch\nLIBRARY = torch.library.Library('initlint_repair', 'DEF')\nLIBRARY.define('twice(Tensor x) -> Tensor')\n"
+    )
+    path.write_text(once + ONE_FILE)
+    done = run("net.py", "--fix", "--unsafe-fixes")
+    assert done.exit_code == 0, done.output
+    assert path.read_text() == once + ONE_FILE.replace("0.02", "std=0.02")
