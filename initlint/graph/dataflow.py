@@ -72,7 +72,7 @@ def _plain(target: object) -> str:
 
 def is_node(value: object) -> TypeGuard[Node]:
     """Whether an argument is another node of the graph."""
-    return hasattr(value, "all_input_nodes")
+    return hasattr(type(value), "all_input_nodes")  # of the type: the property itself makes a list
 
 
 def operands(node: Node) -> Iterator[Node]:

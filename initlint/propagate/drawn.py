@@ -339,6 +339,8 @@ class Drawn:
 
     def complete(self, value: Any) -> None:
         """Measure the pair moments of drawn values among some arguments: they leave the region."""
+        if not self.rough:
+            return
         if isinstance(value, Moments):
             node, _ = self.rough.pop(id(value), (None, None))
             if node is not None:

@@ -78,6 +78,9 @@ class _Run:
     """The mutable state of one pass: environment, aliases between nodes, versions of what they alias."""
 
     def __init__(self, state: Forward, module: Any, weights: Collection[str], draws: Draws | None) -> None:
+        from torch import fx
+
+        self.node = fx.Node
         self.state = state
         self.weights = weights
         self.drawn = Drawn(draws, state.produced, state.tape)
@@ -138,12 +141,10 @@ class _Run:
         return self.state.values.get(node)
 
     def resolve(self, value: Any) -> Any:
-        from torch import fx
-
-        if isinstance(value, fx.Node):
+        if isinstance(value, self.node):
             return self.read(value)
         if isinstance(value, list | tuple):
-            return type(value)(self.resolve(v) for v in value)
+            return type(value)([self.resolve(v) for v in value])
         if isinstance(value, dict):
             return {k: self.resolve(v) for k, v in value.items()}
         return value

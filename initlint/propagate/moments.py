@@ -159,7 +159,7 @@ class Moments:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        return tuple(size_of(dim) for dim in self.dims)
+        return tuple([dim[0].size if len(dim) == 1 else size_of(dim) for dim in self.dims])
 
     @property
     def cells(self) -> Array:

@@ -50,7 +50,7 @@ def profile_of(x: Moments) -> Profile:
     if x.profile is None and x.affine is not None:
         base, factor, shift = x.affine
         before = profile_of(base)
-        x.profile = Profile(before.source, factor * before.values + shift)
+        x.profile = Profile(before.source, factor * before.values + shift, before.normal)
     if x.profile is None and x.parts and x.sample is None:
         from initlint.propagate.sums import law_of_sum
 
@@ -73,7 +73,7 @@ def profile_of(x: Moments) -> Profile:
             width = np.log1p((source.deviation / x.mean) ** 2)
             x.profile = Profile(source, x.mean * np.exp(width / 2 - np.sqrt(width) * z) / np.exp(width))
         else:
-            x.profile = Profile(source, x.mean + source.deviation * z)
+            x.profile = Profile(source, x.mean + source.deviation * z, normal=True)
     return x.profile
 
 
@@ -322,6 +322,6 @@ def times(x: Moments, y: Moments) -> Moments:
 
 __all__ = [
     "REACH", "Cotangent", "Profile", "Source", "Term", "apply", "coarsened", "combine", "finite", "from_profile", "grid", "lineage",
-    "pair_of", "plus", "profile_of", "root_of", "sample_of_sum", "times",
+    "pair_of", "plus", "profile_of", "root_of", "sample_of_sum", "slopes", "times",
     "values_of",
 ]  # fmt: skip

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from initlint.propagate.axes import Array, Axis
+from initlint.propagate.axes import Array, Axis, along
 from initlint.propagate.moments import Moments
 
 POINTS = 200  # of the integral over log t
@@ -139,22 +139,20 @@ def weighted(x: Moments, pair: Array, factors: Array, axes: Sequence[int], sides
         mean, rest = np.moveaxis(terms, d, 0)
         terms = np.moveaxis(np.stack([mean - rest, rest]), 0, d)
     for side in sides:
-        total = np.zeros_like(pair)
-        for index in np.ndindex(*terms.shape):
-            part = pair
-            for d, k in enumerate(axes):
-                if index[d] == 0:
-                    part = np.moveaxis(np.tensordot(averaging(x.axes[k], side), part, (1, k)), 0, k)
-            total = total + terms[index] * part
-        pair = total
+        parts: dict[tuple[int, ...], Array] = {(): pair}  # by index, one axis after the other
+        for k in axes:
+            parts = {
+                (*index, whole): part if whole else averaged_over(x.axes[k], k, part, side)
+                for index, part in parts.items()
+                for whole in (0, 1)
+            }
+        pair = sum((terms[index] * part for index, part in parts.items()), np.zeros_like(pair))
     return pair
 
 
-def averaging(axis: Axis, side: int) -> Array:
-    """(states, states): the pair moments when the first (0) or second (1) of the two entries is averaged over the axis."""
-    left = axis.rows[1 - side]  # group of the other one
-    share = axis.pairs / axis.size / axis.counts[left]
-    return np.where(left[:, None] == left[None, :], share, 0.0)
+def averaged_over(axis: Axis, k: int, pair: Array, side: int) -> Array:
+    """The pair moments when the first (0) or second (1) of the two entries is averaged over axis k."""
+    return along(axis.averages[1 - side], pair, k).take(axis.rows[1 - side], axis=k)
 
 
 def sent_back(few: Quotient, g: Moments, pair: Array, axes: Sequence[int], along: Array) -> Array:

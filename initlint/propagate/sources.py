@@ -77,10 +77,11 @@ def scale_by_state(moments: Moments, by_cell: Array) -> Array:
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """A tensor as a function of a source: `values[i, cell]` at the grid node z_i."""
+    """A tensor as a function of a source: `values[i, cell]` at the grid node z_i; linear ones are marked as normal."""
 
     source: Source
     values: Array
+    normal: bool = False
 
 
 def shape_of(dims: Dims) -> tuple[int, ...]:

@@ -38,7 +38,7 @@ import numpy as np
 from initlint.graph.dataflow import CONVOLUTIONS, NORMALIZING, PASSING, PRODUCTS, RECURRENT, operands, operator, shape_of, strip
 from initlint.propagate.axes import Array
 from initlint.propagate.moments import Moments, outer_means
-from initlint.propagate.pointwise import REACH, Profile, grid, lineage, pair_of, times
+from initlint.propagate.pointwise import REACH, Profile, grid, lineage, pair_of, slopes, times
 
 if TYPE_CHECKING:
     from torch.fx import Node
@@ -346,7 +346,7 @@ def alone_of(x: Moments) -> float:
 
 def squares(x: Moments) -> Moments:
     """x² element by element: of a function of a Gaussian by its profile, of anything else as if it were Gaussian."""
-    if x.profile is not None:
+    if x.profile is not None and not x.profile.normal:
         return Moments(x.dims, x.cells, pair_of(None, Profile(x.profile.source, x.profile.values**2)))
     products = x.mean_products() if np.any(x.mean) else 0.0
     covariance = x.pair - products
@@ -356,7 +356,7 @@ def squares(x: Moments) -> Moments:
 def fluctuation(x: Moments) -> Pair:
     """Relative (co)variance of the average of x² over one sample, with itself and with another sample's."""
     with np.errstate(all="ignore"):
-        if x.profile is not None:
+        if x.profile is not None and not x.profile.normal:
             square = squares(x)
             return averaged(square, square.pair - square.mean_products())
         products = x.mean_products() if np.any(x.mean) else 0.0
@@ -390,6 +390,8 @@ def _elasticity(profile: Profile) -> float:
     z, w, _ = grid(source.points)
     flat = profile.values.reshape(len(z), -1)
     at = source.origin.profile
+    if at is profile:
+        return 1.0
     if at is not None and at.source is source:
         x = at.values.reshape(len(z), -1)
     else:
@@ -397,8 +399,7 @@ def _elasticity(profile: Profile) -> float:
     if x.shape != flat.shape:
         return 1.0
     step = 2 * REACH / source.points
-    rise: Array = np.asarray(np.gradient(flat, step, axis=0))
-    run: Array = np.asarray(np.gradient(x, step, axis=0))
+    rise, run = slopes(flat, step), slopes(x, step)
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         slope: Array = np.where(run != 0, rise / run, 0.0)
         below = float(w @ (flat**2).sum(1))

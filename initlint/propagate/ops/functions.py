@@ -79,11 +79,12 @@ def derivatives(function: Callable[..., Any], *arrays: Array) -> list[Array]:
         output = function(*inputs)
         if not output.requires_grad:
             return [np.zeros_like(a) for a in arrays]
-        grads = torch.autograd.grad(output.sum(), inputs, allow_unused=True)
+        grads = torch.autograd.grad(output, inputs, torch.ones_like(output), allow_unused=True)
     result = []
     for g, a in zip(grads, arrays, strict=True):
         value = np.zeros_like(a) if g is None else g.numpy()
-        result.append(np.where(np.isfinite(value), value, 0.0))
+        finite = np.isfinite(value)
+        result.append(value if finite.all() else np.where(finite, value, 0.0))
     return result
 
 
