@@ -75,17 +75,33 @@ def quotient(values: Array, counts: Array, eps: float, unlike: Array) -> Quotien
     )
 
 
-def quotient_of(x: Moments, pair: Array, axes: Sequence[int], eps: float, freedom: float) -> Quotient:
-    """For a tensor with the pair moments `pair`, divided by its root mean square over some axes, of this freedom altogether.
+def quotient_of(x: Moments, pair: Array, axes: Sequence[int], eps: float) -> Quotient:
+    """For a tensor with the pair moments `pair`, divided by its root mean square over some axes.
 
-    There is less of it than these eigenvalues say where groups differ. That the covariance itself fluctuates, being one of few
-    features, is left out: one layer's gradient gains by it, but not that of a tower.
+    Directions of one eigenvalue are less alike than that where groups differ. That the covariance itself fluctuates, being one
+    of few features, is left out: one layer's gradient gains by it, but not that of a tower.
     """
     values = np.maximum(eigenvalues(x, pair, axes), 0.0)
     values[values < 1e-12 * values.max()] = 0.0
     counts = directions([x.axes[k] for k in axes])
-    told = float((values @ counts) ** 2 / (values**2 @ counts))
-    return quotient(values, counts, eps, np.full(counts.shape, max(told / freedom - 1.0, 0.0)))
+    unlike = np.zeros_like(values)
+    if any(x.axes[k].labels is not None for k in axes):
+        for k in np.flatnonzero(values):
+            squares = squared(x, weighted(x, pair, np.eye(len(values))[k], axes), axes)
+            unlike[k] = max(squares / (counts[k] * values[k] ** 2) - 1.0, 0.0)
+    return quotient(values, counts, eps, unlike)
+
+
+def squared(x: Moments, pair: Array, axes: Sequence[int]) -> float:
+    """tr Σ² of the covariance `pair` along some axes, averaged over the cells of the others."""
+    total = pair**2
+    for k in reversed(range(len(x.axes))):
+        axis = x.axes[k]
+        if k in axes:
+            total = np.tensordot(total, axis.pairs, (k, 0))
+        else:
+            total = np.tensordot(total.take(range(axis.groups), axis=k), axis.counts / axis.size, (k, 0))
+    return float(total)
 
 
 # -- directions -----------------------------------------------------------------------------------------------------------

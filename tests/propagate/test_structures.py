@@ -126,6 +126,22 @@ add("a ConvNeXt block", lambda m, x: x + (m.g * m.d(F.gelu(m.c(m.n(m.a(x).permut
     a=conv(32, 32, 7, groups=32), n=lambda: nn.LayerNorm(32, eps=1e-6), c=linear(32, 128), d=linear(128, 32),
     g=lambda: nn.Parameter(1e-6 * torch.ones(32)))  # fmt: skip
 
+class PlacesOfPatches(nn.Module):
+    """MobileViT's patches put back: every second pixel along each dimension shares a part, which a strided convolution adds up."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.own, self.shared = nn.Linear(48, 64, bias=False), nn.Linear(48, 64, bias=False)
+        self.mix, self.down = conv(64, 64, padding=1, bias=False)(), conv(64, 64, 3, stride=2, padding=1, bias=False)()
+
+    def forward(self, x: torch.Tensor, shared: torch.Tensor) -> torch.Tensor:
+        x = (self.own(x) + 2.0 * self.shared(shared)).view(4, 4, 64, 64).transpose(1, 3)
+        x = x.reshape(4 * 64 * 8, 8, 2, 2).transpose(1, 2).reshape(4, 64, 16, 16)
+        return self.down(self.mix(x)).mean((2, 3))
+
+
+add("patches that attention ran over place by place", PlacesOfPatches, torch.zeros(16, 64, 48), torch.zeros(16, 1, 48))
+
 # -- normalizations ---------------------------------------------------------------------------------------------------------
 
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from initlint.propagate.axes import Array, Axis
 from initlint.propagate.linear import mapped
-from initlint.propagate.moments import Moments
+from initlint.propagate.moments import Moments, replaced
 from initlint.propagate.ops.functions import affine
 from initlint.propagate.ops.gather import single
 from initlint.propagate.ops.registry import as_moments
@@ -49,6 +49,44 @@ def single_axis(tape: Tape, x: Moments, d: int) -> Moments:
     if len(x.dims[d]) <= 1:
         return x
     return tape.record([x], single(x, d), lambda g: [g])
+
+
+PHASES = 4  # indices of an inner axis that are told apart at most: a patch of two or four pixels
+NOTABLE = 0.02  # share of E[x²] that entries at equal indices of it must have in common more than others
+
+
+def in_phases(tape: Tape, x: Moments, d: int) -> Moments:
+    """As `single_axis`, but pixels at equal places of small patches stay told apart if they have more in common than others.
+
+    Patches that attention ran over place by place (MobileViT) come back as pixels of which every second one along each
+    dimension shares a part: what a strided convolution reads together.
+    """
+    if len(x.dims[d]) <= 1:
+        return x
+    y = x
+    while len(y.dims[d]) > 2:
+        y = y.merged(y.position(d))
+    return tape.record([x], merged_in_phases(y, y.position(d)), lambda g: [g])
+
+
+def merged_in_phases(x: Moments, k: int) -> Moments:
+    """Axes k and k+1 as one, in groups by the index along axis k+1 where that matters."""
+    y = x.merged(k)
+    inner = x.axes[k + 1].size
+    if inner > PHASES or x.valid is not None or x.both is not None:
+        return y
+    pair = np.moveaxis(x.coarsened(k).coarsened(k + 1).pair, (k, k + 1), (0, 1))
+    own = tuple(slice(0, axis.groups) for n, axis in enumerate(x.axes) if n not in (k, k + 1))
+    if np.abs(pair[1, 0][own] - pair[1, 1][own]).mean() <= NOTABLE * x.q:
+        return y
+    outer = x.axes[k].size
+    phase = np.arange(inner)
+    axis = Axis(outer * inner, np.tile(phase, outer), x.axes[k + 1].role)
+    other = (pair[0, 1] + (outer - 1.0) * pair[1, 1]) / outer
+    states = [pair[0, 0]] * inner + [pair[1, 0] if row == column else other for row in phase for column in phase]
+    return y.with_(
+        dims=replaced(y.dims, k, (axis,)), mean=np.repeat(y.mean, inner, axis=k), pair=np.moveaxis(np.stack(states), 0, k)
+    )
 
 
 def along(tape: Tape, x: Moments, d: int, matrix: Array | Sparse) -> Moments:

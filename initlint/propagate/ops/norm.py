@@ -90,8 +90,7 @@ def few_directions(x: Moments, pair: Array, axes: Sequence[int], eps: float) -> 
     variance, each = within(x, pair, axes)
     if not np.any(variance > 0) or freedom_of_rows(x, axes, each) is not each:
         return None
-    freedom = float(each.mean())
-    return quotient_of(x, pair, axes, eps, freedom) if freedom <= FEW else None
+    return quotient_of(x, pair, axes, eps) if each.mean() <= FEW else None
 
 
 def rescaled(
