@@ -14,7 +14,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from initlint.api import Analysis, Initialization, Unhealthy, analyze, assert_healthy, check, initialize
+    from initlint.api import Analysis, Initialization, Unhealthy, analyze, assert_healthy, check, growth, initialize
     from initlint.config import Settings
     from initlint.lint.finding import Edit, Finding, Fix, Severity, Span
     from initlint.lint.result import Report, TargetResult
@@ -40,6 +40,7 @@ _HOMES = {
     "analyze": "initlint.api",
     "assert_healthy": "initlint.api",
     "check": "initlint.api",
+    "growth": "initlint.api",
     "initialize": "initlint.api",
 }
 
@@ -61,6 +62,7 @@ __all__ = [
     "analyze",
     "assert_healthy",
     "check",
+    "growth",
     "initialize",
 ]
 

@@ -16,9 +16,11 @@ if TYPE_CHECKING:
     from torch.export import ExportedProgram
 
     from initlint.config import Settings
+    from initlint.lint.facts import Facts
     from initlint.lint.result import Report
     from initlint.propagate.backward import Coverage
     from initlint.propagate.signals import Signal
+    from initlint.schemes.grown import Growth
     from initlint.schemes.plan import Change
 
 
@@ -197,21 +199,52 @@ def initialize(
     """
     import torch
 
-    from initlint.graph.built import measured_model
-    from initlint.lint.analyse import traced_as
-    from initlint.lint.facts import gather
-    from initlint.propagate import propagate
     from initlint.schemes.carry_out import applied, source_of
     from initlint.schemes.catalog import planned, scheme_of
 
     scheme_of(scheme)
     given = (args,) if isinstance(args, torch.Tensor) else tuple(args)
-    path, line = _definition(model)
     name = type(model).__name__
-    traced = traced_as(measured_model(model), given, kwargs, ())
-    facts = gather(target=name, path=path, line=line, traced=traced, signals=propagate(traced).signals)
+    facts = _facts_of(model, given, kwargs)
     if scheme == "lsuv" and options.get("data") is not None:
         options = {**options, "model": model}
     plan = planned(facts, scheme, options)
     applied(plan, model)
     return Initialization(scheme=scheme, changes=plan.changes, notes=plan.notes, code=source_of(plan, name))
+
+
+def growth(
+    origin: torch.nn.Module,
+    grown: torch.nn.Module,
+    args: Sequence[Any] | torch.Tensor = (),
+    kwargs: Mapping[str, Any] | None = None,
+) -> Growth:
+    """Tell which new weights of a grown model must be zero for it to compute what its origin did, and which are not.
+
+    Parameters correspond by name. Widths, heads, key and value sizes, the residual stream and whole branches may have grown
+    (Gesmundo, Maile 2023, arXiv:2308.06103). Both models are left as they are.
+
+    Raises:
+        initlint.DoesNotApply: nothing corresponds, or a projection that packs query, key and value grew.
+        initlint.graph.capture.CannotTrace: no way of tracing worked.
+    """
+    import torch
+
+    from initlint.schemes.anatomy import anatomy_of
+    from initlint.schemes.grown import growth_of
+
+    given = (args,) if isinstance(args, torch.Tensor) else tuple(args)
+    before, after = (anatomy_of(_facts_of(model, given, kwargs)) for model in (origin, grown))
+    return growth_of(origin, grown, before, after, given, kwargs or {})
+
+
+def _facts_of(model: torch.nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any] | None) -> Facts:
+    """A real module, measured, traced and propagated."""
+    from initlint.graph.built import measured_model
+    from initlint.lint.analyse import traced_as
+    from initlint.lint.facts import gather
+    from initlint.propagate import propagate
+
+    path, line = _definition(model)
+    traced = traced_as(measured_model(model), args, kwargs, ())
+    return gather(target=type(model).__name__, path=path, line=line, traced=traced, signals=propagate(traced).signals)

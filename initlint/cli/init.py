@@ -13,8 +13,9 @@ from initlint.config import Overrides, settings_finder
 
 
 @click.command("init")
-@click.argument("model", metavar="PATH | PATH::NAME | PACKAGE.MODULE:NAME")
-@click.option("--scheme", default="auto", show_default=True, metavar="NAME", help="The initialization, or `list` to see all.")
+@click.argument("model", metavar="PATH | PATH::NAME | PACKAGE.MODULE:NAME", required=False)
+@click.option("--scheme", default="auto", show_default=True, metavar="NAME", help="The initialization.")
+@click.option("--list", "listed", is_flag=True, help="Show all schemes with their options.")
 @click.option("--emit", is_flag=True, help="Print a function `init_weights(model)` in plain PyTorch instead of a table.")
 @click.option("--set", "pairs", multiple=True, metavar="OPTION=VALUE", help="An option of the scheme; may be repeated.")
 @click.option(
@@ -35,8 +36,9 @@ from initlint.config import Overrides, settings_finder
 def init(
     ctx: click.Context,
     *,
-    model: str,
+    model: str | None,
     scheme: str,
+    listed: bool,
     emit: bool,
     pairs: tuple[str, ...],
     output_format: str,
@@ -56,6 +58,11 @@ def init(
     from initlint.source.files import requests_of
 
     ctx.meta[VERBOSE] = verbose
+    if listed:
+        write(_schemes())
+        return
+    if model is None:
+        raise click.UsageError("name a model: model.py, model.py::Net or package.module:Net")
     if config is not None and isolated:
         raise click.UsageError("--config and --isolated exclude each other")
     settings_for = settings_finder(Overrides(timeout=timeout, memory=memory), config=config, isolated=isolated)
@@ -85,6 +92,18 @@ def init(
         for answer in done:
             write(answer["source"] if emit else _table(answer, scheme))
     ctx.exit(0 if len(done) == len(answers) and not report.findings else 2)
+
+
+def _schemes() -> str:
+    """Every scheme: its name, what it does, its options with their defaults, where it comes from."""
+    from initlint.schemes.catalog import SCHEMES
+
+    lines = []
+    for scheme in SCHEMES.values():
+        lines += [scheme.name, f"  {scheme.summary}", f"  {scheme.source}"]
+        words = [f"{name}={value}" for name, value in scheme.options.items() if isinstance(value, (str, int, float))]
+        lines += [f"  --set {word}" for word in words]
+    return "\n".join(lines) + "\n"
 
 
 def _option(pair: str) -> tuple[str, float | int | bool | str]:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from torch.fx import Node
 
     from initlint.graph.layers import WeightLayer
-    from initlint.graph.model import Law, Parameter
+    from initlint.graph.model import Law
     from initlint.lint.facts import Facts
 
 Kind = Literal["linear", "convolution", "transposed convolution", "embedding", "recurrent", "position"]
