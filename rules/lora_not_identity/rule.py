@@ -13,7 +13,7 @@ from initlint.lint.wording import finding, module_of, number, site_of_law
 if TYPE_CHECKING:
     from initlint.fixes.edit import Fix
     from initlint.graph.adapters import Adapter
-    from initlint.graph.model import Law
+    from initlint.graph.model import Law, Parameter
     from initlint.lint.facts import Facts
     from initlint.lint.finding import Finding
 
@@ -41,12 +41,18 @@ def check(facts: Facts) -> Iterator[Finding]:
         down, up, base = (facts.parameter(name) for name in (adapter.down, adapter.up, adapter.base))
         if any(gate_is_zero(facts, gate) for gate in adapter.gates):
             continue
+        middle = _middle(facts, adapter)
+        if middle is not None and middle.law.is_zero:
+            continue
         if not all(law.family in INDEPENDENT and not law.is_zero for law in (down.law, up.law)):
             continue
         change = relative_change(adapter, down.law, up.law, base.law)
+        if middle is not None:
+            change *= math.sqrt(middle.law.second_moment)
         if not math.isfinite(change) or change < WARN_AT:
             continue
-        zeroed, side = (down, "A") if adapter.embedding else (up, "B")
+        zeroed, side = (middle, "E") if middle is not None else (down, "A") if adapter.embedding else (up, "B")
+        factors = "both factors are" if middle is None else "both factors and what stands between them are"
         yield finding(
             RULE,
             facts,
@@ -54,7 +60,7 @@ def check(facts: Facts) -> Iterator[Finding]:
             severity=Severity.ERROR if change >= FAIL_AT else Severity.WARNING,
             message=(
                 f"the adapter of `{module_of(base)}` changes its output by {number(100 * change)} % before any training: "
-                f"both factors are random (std {number(down.law.std)} and {number(up.law.std)}, scale "
+                f"{factors} random (std {number(down.law.std)} and {number(up.law.std)}, scale "
                 f"{number(adapter.scale)}). The pretrained function is disturbed and the loss starts too high."
             ),
             help=f"start {side} at zero: nn.init.zeros_({zeroed.name.rpartition('.')[2]})",
@@ -69,6 +75,13 @@ def relative_change(adapter: Adapter, down: Law, up: Law, base: Law) -> float:
         return math.inf
     product = adapter.rank * down.second_moment * up.second_moment
     return abs(adapter.scale) * math.sqrt(product / base.second_moment)
+
+
+def _middle(facts: Facts, adapter: Adapter) -> Parameter | None:
+    """The diagonal between the factors, one entry for each rank (AdaLoRA's E), where there is one."""
+    names = {name for layer in facts.structure.layers.values() if layer.weight == adapter.down for name in layer.weights}
+    between = (facts.parameter(name) for name in sorted(names) if name not in (adapter.down, adapter.up))
+    return next((item for item in between if math.prod(item.shape) == adapter.rank), None)
 
 
 def gate_is_zero(facts: Facts, gate: str) -> bool:

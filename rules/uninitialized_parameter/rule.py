@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from initlint.graph.model import Site
 from initlint.lint.finding import Severity
 from initlint.lint.rule import Rule
-from initlint.lint.wording import finding, module_of, site_of_law
+from initlint.lint.wording import finding, module_of, site_of_law, step_at
+from initlint.source.initializers import tree_of
 
 if TYPE_CHECKING:
     from initlint.fixes.edit import Fix
@@ -42,19 +45,39 @@ def unwritten_share(law: Law) -> float:
 
 def _finding(facts: Facts, parameter: Parameter, share: float) -> Finding:
     what = "" if share == 1.0 else "a part of "
+    emptied = _emptied(facts, parameter)
+    how = (
+        "it is allocated by torch.empty and nothing writes it before the forward pass reads it"
+        if emptied is None
+        else f"what was computed here was lost when to_empty (line {emptied.line}) gave the model new memory, and nothing computes "
+        "it again"
+    )
     return finding(
         RULE,
         facts,
         at=site_of_law(parameter, facts),
         severity=Severity.ERROR if parameter.kind == "parameter" else Severity.WARNING,
         message=(
-            f"{what}`{parameter.name}` is never initialized: it is allocated by torch.empty and nothing writes it before the "
-            "forward pass reads it. It holds whatever was in memory, from zeros to NaN, and differs from run to run."
+            f"{what}`{parameter.name}` is never initialized: {how}. It holds whatever was in memory, from zeros to NaN, and "
+            "differs from run to run."
         ),
         help=f"write it after it is made, for example nn.init.normal_(self.{parameter.name.rpartition('.')[2]}, std=0.02)",
         modules=[module_of(parameter)],
         evidence={"share": share},
+        related=step_at(emptied, "here the model is given new memory"),
     )
+
+
+def _emptied(facts: Facts, parameter: Parameter) -> Site | None:
+    """The call of to_empty in the target's file, for a tensor that was made of values and not of empty memory."""
+    tree = tree_of(facts.path)
+    made = parameter.made
+    if tree is None or made is None or made.path != facts.path:
+        return None
+    calls = [item for item in ast.walk(tree) if isinstance(item, ast.Call) and isinstance(item.func, ast.Attribute)]
+    names = {item.func.attr for item in calls if item.lineno == made.line and isinstance(item.func, ast.Attribute)}
+    lines = [item.lineno for item in calls if isinstance(item.func, ast.Attribute) and item.func.attr == "to_empty"]
+    return Site(path=facts.path, line=lines[0]) if lines and "empty" not in names else None
 
 
 def fixes(found: Finding, facts: Facts) -> Iterator[Fix]:

@@ -1,0 +1,90 @@
+"""INI405: a learned gate that starts where its function has no slope."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from initlint.graph.dataflow import operands, operator, strip
+from initlint.lint.finding import Severity
+from initlint.lint.gauss import SLOPES
+from initlint.lint.rule import Rule
+from initlint.lint.wording import finding, module_of, number, site_of_law, site_of_node, step_at
+
+if TYPE_CHECKING:
+    from torch.fx import Node
+
+    from initlint.lint.facts import Facts
+    from initlint.lint.finding import Finding
+
+RULE = Rule(
+    code="INI405",
+    name="closed-gate",
+    severity=Severity.ERROR,
+    summary="A learned gate starts where its function is flat, so that next to no gradient opens it.",
+    explained_by=("zero-gradient",),
+)
+
+# Share of the largest slope. Plain gradient steps are smaller by as much; Adam's are not, but it has eight units to go at its
+# usual rates of 1e-3 before a sigmoid opens from here.
+FLAT = 2e-3
+# (where the slope is zero below, where it is zero above)
+FLAT_BEYOND = {"relu": (0.0, math.inf), "relu6": (0.0, 6.0), "hardtanh": (-1.0, 1.0), "hardsigmoid": (-3.0, 3.0)}
+
+
+def check(facts: Facts) -> Iterator[Finding]:
+    """Bounded and rectifying functions of a trainable parameter that is one constant."""
+    for node in facts.structure.dependence.order:
+        name = operator(node)
+        if name not in SLOPES and name not in FLAT_BEYOND and not name.startswith("clamp"):
+            continue
+        source = next(operands(node), None)
+        parameter = None if source is None else facts.traced.parameters.get(strip(source).name)
+        if parameter is None or parameter.kind != "parameter" or not parameter.trainable or parameter.law.family != "constant":
+            continue
+        value = parameter.law.mean
+        slope = _slope(node, name, value)
+        if slope > FLAT or not _has_effect(facts, node):
+            continue
+        never = slope == 0.0
+        yield finding(
+            RULE,
+            facts,
+            at=site_of_law(parameter, facts),
+            severity=Severity.ERROR if never else Severity.WARNING,
+            message=(
+                f"`{parameter.name}` starts at {number(value)}, where {name} "
+                + (
+                    "has no slope at all: it receives no gradient and the gate never moves."
+                    if never
+                    else f"has {number(slope)} of its largest slope: gradient steps are as much smaller, and the gate hardly moves."
+                )
+            ),
+            help="start it where the function has a slope, for example at -2 for a sigmoid that is to be nearly closed",
+            modules=[module_of(parameter)],
+            evidence={"value": value, "slope": slope},
+            related=step_at(site_of_node(node.name, facts), f"{name} of it is computed here"),
+        )
+
+
+def _slope(node: Node, name: str, value: float) -> float:
+    """The slope at a value, relative to the largest one."""
+    if name in SLOPES:
+        return SLOPES[name](value) / SLOPES[name](0.0)
+    low, high = FLAT_BEYOND.get(name, (-math.inf, math.inf))
+    if name.startswith("clamp") or name == "hardtanh":
+        given = [*node.args[1:3], None, None]
+        bounds = [node.kwargs.get("min", given[0]), node.kwargs.get("max", given[1])]
+        if name == "clamp_max":
+            bounds = [None, given[0]]
+        low = float(bounds[0]) if isinstance(bounds[0], int | float) else low
+        high = float(bounds[1]) if isinstance(bounds[1], int | float) else high
+    return 0.0 if value < low or value > high else 1.0
+
+
+def _has_effect(facts: Facts, node: Node) -> bool:
+    """Whether a product with data reads the gate: other functions of parameters are no gates."""
+    dependence = facts.structure.dependence
+    readers = dependence.names(dependence.descendants[node.name])
+    return any(operator(facts.structure.nodes[name]) == "mul" and name in dependence.data for name in readers[:12])
