@@ -109,6 +109,7 @@ def collected(model: nn.Module, record: Record) -> dict[str, Parameter]:
     result: dict[str, Parameter] = {}
     first_name: dict[int, str] = {}
     by_storage: dict[int, str] = {}
+    prototypes: dict[int, str] = {}
     for path, module in model.named_modules(remove_duplicate=False):
         for kind, table in (("parameter", module._parameters), ("buffer", module._buffers)):
             for short, tensor in table.items():
@@ -121,9 +122,9 @@ def collected(model: nn.Module, record: Record) -> dict[str, Parameter]:
                     alias = by_storage.setdefault(key_of(tensor), name)
                 copied = None
                 if held is not None and len(held.stretches) == 1 and held.stretches[0].copied is not None:
-                    copied = by_storage.setdefault(
-                        held.stretches[0].copied, name
-                    )  # a prototype that was not kept: its first copy
+                    # of a prototype that was not kept, the first copy; what else lies at its address now is no alias
+                    origin = held.stretches[0].copied
+                    copied = by_storage.get(origin) or prototypes.setdefault(origin, name)
                 by_storage.setdefault(key_of(tensor), name)
                 law = law_of_held(held, tensor) if held is not None else _outside(tensor)
                 if id(tensor) in record.restored or _computed(tensor, law, record):
