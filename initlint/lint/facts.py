@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -41,9 +42,27 @@ class Facts:
         """The parameter read by the placeholder of this name."""
         return self.traced.parameters[name]
 
-    def wrote(self, first: int, last: int) -> bool:
-        """Whether one of these lines of the target's file, both included, wrote a parameter."""
-        return any((self.path, line) in self.ran for line in range(first, last + 1))
+    def wrote(self, path: str, first: int, last: int) -> bool:
+        """Whether one of these lines of a file, both included, wrote a parameter."""
+        return any((path, line) in self.ran for line in range(first, last + 1))
+
+    def sources(self) -> Iterator[tuple[str, ast.Module]]:
+        """The target's file and the others of its project that made its modules or wrote its parameters, as trees."""
+        from initlint.graph.frames import is_below
+        from initlint.source.initializers import tree_of
+
+        made = {site.path for site in self.traced.module_sites.values()} | {path for path, _ in self.ran}
+        for path in (self.path, *sorted(made - {self.path})):
+            tree = tree_of(path) if path == self.path or is_below(path, (self.root,)) else None
+            if tree is not None:
+                yield path, tree
+
+    def modules_by_class(self) -> dict[str, list[str]]:
+        """Class name → paths of the modules of that class, "" for the model itself."""
+        found: dict[str, list[str]] = {}
+        for path, kind in self.traced.module_types.items():
+            found.setdefault(kind.rpartition(".")[2], []).append(path)
+        return found
 
 
 def gather(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
@@ -93,11 +93,11 @@ def _called(function: ast.Attribute | ast.Name) -> str:
     return function.attr if isinstance(function, ast.Attribute) else function.id
 
 
-def initializers(tree: ast.Module) -> Iterator[Initializer]:
-    """The initializing methods of the classes of a file, and its initializing functions."""
+def initializers(tree: ast.Module, others: Iterable[ast.Module] = ()) -> Iterator[Initializer]:
+    """The initializing methods of the classes of a file, and its initializing functions; `others` may call them too."""
     classes = {item.name: item for item in ast.walk(tree) if isinstance(item, ast.ClassDef)}
     named: set[str] = set()
-    for item in ast.walk(tree):
+    for item in (item for part in (tree, *others) for item in ast.walk(part)):
         if isinstance(item, ast.Attribute):
             named.add(item.attr)
         elif isinstance(item, ast.Name):

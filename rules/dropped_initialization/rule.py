@@ -9,7 +9,6 @@ from initlint.graph.model import Site
 from initlint.lint.finding import Severity
 from initlint.lint.rule import Rule
 from initlint.lint.wording import finding
-from initlint.source.initializers import tree_of
 from initlint.source.statements import dropped
 
 if TYPE_CHECKING:
@@ -29,21 +28,18 @@ RULE = Rule(
 
 def check(facts: Facts) -> Iterator[Finding]:
     """Statements without effect in constructors and initializers of this model's classes, and in functions of its file."""
-    tree = tree_of(facts.path)
-    if tree is None:
-        return
-    paths = {kind.rpartition(".")[2]: path for path, kind in reversed(tuple(facts.traced.module_types.items()))}
-    for item in dropped(tree):
-        if item.owner and item.owner not in paths:
+    paths = facts.modules_by_class()
+    for path, item in ((path, item) for path, tree in facts.sources() for item in dropped(tree)):
+        if item.owner not in paths if item.owner else path != facts.path:
             continue
         what, cure = _words(item)
         yield finding(
             RULE,
             facts,
-            at=Site(path=facts.path, line=item.line, column=item.column, end_line=item.end_line, end_column=item.end_column),
+            at=Site(path=path, line=item.line, column=item.column, end_line=item.end_line, end_column=item.end_column),
             message=f"`{item.text}` {what} Nothing is initialized by this line: the parameters keep the start they had.",
             help=cure,
-            modules=[paths[item.owner]] if paths.get(item.owner) else [],
+            modules=[name for name in paths.get(item.owner, ())[:1] if name],
         )
 
 

@@ -9,7 +9,6 @@ from initlint.graph.model import Site
 from initlint.lint.finding import Severity
 from initlint.lint.rule import Rule
 from initlint.lint.wording import counted, finding, step_at
-from initlint.source.initializers import tree_of
 from initlint.source.statements import starts
 
 if TYPE_CHECKING:
@@ -28,20 +27,17 @@ RULE = Rule(
 
 def check(facts: Facts) -> Iterator[Finding]:
     """Calls that stand directly in the constructor of a class of this model, and below which no parameter was written."""
-    tree = tree_of(facts.path)
-    if tree is None:
-        return
-    paths = {kind.rpartition(".")[2]: path for path, kind in reversed(tuple(facts.traced.module_types.items()))}
-    for item in starts(tree):
+    paths = facts.modules_by_class()
+    for path, item in ((path, item) for path, tree in facts.sources() for item in starts(tree)):
         called = item.initializer
-        if item.owner not in paths or facts.wrote(called.line, called.end_line):
+        if item.owner not in paths or facts.wrote(path, called.line, called.end_line):
             continue
         name = f"{called.owner}.{called.name}" if called.owner else called.name
         early = item.later > 0
         yield finding(
             RULE,
             facts,
-            at=Site(path=facts.path, line=item.line, column=item.column, end_line=item.end_line, end_column=item.end_column),
+            at=Site(path=path, line=item.line, column=item.column, end_line=item.end_line, end_column=item.end_column),
             message=(
                 f"`{name}` is called here and writes to no parameter: "
                 + (
@@ -55,8 +51,8 @@ def check(facts: Facts) -> Iterator[Finding]:
             help="call it at the end of __init__, when all layers exist"
             if early
             else "test for the classes that the model has",
-            modules=[paths[item.owner]] if paths[item.owner] else [],
-            related=step_at(Site(path=facts.path, line=called.line), "the initializer that finds nothing"),
+            modules=[name for name in paths[item.owner][:1] if name],
+            related=step_at(Site(path=path, line=called.line), "the initializer that finds nothing"),
         )
 
 

@@ -9,7 +9,7 @@ from initlint.graph.model import Site
 from initlint.lint.finding import Severity
 from initlint.lint.rule import Rule
 from initlint.lint.wording import finding
-from initlint.source.initializers import initializers, tree_of
+from initlint.source.initializers import initializers
 
 if TYPE_CHECKING:
     from initlint.fixes.edit import Fix
@@ -28,21 +28,19 @@ RULE = Rule(
 
 def check(facts: Facts) -> Iterator[Finding]:
     """Initializing methods of the classes of this model that their file names only once."""
-    tree = tree_of(facts.path)
-    if tree is None:
-        return
-    paths = {kind.rpartition(".")[2]: path for path, kind in reversed(tuple(facts.traced.module_types.items()))}
-    for item in initializers(tree):
-        if item.called or not item.alone or (item.owner and item.owner not in paths):
+    paths, sources = facts.modules_by_class(), dict(facts.sources())
+    found = ((path, item) for path, tree in sources.items() for item in initializers(tree, sources.values()))
+    for path, item in found:
+        if item.called or not item.alone or (item.owner not in paths if item.owner else path != facts.path):
             continue
-        if facts.wrote(item.line, item.end_line) or not (item.owner or item.applied):
+        if facts.wrote(path, item.line, item.end_line) or not (item.owner or item.applied):
             continue
         private = item.name.startswith("_") and bool(item.owner)
         name = f"{item.owner}.{item.name}" if item.owner else item.name
         yield finding(
             RULE,
             facts,
-            at=Site(path=facts.path, line=item.line, column=1),
+            at=Site(path=path, line=item.line, column=1),
             severity=Severity.WARNING if private else Severity.INFO,
             message=(
                 f"`{name}` initializes weights, but nothing in this file calls it"
@@ -50,7 +48,7 @@ def check(facts: Facts) -> Iterator[Finding]:
                 "the model starts from the defaults of its layers."
             ),
             help=f"call it at the end of __init__: {_call(item)}",
-            modules=[paths[item.owner]] if paths.get(item.owner) else [],
+            modules=[name for name in paths.get(item.owner, ())[:1] if name],
         )
 
 

@@ -9,7 +9,7 @@ from initlint.graph.model import Site
 from initlint.lint.finding import Severity
 from initlint.lint.rule import Rule
 from initlint.lint.wording import finding, role_of
-from initlint.source.initializers import name_tests, tree_of
+from initlint.source.initializers import name_tests
 
 if TYPE_CHECKING:
     from initlint.fixes.edit import Fix
@@ -28,21 +28,18 @@ RULE = Rule(
 
 def check(facts: Facts) -> Iterator[Finding]:
     """Tests of names under which nothing was written, and which no name of this model passes."""
-    tree = tree_of(facts.path)
-    if tree is None:
-        return
     parameters = [item.name for item in facts.traced.parameters.values() if item.kind == "parameter"]
     parameters += facts.traced.unreached
     names = {"named_parameters": parameters, "named_modules": list(facts.traced.module_types)}
-    for test in name_tests(tree):
-        if facts.wrote(*test.body) or any(test.holds(name) for name in names[test.over]):
+    for path, test in ((path, test) for path, tree in facts.sources() for test in name_tests(tree)):
+        if facts.wrote(path, *test.body) or any(test.holds(name) for name in names[test.over]):
             continue
-        found = _finding(facts, test, names[test.over])
+        found = _finding(facts, path, test, names[test.over])
         if found is not None:
             yield found
 
 
-def _finding(facts: Facts, test: NameTest, names: Sequence[str]) -> Finding | None:
+def _finding(facts: Facts, path: str, test: NameTest, names: Sequence[str]) -> Finding | None:
     """A warning where a full name ends in the text it is compared with, or a layer is named that does not exist; else a note."""
     near = [name for name in names if name.endswith(tuple("." + text for text in test.texts))] if test.kind == "equals" else []
     if test.kind == "equals" and not near:
@@ -59,7 +56,7 @@ def _finding(facts: Facts, test: NameTest, names: Sequence[str]) -> Finding | No
     return finding(
         RULE,
         facts,
-        at=Site(path=facts.path, line=test.line, column=test.column, end_line=test.end_line, end_column=test.end_column),
+        at=Site(path=path, line=test.line, column=test.column, end_line=test.end_line, end_column=test.end_column),
         severity=Severity.WARNING if near or layer else Severity.INFO,
         message=message,
         help=f"test with name.endswith({texts})" if near else "compare with the names that the model has",

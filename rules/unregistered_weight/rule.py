@@ -9,7 +9,6 @@ from initlint.graph.model import Site
 from initlint.lint.finding import Severity
 from initlint.lint.rule import Rule
 from initlint.lint.wording import finding
-from initlint.source.initializers import tree_of
 from initlint.source.statements import plain_weights
 
 if TYPE_CHECKING:
@@ -26,15 +25,12 @@ RULE = Rule(
 
 def check(facts: Facts) -> Iterator[Finding]:
     """Plain tensors that constructors draw, and that the forward pass reads."""
-    tree = tree_of(facts.path)
     constants = {item.name: item for item in facts.traced.parameters.values() if item.kind == "constant"}
-    if tree is None or not constants:
+    if not constants:
         return
-    kinds: dict[str, list[str]] = {}
-    for path, kind in facts.traced.module_types.items():
-        kinds.setdefault(kind.rpartition(".")[2], []).append(path)
-    for item in plain_weights(tree):
-        names = [f"{path}.{item.name}" if path else item.name for path in kinds.get(item.owner, ())]
+    kinds = facts.modules_by_class()
+    for path, item in ((path, item) for path, tree in facts.sources() for item in plain_weights(tree)):
+        names = [f"{module}.{item.name}" if module else item.name for module in kinds.get(item.owner, ())]
         used = [name for name in names if name in constants]
         if not used:
             continue
@@ -42,7 +38,7 @@ def check(facts: Facts) -> Iterator[Finding]:
         yield finding(
             RULE,
             facts,
-            at=Site(path=facts.path, line=item.line, column=item.column, end_line=item.end_line, end_column=item.end_column),
+            at=Site(path=path, line=item.line, column=item.column, end_line=item.end_line, end_column=item.end_column),
             message=(
                 f"`{used[0]}` ({shape}) is drawn at random and is a plain tensor, neither a parameter nor a buffer: "
                 f"{'although it requires a gradient, no optimizer' if item.graded else 'no optimizer'} gets it from "
