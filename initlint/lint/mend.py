@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from initlint.fixes.apply import edited, edits_by_path, fits
 from initlint.fixes.write import Source, plain, source_of
 from initlint.lint.filter import UNUSED, filtered
-from initlint.lint.prove import is_new, is_same
+from initlint.lint.prove import is_new, remains
 from initlint.lint.run import Answers, gather, report_of
 from initlint.source.text import Unreadable, digest_of
 
@@ -114,7 +114,7 @@ def mended(
             continue
         edits = edits_by_path(item.fix for item in chosen if item.fix is not None)
         applied += chosen
-        gone += (item for item in now.report.findings if not _remains(item, after.report.findings, edits))
+        gone += (item for item in now.report.findings if not _remains(item, now.report.findings, after.report.findings, edits))
         now = after
     return Mended(
         report=now.report,
@@ -188,11 +188,12 @@ def keeps_promise(
     """Whether the findings that were fixed are gone, in all models nothing as severe came, and all are still seen."""
     mildest = min(fixed, key=lambda item: item.severity)
     came = (item for item in after if item.name != UNUSED and is_new(item, before, edits, mildest))
-    return next(came, None) is None and not any(_remains(item, after, edits) for item in fixed)
+    return next(came, None) is None and not any(_remains(item, before, after, edits) for item in fixed)
 
 
-def _remains(item: Finding, after: Iterable[Finding], edits: Mapping[str, Sequence[Edit]]) -> bool:
-    return any(other.target == item.target and is_same(item, other, edits) for other in after)
+def _remains(item: Finding, before: Iterable[Finding], after: Iterable[Finding], edits: Mapping[str, Sequence[Edit]]) -> bool:
+    own = [other for other in before if other.target == item.target]
+    return any(other.target == item.target and remains(item, other, own, edits) for other in after)
 
 
 def _concerned(answers: Answers, changed: Iterable[str]) -> list[Request]:

@@ -121,7 +121,9 @@ class _Trial:
         if after is None:
             return False
         edits = edits_by_path([fix])
-        return not any(is_same(finding, item, edits) or is_new(item, self.findings, edits, finding) for item in after)
+        return not any(
+            remains(finding, item, self.findings, edits) or is_new(item, self.findings, edits, finding) for item in after
+        )
 
     def _after(self, fix: Fix) -> Sequence[Finding] | None:
         new = self._edited(fix)
@@ -161,6 +163,23 @@ def is_same(before: Finding, after: Finding, edits: Mapping[str, Sequence[Edit]]
         return False
     first, last = lines_before(after.span.line, edits.get(after.span.path, ()))
     return first <= before.span.line <= last
+
+
+def remains(cured: Finding, after: Finding, all_before: Iterable[Finding], edits: Mapping[str, Sequence[Edit]]) -> bool:
+    """Whether a finding after some edits is the cured one, still there.
+
+    One of the same module at another line is it, moved; unless that line had a finding of the same rule before, which is then
+    that other one, as of two parameters of a module where only one is cured.
+    """
+    if not is_same(cured, after, edits):
+        return False
+    path = after.span.path
+    first, last = lines_before(after.span.line, edits.get(path, ()))
+
+    def stood_there(item: Finding) -> bool:
+        return item.code == after.code and item.span.path == path and first <= item.span.line <= last
+
+    return stood_there(cured) or not any(map(stood_there, all_before))
 
 
 def is_new(after: Finding, all_before: Sequence[Finding], edits: Mapping[str, Sequence[Edit]], cured: Finding) -> bool:

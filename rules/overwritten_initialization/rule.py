@@ -204,7 +204,9 @@ def fixes(found: Finding, facts: Facts) -> Iterator[Fix]:
     moved: list[Edit] = []
     for name, parameter in facts.traced.parameters.items():
         loss = None if parameter.alias_of is not None or parameter.kind != "parameter" else _lost(parameter, reach, facts)
-        if loss is None or _key(loss.by_at) != (found.span.path, found.span.line):
+        if loss is None or (
+            _key(loss.by_at) != (found.span.path, found.span.line) and module_of(parameter) not in found.modules
+        ):
             continue
         general = [(site.path, site.line) for site in loss.by.stack]
         special = [(site.path, site.line) for site in loss.meant.stack]

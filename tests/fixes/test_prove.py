@@ -89,6 +89,7 @@ def test_it_is_no_cure_if(place, offered, after):
         pytest.param([{"code": "INI101", "line": 5, "modules": ()}], id="what is left was there, two lines above"),
         pytest.param([{"code": "INI101", "severity": Severity.INFO, "line": 9, "modules": ("e",)}], id="what came is milder"),
         pytest.param([{"line": 9, "modules": ("e",)}], id="the same rule speaks of something else that was there"),
+        pytest.param([{"line": 11}], id="the other tensor of the module, at a line of its own, has it still"),
     ],
 )
 def test_it_is_a_cure_if(place, offered, after):
@@ -96,6 +97,7 @@ def test_it_is_a_cure_if(place, offered, after):
         finding(place),
         finding(place, code="INI101", line=3, modules=("d",)),
         finding(place, line=7, modules=("e",)),
+        finding(place, line=9),
     ]
     found = [finding(place, **item) for item in after]
     assert offered([change(place.path, 1, "x\ny\nz\n")], lambda text: found, before).message == "x\ny\nz"
