@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from initlint.graph.dataflow import NORMALIZING, is_node, operands, operator, strip
 from initlint.lint.finding import Severity
 from initlint.lint.rule import Rule
-from initlint.lint.wording import finding, module_of, number, site_of_law
+from initlint.lint.wording import finding, module_of, number, site_of_call, site_of_law
 
 if TYPE_CHECKING:
     from torch.fx import Node
@@ -40,10 +40,12 @@ def check(facts: Facts) -> Iterator[Finding]:
         if law.family not in ("normal", "uniform", "truncated normal") or not law.std > 0 or abs(law.mean) >= law.std:
             continue
         size = math.sqrt(law.second_moment)
+        own = bool(parameter.writes) and site_of_call(parameter.writes[-1], facts) is not None
         yield finding(
             RULE,
             facts,
             at=site_of_law(parameter, facts),
+            severity=Severity.WARNING if own else Severity.INFO,  # a package's own start can be mended by nobody here
             message=(
                 f"the gain of `{module_of(parameter)}` is drawn around zero (std {number(law.std)}) instead of starting at one: "
                 f"what the normalization puts out is {number(size)} where one was meant, with a random sign and size for every "
