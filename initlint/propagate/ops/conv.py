@@ -38,7 +38,9 @@ class TapMap:
 
     def __init__(self, taps: Sequence[Sparse], source: Axis, limit: int) -> None:
         inside = members(source)
-        features = np.sum([t @ inside for t in taps], axis=0)
+        seen = [t @ inside for t in taps]
+        # positions are alike if they read as many of each group, and one of the same group with the tap in the middle
+        features = np.concatenate([np.sum(seen, axis=0), seen[len(seen) // 2]], axis=1)
         self.source = source
         self.target = Axis(taps[0].shape[0], group_rows(features, limit), source.role)
         self.taps = taps
