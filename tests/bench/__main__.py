@@ -1,6 +1,7 @@
 """Measure what a user waits for: start-up, a cold check of GPT-2, memory of a check of Llama 405B.
 
 python -m tests.bench [--rounds 3] [--large]
+python -m tests.bench --corpus 40 [--rounds 1] [--jobs 1]      propagation against export, model by model, and the median
 """
 
 from __future__ import annotations
@@ -84,21 +85,29 @@ def best(command: list[str], rounds: int) -> Cost:
 @click.command()
 @click.option("--rounds", default=3, help="runs of each; the fastest counts")
 @click.option("--large", is_flag=True, help="check Llama 405B too, about a minute")
-def main(rounds: int, large: bool) -> None:
+@click.option("--corpus", default=0, metavar="N", help="compare propagation with export over N models of the corpus instead")
+@click.option("--jobs", default=1, help="models of the corpus measured at once")
+def main(rounds: int, large: bool, corpus: int, jobs: int) -> None:
     """Print the table."""
+    if corpus:
+        from tests.bench.corpus import rows
+
+        for line in rows(corpus, rounds, jobs):
+            click.echo(line)
+        return
     model = f"{HERE / 'models.py'}::gpt2"
-    rows = [
+    table = [
         ("initlint --help", best([sys.executable, "-m", "initlint", "--help"], rounds)),
         ("import torch", best([sys.executable, "-c", "import torch"], rounds)),
         ("import torch + torch.export of GPT-2 124M", best([sys.executable, "-m", "tests.bench.baseline", "gpt2"], rounds)),
         ("initlint check GPT-2 124M, cold", best([*CHECK, model], rounds)),
     ]
     if large:
-        rows.append(("initlint check Llama 405B", cost_of([*CHECK, f"{HERE / 'models.py'}::llama_405b"])))
+        table.append(("initlint check Llama 405B", cost_of([*CHECK, f"{HERE / 'models.py'}::llama_405b"])))
     print("| what | wall s | processor s | memory GB |\n|---|---|---|---|")
-    for name, cost in rows:
+    for name, cost in table:
         print(f"| {name} | {cost.wall:.2f} | {cost.processor:.2f} | {cost.memory:.2f} |")
-    print(f"\ncheck / (import + export): {rows[3][1].wall / rows[2][1].wall:.2f}")
+    print(f"\ncheck / (import + export): {table[3][1].wall / table[2][1].wall:.2f}")
 
 
 if __name__ == "__main__":
