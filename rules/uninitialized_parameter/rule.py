@@ -31,7 +31,7 @@ def check(facts: Facts) -> Iterator[Finding]:
     """Parameters and buffers that the forward reads before anything is written to them."""
     for parameter in facts.traced.parameters.values():
         share = unwritten_share(parameter.law)
-        if share == 0 or parameter.kind == "constant" or parameter.alias_of is not None:
+        if share == 0 or parameter.kind == "constant" or parameter.alias_of is not None or 0 in parameter.shape:
             continue
         yield _finding(facts, parameter, share)
 
