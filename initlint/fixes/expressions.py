@@ -4,6 +4,7 @@ bias, a factor's definition."""
 from __future__ import annotations
 
 import ast
+import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -72,14 +73,25 @@ def forget_slice(code: Code, line: int, start: int, width: int) -> Edit | None:
             if any(name in code.text(call) for name in ("chunk(4", "split(")) and index.value.evaluated_value != 1:
                 return code.replaced(index.value, "1")
     for part in code.all(cst.Slice):
-        if code.first_line(part) != line or part.lower is None:
+        if code.first_line(part) != line:
             continue
+        if part.lower is None:
+            return None if part.upper is None or start else _second(code, part, code.text(part.upper))
         names = sorted(code.names_in(part.lower) | (code.names_in(part.upper) if part.upper is not None else set()))
         for total, text in ((4 * width, "{0} // 4 : {0} // 2"), (width, "{0} : 2 * {0}"), (2 * width, "{0} // 2 : {0}")):
             if len(names) == 1 and _value(code.text(part.lower), names[0], total) == start:
                 return code.replaced(part, text.format(names[0]))
         return code.replaced(part, f"{width}:{2 * width}")
     return None
+
+
+def _second(code: Code, part: cst.Slice, quarter: str) -> Edit:
+    """`[: n // 4]` → `[n // 4 : n // 2]`, of the text of a quarter's length."""
+    whole = quarter.removesuffix("// 4").rstrip()
+    if whole != quarter:
+        return code.replaced(part, f"{quarter} : {whole} // 2")
+    factor = quarter if quarter.isidentifier() or quarter.isdigit() else f"({quarter})"
+    return code.replaced(part, f"{quarter} : 2 * {factor}")
 
 
 def _value(text: str, name: str, number: int) -> int | None:
@@ -140,3 +152,19 @@ def usual_scale(code: Code, place: cst.BaseExpression, rank: int) -> str:
     alpha = next((name for name in ALPHAS if name in names), "16")
     width = next((name for name in RANKS if name in names), None)
     return f"{16 / rank:g}" if alpha == "16" and width is None else f"{alpha} / {width or rank}"
+
+
+def number_replaced(code: Code, line: int, value: float, text: str) -> Edit | None:
+    """The only number of a value on a line (its sign included), replaced."""
+    found: list[cst.BaseExpression] = []
+    for item in (*code.all(cst.UnaryOperation), *code.all(cst.Float), *code.all(cst.Integer)):
+        inner = code.parents.get(item)
+        if code.first_line(item) != line or isinstance(inner, cst.UnaryOperation):
+            continue
+        try:
+            number = ast.literal_eval(code.text(item))
+        except (ValueError, SyntaxError):
+            continue
+        if isinstance(number, int | float) and math.isclose(number, value, rel_tol=1e-6):
+            found.append(item)
+    return code.replaced(found[0], text) if len(found) == 1 else None

@@ -9,14 +9,16 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from initlint.fixes.calls import calls_named, init_prefix, outer
+from initlint.fixes.calls import calls_named, draw_at, init_prefix, outer, without_argument
 from initlint.fixes.edit import Edit, Span
 from initlint.fixes.insert import class_text
+from initlint.fixes.names import reach
 from initlint.source.initializers import DRAWS
 
 if TYPE_CHECKING:
     from initlint.fixes.calls import Draw
     from initlint.fixes.tree import Code, Statement
+    from initlint.graph.model import Site
 
 COPIES = ("clone", "detach", "contiguous", "cpu", "float", "double")
 
@@ -269,3 +271,60 @@ def renamed_on_line(code: Code, line: int, old: str, new: str) -> Edit | None:
     """An attribute's name replaced on a line that has it once."""
     found = [item.attr for item in code.all(cst.Attribute) if item.attr.value == old and code.first_line(item.attr) == line]
     return code.replaced(found[0], new) if len(found) == 1 else None
+
+
+def for_each_part(code: Code, draw: Draw, parts: int) -> Iterator[Edit]:
+    """`nn.init.f_(w)` → a loop over the parts of w, which share its memory."""
+    statement = code.statement(draw.call)
+    if draw.method or not isinstance(statement, cst.SimpleStatementLine) or len(statement.body) != 1:
+        return
+    function = code.function_at(code.first_line(statement))
+    taken = code.names_in(function) if function is not None else set()
+    variable = next((name for name in ("part", "piece", "projection") if name not in taken), "initialized")
+    tensor = code.text(draw.tensor).removesuffix(".data")
+    arguments = ", ".join((variable, *(code.text(item) for item in draw.call.args[1:])))
+    indent = code.indent_of(statement)
+    head = f"for {variable} in {tensor}.data.chunk({parts}):"
+    yield code.replaced(statement, f"{head}\n{indent}{code.indent}{code.text(draw.call.func)}({arguments})")
+
+
+def registered(code: Code, line: int) -> Iterator[Edit]:
+    """`self.w = tensor` → `self.w = nn.Parameter(tensor)`; the request for a gradient is the parameter's own then."""
+    for assigned in code.all(cst.Assign):
+        if code.first_line(assigned) != line:
+            continue
+        graded = [
+            (call, item)
+            for call in code.all(cst.Call, assigned.value)
+            for item in call.args
+            if item.keyword is not None and item.keyword.value == "requires_grad"
+        ]
+        for call, item in graded:
+            yield without_argument(code, call, item)
+        found = reach(code, "torch.nn.Parameter")
+        name = found.text if not found.missing else f"{reach(code, 'torch.nn').text}.Parameter"
+        span = outer(code, assigned.value)
+        start = Span(path=code.path, line=span.line, column=span.column, end_line=span.line, end_column=span.column)
+        end = Span(
+            path=code.path, line=span.end_line, column=span.end_column, end_line=span.end_line, end_column=span.end_column
+        )
+        yield Edit(span=start, content=f"{name}(")
+        yield Edit(span=end, content=")")
+        return
+
+
+KEPT = "_no_reinit"  # what state space models call it
+
+
+def kept_out(code: Code, special: Draw, other: Code | None, general: Site) -> Iterator[Edit]:
+    """A parameter marked where it gets its special start, and the general one made to pass over what is marked."""
+    draw = None if other is None else draw_at(other, general)
+    mark = code.statement(special.call)
+    statement = None if other is None or draw is None else other.statement(draw.call)
+    if other is None or draw is None or mark is None or not isinstance(statement, cst.SimpleStatementLine):
+        return
+    tensor, swept = (text.removesuffix(".data") for text in (code.text(special.tensor), other.text(draw.tensor)))
+    step = f"{other.indent_of(statement)}{other.indent}"
+    test = f"if not getattr({swept}, {other.quote}{KEPT}{other.quote}, False):"
+    yield code.behind(mark, [f"{tensor}.{KEPT} = True"])
+    yield other.replaced(statement, f"{test}\n{step}{other.text(statement)}")

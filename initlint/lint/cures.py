@@ -18,6 +18,7 @@ from initlint.fixes.edit import Edit, Fix, Span
 from initlint.fixes.expressions import scales_on, usual_scale
 from initlint.fixes.insert import Owner, inserted
 from initlint.fixes.moves import with_residual
+from initlint.fixes.names import imports
 from initlint.fixes.starts import RECTIFIERS, SMALL, SMOOTH, Fan, Start, starts_for
 from initlint.fixes.tree import Code, read_code
 from initlint.graph.dataflow import NORMALIZING, PASSING, SATURATING, SELECTING, operands, operator, strip
@@ -83,7 +84,8 @@ def started(
 ) -> tuple[Edit, ...] | None:
     """Edits that give every parameter (by node name) its start; None where one of them cannot be reached.
 
-    together  a call that writes other parameters as well is changed for all of them; else the new start comes behind it
+    together  a call that writes other layers' weights as well, all alike, is changed for all of them; else the new start comes
+              behind it
     """
     files = Files(facts) if files is None else files
     edits: list[Edit] = []
@@ -94,8 +96,10 @@ def started(
         write = own_draw(parameter, facts)
         site = None if write is None else write.site
         code = None if site is None else files.code(site.path)
-        if site is not None and code is not None and draw_at(code, site) is not None:
-            if together or _written_at(facts, site) <= {facts.parameter(other).name for other in wanted}:
+        draw = None if site is None or code is None else draw_at(code, site)
+        if site is not None and code is not None and draw is not None:
+            others = _written_at(facts, site) - {facts.parameter(other).name for other in wanted}
+            if not others or (together and _alike(facts, others, code, draw)):
                 redraws.setdefault(site, start)
                 continue
         place = _place(parameter, write, files)
@@ -142,6 +146,29 @@ def _written_at(facts: Facts, site: Site) -> set[str]:
         for item in facts.traced.parameters.values()
         if (write := own_draw(item, facts)) is not None and write.site is not None and write.site == site
     }
+
+
+def _alike(facts: Facts, names: set[str], code: Code, draw: Draw) -> bool:
+    """Whether a call that writes these parameters, too, may be changed for them: all are weights of linear layers and
+    convolutions, and no argument of the call differs between them."""
+    weights = {
+        facts.parameter(item.weight).name for item in facts.structure.layers.values() if item.kind in ("linear", "convolution")
+    }
+    return names <= weights and is_constant(code, draw)
+
+
+def is_constant(code: Code, draw: Draw) -> bool:
+    """Whether the arguments behind the tensor are the same at every call: they name imported modules only."""
+    known = {bound.partition(".")[0] for _, bound in imports(code)}
+    return all(_roots(code, item.value) <= known for item in draw.arguments)
+
+
+def _roots(code: Code, node: cst.CSTNode) -> set[str]:
+    """Names in an expression that are not attributes of others."""
+    inner = {item.attr for item in code.all(cst.Attribute, node)} | {
+        item.keyword for call in code.all(cst.Call, node) for item in call.args if item.keyword is not None
+    }
+    return {item.value for item in code.all(cst.Name, node) if item not in inner}
 
 
 def _place(parameter: Parameter, write: Write | None, files: Files) -> tuple[str, Owner, int] | None:

@@ -15,6 +15,7 @@ from initlint.lint.wording import finding, module_of, number, site_of_law, site_
 if TYPE_CHECKING:
     from torch.fx import Node
 
+    from initlint.fixes.edit import Fix
     from initlint.lint.facts import Facts
     from initlint.lint.finding import Finding
 
@@ -23,6 +24,7 @@ RULE = Rule(
     name="closed-gate",
     severity=Severity.ERROR,
     summary="A learned gate starts where its function is flat, so that next to no gradient opens it.",
+    fix="unsafe",
     explained_by=("zero-gradient",),
 )
 
@@ -88,3 +90,17 @@ def _has_effect(facts: Facts, node: Node) -> bool:
     dependence = facts.structure.dependence
     readers = dependence.names(dependence.descendants[node.name])
     return any(operator(facts.structure.nodes[name]) == "mul" and name in dependence.data for name in readers[:12])
+
+
+def fixes(found: Finding, facts: Facts) -> Iterator[Fix]:
+    """The number with which the gate is made, where the function has a slope: the nearest of a few usual ones."""
+    from initlint.fixes.expressions import number_replaced
+    from initlint.lint.cures import Files, unsafe
+
+    code = Files(facts).code(found.span.path)
+    if code is None:
+        return
+    value = found.evidence["value"]
+    for start in sorted((-2.0, -1.0, 0.1, 0.5, 1.0), key=lambda start: abs(start - value)):
+        edit = number_replaced(code, found.span.line, value, f"{start:g}" if value == 0 else f"{start}")
+        yield from unsafe(f"start the gate at {start:g}", () if edit is None else (edit,))

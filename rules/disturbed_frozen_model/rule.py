@@ -14,6 +14,7 @@ from initlint.lint.wording import finding, module_at, number, pattern_of, site_o
 if TYPE_CHECKING:
     from torch.fx import Node
 
+    from initlint.fixes.edit import Fix
     from initlint.graph.layers import WeightLayer
     from initlint.lint.facts import Facts
     from initlint.lint.finding import Finding
@@ -23,6 +24,7 @@ RULE = Rule(
     name="disturbed-frozen-model",
     severity=Severity.WARNING,
     summary="A trainable branch is added to frozen layers and changes what they compute before it has learned anything.",
+    fix="unsafe",
     explained_by=("lora-not-identity",),
 )
 
@@ -102,3 +104,13 @@ def _finding(facts: Facts, add: Node, frozen: Node, branch: Node, layers: list[W
         related=step_at(site_of_node(add.name, facts), "here the branch is added to the frozen model"),
         rests_on=(branch.name,),
     )
+
+
+def fixes(found: Finding, facts: Facts) -> Iterator[Fix]:
+    """The last layer of the branch at zero."""
+    from initlint.fixes.starts import ZEROS
+    from initlint.lint.cures import alike, layers_of, started, unsafe
+
+    last = [layer for layer in layers_of(found, facts) if site_of_layer(layer, facts) is not None][-1:]
+    wanted = {name: ZEROS for layer in alike(facts, last) for name in (layer.weight, *layer.others)}
+    yield from unsafe("start the last layer of the branch at zero", started(facts, wanted, together=False))

@@ -78,6 +78,10 @@ def fixes(found: Finding, facts: Facts) -> Iterator[Fix]:
     )
     if slope is None or not function:
         return
+    if "slope" in function:
+        leak = math.sqrt(2.0 / found.evidence["slope"] ** 2 - 1.0)  # of the gain √(2/(1 + a²))
+        yield from unsafe(f"give the slope, {leak:.3g}", [code.replaced(slope.value, f"{leak:.3g}")])
+        return
     name = f"{code.quote}{function}{code.quote}"
     if draw.argument("nonlinearity", 2) is not None:
         edits = [with_argument(code, draw, "nonlinearity", name, 2), without_argument(code, draw.call, slope)]

@@ -14,6 +14,7 @@ from initlint.lint.wording import finding, module_at, number, site_of_cause
 if TYPE_CHECKING:
     from torch.fx import Node
 
+    from initlint.fixes.edit import Fix
     from initlint.lint.facts import Facts
     from initlint.lint.finding import Finding
 
@@ -22,6 +23,7 @@ RULE = Rule(
     name="half-precision-overflow",
     severity=Severity.ERROR,
     summary="Activations in a 16- or 8-bit format that overflow, or all round to zero, before any training.",
+    fix="unsafe",
     explained_by=("exploding-signal", "unscaled-residual"),
 )
 
@@ -72,3 +74,10 @@ def _finding(facts: Facts, node: Node, size: float, bound: float, *, overflow: b
         evidence={"size": size, "bound": bound},
         rests_on=(node.name,),
     )
+
+
+def fixes(found: Finding, facts: Facts) -> Iterator[Fix]:
+    """The layers up to here, started as suits what follows them."""
+    from initlint.lint.cures import alike, layers_of, restarts
+
+    yield from restarts(facts, alike(facts, layers_of(found, facts)))

@@ -14,6 +14,7 @@ from initlint.lint.wording import finding, module_of, number, pattern_of, site_o
 if TYPE_CHECKING:
     from torch.fx import Node
 
+    from initlint.fixes.edit import Fix
     from initlint.graph.layers import WeightLayer
     from initlint.graph.model import Law, Parameter, Site, Write
     from initlint.lint.facts import Facts
@@ -24,6 +25,7 @@ RULE = Rule(
     name="miscounted-fan",
     severity=Severity.WARNING,
     summary="The deviation of a weight leaves out the groups or the kernel of its convolution, or reads the outputs for inputs.",
+    fix="unsafe",
     explained_by=("mismatched-fan",),
 )
 
@@ -115,3 +117,24 @@ def _is_normalized(node: Node, facts: Facts) -> bool:
         if operator(node) not in PASSING:
             return False
     return False
+
+
+def fixes(found: Finding, facts: Facts) -> Iterator[Fix]:
+    """The fan that counts right: the inputs, which groups do not change; else the usual start for them."""
+    from initlint.fixes.calls import with_argument
+    from initlint.fixes.starts import Start
+    from initlint.lint.cures import Files, draw_of_finding, layers_of, parameters_drawn_at, restarts, started, unsafe
+
+    place = draw_of_finding(found, Files(facts))
+    names = parameters_drawn_at(facts, found.span)
+    if place is None or not names:
+        return
+    code, draw = place
+    write = facts.parameter(names[0]).writes[-1]
+    if write.options.get("mode") == "fan_out":
+        mode = f"{code.quote}fan_in{code.quote}"
+        yield from unsafe("draw it for its inputs", [with_argument(code, draw, "mode", mode, 1)])
+    elif write.law.family == "uniform":
+        start = Start(function="kaiming_uniform_", arguments=("a=math.sqrt(5)",))  # ±1/√fan_in
+        yield from unsafe("draw it between ±1/sqrt(fan_in)", started(facts, dict.fromkeys(names, start)))
+    yield from restarts(facts, layers_of(found, facts))

@@ -14,6 +14,7 @@ from initlint.lint.wording import counted, finding, module_of, number, pattern_o
 if TYPE_CHECKING:
     from torch.fx import Node
 
+    from initlint.fixes.edit import Fix
     from initlint.graph.model import Parameter, Site, Write
     from initlint.lint.facts import Facts
     from initlint.lint.finding import Finding
@@ -23,6 +24,7 @@ RULE = Rule(
     name="mismatched-gain",
     severity=Severity.INFO,
     summary="Weights are drawn with the gain of another activation than the one that follows them.",
+    fix="unsafe",
 )
 
 LAYERS = 2
@@ -97,3 +99,25 @@ def _help(function: str) -> str:
     if function == "selu":
         return "give nonlinearity='linear' (a gain of 1) to kaiming_normal_, as self-normalizing nets need"
     return f"give nonlinearity='{function}' to kaiming initialization, or gain=nn.init.calculate_gain('{function}')"
+
+
+def fixes(found: Finding, facts: Facts) -> Iterator[Fix]:
+    """The gain of the function that follows."""
+    from initlint.fixes.calls import with_argument
+    from initlint.lint.cures import Files, draw_of_finding, is_constant, parameters_drawn_at, unsafe
+
+    place = draw_of_finding(found, Files(facts))
+    names = parameters_drawn_at(facts, found.span)
+    if place is None or not names:
+        return
+    code, draw = place
+    others = {module_of(facts.parameter(name)) for name in names} - set(found.modules)
+    if others or not is_constant(code, draw):  # a call for other layers too, or one whose gain its callers choose
+        return
+    function = next((name for name, gain in OWN.items() if math.isclose(gain, found.evidence["own"])), "")
+    if facts.parameter(names[0]).writes[-1].op.startswith("nn.init.kaiming"):
+        word = "linear" if function == "selu" else function
+        edit = with_argument(code, draw, "nonlinearity", f"{code.quote}{word}{code.quote}", 2)
+    else:
+        edit = with_argument(code, draw, "gain", {"relu": "2**0.5", "tanh": "5 / 3"}.get(function, "1.0"), 0)
+    yield from unsafe(f"give the gain of {function}", [edit])

@@ -14,6 +14,7 @@ from initlint.lint.wording import counted, finding, module_at, number, pattern_o
 if TYPE_CHECKING:
     from torch.fx import Node
 
+    from initlint.fixes.edit import Fix
     from initlint.graph.layers import WeightLayer
     from initlint.graph.structure import Residual
     from initlint.lint.facts import Facts
@@ -24,6 +25,7 @@ RULE = Rule(
     name="open-adaptive-gate",
     severity=Severity.INFO,
     summary="A linear layer of the condition gates residual branches and starts at random instead of at zero.",
+    fix="unsafe",
     explained_by=("overwritten-initialization",),
 )
 
@@ -76,3 +78,13 @@ def _gate(facts: Facts, residual: Residual) -> tuple[WeightLayer, float] | None:
 def _origin(node: Node) -> Node:
     """What a gate was cut out of."""
     return strip(node, PASSING | SELECTING)
+
+
+def fixes(found: Finding, facts: Facts) -> Iterator[Fix]:
+    """Weight and bias of the gates at zero."""
+    from initlint.fixes.starts import ZEROS
+    from initlint.lint.cures import alike, layers_of, started, unsafe
+
+    layers = alike(facts, layers_of(found, facts))
+    wanted = {name: ZEROS for layer in layers for name in (layer.weight, *layer.others)}
+    yield from unsafe("start the gates at zero", started(facts, wanted, together=False))

@@ -14,7 +14,6 @@ from initlint.lint.wording import finding, innermost, law_in_words, module_of, s
 
 if TYPE_CHECKING:
     from initlint.fixes.edit import Edit, Fix
-    from initlint.fixes.starts import Start
     from initlint.graph.model import Law, Parameter, Site, Write
     from initlint.lint.facts import Facts
     from initlint.lint.finding import Finding
@@ -45,15 +44,24 @@ class _Loss:
 
 def check(facts: Facts) -> Iterator[Finding]:
     """One finding per overwritten parameter; those that one line destroys are merged."""
-    reach, gates = _reach(facts), {name for residual in facts.structure.residuals for name in residual.gates}
+    lost = {name: loss for name, _, loss in _losses(facts)}
     for name, parameter in facts.traced.parameters.items():
         if parameter.kind != "parameter" or parameter.alias_of is not None:
             continue
-        loss = _lost(parameter, reach, facts) or (_lost_scale(parameter, facts) if name in gates else None)
-        if loss is not None:
-            yield _finding(facts, parameter, loss)
+        if name in lost:
+            yield _finding(facts, parameter, lost[name])
         elif (by := _lost_padding(parameter, facts)) is not None:
             yield _padding(facts, parameter, by)
+
+
+def _losses(facts: Facts) -> Iterator[tuple[str, Parameter, _Loss]]:
+    """The parameters that lost a special start, by the names of their nodes."""
+    reach, gates = _reach(facts), {name for residual in facts.structure.residuals for name in residual.gates}
+    for name, parameter in facts.traced.parameters.items():
+        if parameter.kind == "parameter" and parameter.alias_of is None:
+            loss = _lost(parameter, reach, facts) or (_lost_scale(parameter, facts) if name in gates else None)
+            if loss is not None:
+                yield name, parameter, loss
 
 
 def _key(site: Site) -> tuple[str, int]:
@@ -194,19 +202,16 @@ def _padding(facts: Facts, parameter: Parameter, by: Site) -> Finding:
 def fixes(found: Finding, facts: Facts) -> Iterator[Fix]:
     """The special start behind the general one: its lines moved there, or written there again; a padding row zeroed again."""
     from initlint.fixes.calls import draw_at
-    from initlint.fixes.moves import behind_general, padding_zeroed
-    from initlint.fixes.starts import same_start
+    from initlint.fixes.moves import behind_general, kept_out, padding_zeroed
+    from initlint.fixes.starts import Start, same_start
     from initlint.lint.cures import Files, draw_of_finding, merged, started, unsafe
 
     files = Files(facts)
-    reach = _reach(facts)
     again: dict[str, Start] = {}
     moved: list[Edit] = []
-    for name, parameter in facts.traced.parameters.items():
-        loss = None if parameter.alias_of is not None or parameter.kind != "parameter" else _lost(parameter, reach, facts)
-        if loss is None or (
-            _key(loss.by_at) != (found.span.path, found.span.line) and module_of(parameter) not in found.modules
-        ):
+    kept: list[Edit] = []
+    for name, parameter, loss in _losses(facts):
+        if _key(loss.by_at) != (found.span.path, found.span.line) and module_of(parameter) not in found.modules:
             continue
         general = [(site.path, site.line) for site in loss.by.stack]
         special = [(site.path, site.line) for site in loss.meant.stack]
@@ -216,6 +221,10 @@ def fixes(found: Finding, facts: Facts) -> Iterator[Fix]:
         code = files.code(loss.meant_at.path)
         draw = None if code is None else draw_at(code, loss.meant_at)
         start = None if code is None or draw is None else same_start(code, draw)
+        if start is None and loss.meant.law.family == "constant" and loss.meant.coverage >= WHOLE:
+            start = Start(function="constant_", arguments=(f"{loss.meant.law.mean:g}",))
+        if start is None and loss.by.site is not None and code is not None and draw is not None:
+            kept += kept_out(code, draw, files.code(loss.by_at.path), loss.by_at)
         if start is not None:
             again[name] = start
     if moved:
@@ -223,6 +232,8 @@ def fixes(found: Finding, facts: Facts) -> Iterator[Fix]:
     if again:
         said = "write the special start again behind the general one"
         yield from unsafe(said, started(facts, again, files, together=False))
+    if kept:
+        yield from unsafe("leave the special start out of the general one", merged(kept))
     place = draw_of_finding(found, files)
-    if not moved and not again and place is not None:
+    if not moved and not again and not kept and place is not None:
         yield from unsafe("zero the padding row again", merged(padding_zeroed(*place)))

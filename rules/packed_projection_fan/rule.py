@@ -12,6 +12,7 @@ from initlint.lint.rule import Rule
 from initlint.lint.wording import finding, module_of, number, site_of_call
 
 if TYPE_CHECKING:
+    from initlint.fixes.edit import Fix
     from initlint.lint.facts import Facts
     from initlint.lint.finding import Finding
 
@@ -20,6 +21,7 @@ RULE = Rule(
     name="packed-projection-fan",
     severity=Severity.INFO,
     summary="Xavier initialization of a packed projection counts the outputs of all its parts.",
+    fix="unsafe",
 )
 
 
@@ -53,3 +55,15 @@ def check(facts: Facts) -> Iterator[Finding]:
             modules=[module_of(parameter)],
             evidence={"parts": float(parts), "ratio": ratio},
         )
+
+
+def fixes(found: Finding, facts: Facts) -> Iterator[Fix]:
+    """The same draw for every part."""
+    from initlint.fixes.moves import for_each_part
+    from initlint.lint.cures import Files, draw_of_finding, merged, parameters_drawn_at, unsafe
+
+    place = draw_of_finding(found, Files(facts))
+    parts = int(found.evidence["parts"])
+    shapes = [facts.parameter(name).shape for name in parameters_drawn_at(facts, found.span)]
+    if place is not None and all(len(shape) == 2 and shape[0] == parts * shape[1] for shape in shapes):
+        yield from unsafe("draw the parts one by one", merged(for_each_part(*place, parts)))

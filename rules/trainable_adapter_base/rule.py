@@ -10,6 +10,7 @@ from initlint.lint.rule import Rule
 from initlint.lint.wording import finding, module_of, site_made, step_at
 
 if TYPE_CHECKING:
+    from initlint.fixes.edit import Fix
     from initlint.lint.facts import Facts
     from initlint.lint.finding import Finding
 
@@ -18,6 +19,7 @@ RULE = Rule(
     name="trainable-adapter-base",
     severity=Severity.INFO,
     summary="The layer that a low-rank adapter stands beside is trainable, so the adapter saves nothing.",
+    fix="unsafe",
 )
 
 
@@ -39,3 +41,20 @@ def check(facts: Facts) -> Iterator[Finding]:
             modules=[module_of(base)],
             related=step_at(site_made(down, facts), "the adapter"),
         )
+
+
+def fixes(found: Finding, facts: Facts) -> Iterator[Fix]:
+    """The base frozen, where it is made or where the adapter is told of it."""
+    from initlint.fixes.insert import inserted
+    from initlint.lint.cures import Files, layers_of, unsafe
+
+    files = Files(facts)
+    for layer in layers_of(found, facts)[:1]:
+        parameter = facts.parameter(layer.weight)
+        place = files.owner(parameter)
+        if place is None:
+            return
+        module, owner = place
+        path = parameter.name[len(module) + 1 if module else 0 :].rpartition(".")[0]
+        edit = inserted(owner, [path], lambda tensor, _: [f"{tensor}.requires_grad_(False)"]) if path else None
+        yield from unsafe("freeze the layer beside the adapter", () if edit is None else (edit,))

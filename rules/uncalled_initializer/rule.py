@@ -68,11 +68,16 @@ def fixes(found: Finding, facts: Facts) -> Iterator[Fix]:
     code = Files(facts).code(found.span.path)
     method = None if code is None else code.statement_at(found.span.line)
     owner = None if code is None or method is None else code.around(method, cst.ClassDef)
+    alone = owner is None  # a function of the file: for the whole model
+    if code is not None and alone:
+        owner = code.classes().get(facts.traced.module_types.get("", "").rpartition(".")[2])
     if code is None or owner is None or not isinstance(method, cst.FunctionDef):
         return
     constructor = code.functions(owner).get("__init__")
     if constructor is None or not isinstance(constructor.body, cst.IndentedBlock) or not constructor.params.params:
         return
     me, name = constructor.params.params[0].name.value, method.name.value
-    call = f"{me}.apply({me}.{name})" if len(method.params.params) > 1 else f"{me}.{name}()"
+    static = any(code.text(item.decorator) == "staticmethod" for item in method.decorators)
+    applied = alone or static or len(method.params.params) > 1
+    call = f"{me}.apply({name if alone else f'{me}.{name}'})" if applied else f"{me}.{name}()"
     yield from unsafe(f"call it at the end of __init__: {call}", [code.behind(constructor.body.body[-1], [call])])

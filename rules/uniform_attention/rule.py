@@ -14,6 +14,8 @@ from initlint.lint.wording import counted, finding, number, site_of_module, site
 if TYPE_CHECKING:
     from torch.fx import Node
 
+    from initlint.fixes.edit import Fix
+    from initlint.graph.layers import WeightLayer
     from initlint.lint.facts import Facts
     from initlint.lint.finding import Finding
 
@@ -22,6 +24,7 @@ RULE = Rule(
     name="uniform-attention",
     severity=Severity.INFO,
     summary="Logits of an attention start almost equal: it is an average, and queries and keys hardly learn.",
+    fix="unsafe",
 )
 
 ALIKE = 1e-3  # standard deviation of the logits: gradients of queries and keys are smaller than those of the values by as much
@@ -66,3 +69,18 @@ def _deviation(facts: Facts, node: Node) -> float | None:
     scale = float(given) if isinstance(given, int | float) else width**-0.5
     square = scale**2 * width * asked.second_moment * offered.second_moment
     return math.sqrt(square) if math.isfinite(square) else None
+
+
+def fixes(found: Finding, facts: Facts) -> Iterator[Fix]:
+    """Queries and keys drawn at the usual size."""
+    from initlint.lint.cures import linear_starts, restarts
+    from initlint.lint.paths import feeding_layer
+
+    layers: dict[str, WeightLayer] = {}
+    for node in facts.structure.dependence.order:
+        if operator(node) == "scaled_dot_product_attention" and facts.traced.modules.get(node.name) in found.modules:
+            for side in list(operands(node))[:2]:
+                layer = feeding_layer(facts, side)
+                if layer is not None:
+                    layers.setdefault(layer.weight, layer)
+    yield from restarts(facts, tuple(layers.values()), linear_starts)

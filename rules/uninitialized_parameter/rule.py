@@ -89,7 +89,11 @@ def fixes(found: Finding, facts: Facts) -> Iterator[Fix]:
     names = [
         name
         for name, item in facts.traced.parameters.items()
-        if unwritten_share(item.law) and item.alias_of is None and module_of(item) in found.modules and _at(item, facts, found)
+        if unwritten_share(item.law)
+        and item.alias_of is None
+        and item.kind == "parameter"
+        and module_of(item) in found.modules
+        and _at(item, facts, found)
     ]
     if not names:
         return
@@ -99,7 +103,9 @@ def fixes(found: Finding, facts: Facts) -> Iterator[Fix]:
         filled = "ones" if use == "factor" else "zeros"
         edits = [edit for name in names for edit in refilled(facts, facts.parameter(name), filled, files) or ()]
         yield from unsafe(f"make it of {filled}", tuple(dict.fromkeys(edits)))
-        yield from unsafe(f"fill it with {filled}", started(facts, dict.fromkeys(names, ONES if filled == "ones" else ZEROS), files))
+        yield from unsafe(
+            f"fill it with {filled}", started(facts, dict.fromkeys(names, ONES if filled == "ones" else ZEROS), files)
+        )
         return
     wanted = {name: starts_of(facts, layer)[0] if (layer := layer_of(facts, name)) is not None else SMALL for name in names}
     yield from unsafe(f"draw it: nn.init.{wanted[names[0]]}", started(facts, wanted, files))

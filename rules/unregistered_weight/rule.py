@@ -12,6 +12,7 @@ from initlint.lint.wording import finding
 from initlint.source.statements import plain_weights
 
 if TYPE_CHECKING:
+    from initlint.fixes.edit import Fix
     from initlint.lint.facts import Facts
     from initlint.lint.finding import Finding
 
@@ -20,6 +21,7 @@ RULE = Rule(
     name="unregistered-weight",
     severity=Severity.WARNING,
     summary="A random tensor is set as a plain attribute: it is not trained, not saved and not moved with the model.",
+    fix="unsafe",
 )
 
 
@@ -47,3 +49,13 @@ def check(facts: Facts) -> Iterator[Finding]:
             help=f"self.{item.name} = nn.Parameter(…), or self.register_buffer('{item.name}', …) if it is to stay as it is",
             modules=[name.rpartition(".")[0] for name in used if "." in name],
         )
+
+
+def fixes(found: Finding, facts: Facts) -> Iterator[Fix]:
+    """The tensor made a parameter."""
+    from initlint.fixes.moves import registered
+    from initlint.lint.cures import Files, merged, unsafe
+
+    code = Files(facts).code(found.span.path)
+    if code is not None:
+        yield from unsafe("make it a parameter", merged(registered(code, found.span.line)))

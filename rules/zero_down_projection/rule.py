@@ -10,6 +10,7 @@ from initlint.lint.rule import Rule
 from initlint.lint.wording import finding, module_of, number, site_of_law
 
 if TYPE_CHECKING:
+    from initlint.fixes.edit import Fix
     from initlint.lint.facts import Facts
     from initlint.lint.finding import Finding
 
@@ -18,6 +19,7 @@ RULE = Rule(
     name="zero-down-projection",
     severity=Severity.WARNING,
     summary="A low-rank adapter starts with A at zero and B random; the other way round it bears larger learning rates.",
+    fix="unsafe",
     explained_by=("lora-cannot-learn",),
 )
 
@@ -47,3 +49,17 @@ def check(facts: Facts) -> Iterator[Finding]:
             modules=[module_of(down), module_of(up)],
             evidence={"inputs": float(adapter.n), "rank": float(adapter.rank)},
         )
+
+
+def fixes(found: Finding, facts: Facts) -> Iterator[Fix]:
+    """The first factor drawn, the second at zero."""
+    from initlint.fixes.starts import ZEROS, lora_start
+    from initlint.lint.cures import started, unsafe
+
+    wanted = {}
+    for adapter in facts.structure.adapters:
+        down = facts.parameter(adapter.down)
+        if module_of(down) in found.modules and down.law.is_zero and not adapter.embedding:
+            wanted[adapter.down] = lora_start(down.shape, adapter.n)
+            wanted[adapter.up] = ZEROS
+    yield from unsafe("draw A and start B at zero", started(facts, wanted, together=False))
