@@ -27,7 +27,6 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from sklearn.datasets import load_breast_cancer, load_digits
 from torch import Tensor, nn
 
 from tests.calibration.labels import ENOUGH, GOOD, Label, Run, label_on
@@ -165,6 +164,8 @@ def _pretrain(model: Any, x: Tensor, y: Tensor) -> None:
 @cache
 def _loaded(data: str) -> tuple[Tensor, Tensor]:
     """Features of mean 0 and variance 1 (digits over all pixels, measures each), in a fixed order of samples; labels."""
+    from sklearn.datasets import load_breast_cancer, load_digits  # the records are read without it
+
     features, labels = (load_digits if data == "digits" else load_breast_cancer)(return_X_y=True)
     x, y = torch.tensor(features, dtype=torch.float32), torch.tensor(labels)
     x = (x - x.mean()) / x.std() if data == "digits" else (x - x.mean(0)) / x.std(0)
