@@ -11,6 +11,7 @@ def main() -> None:
     parser.add_argument("part", choices=("train", "findings", "choosing", "page"))
     parser.add_argument("--hours", type=float, default=1.0, help="at most; go on later by the same command")
     parser.add_argument("--choosing", action="store_true", help="only the half that thresholds are chosen from")
+    parser.add_argument("--anew", action="store_true", help="findings of all nets: the rules' code has changed")
     given = parser.parse_args()
     if given.part == "train":
         from tests.calibration.training import train
@@ -19,7 +20,7 @@ def main() -> None:
     elif given.part == "findings":
         from tests.calibration.findings import gather
 
-        gather(choosing=given.choosing)
+        gather(choosing=given.choosing, anew=given.anew)
     elif given.part == "choosing":
         from tests.calibration.study import show_choosing
 

@@ -1,10 +1,10 @@
 """Nets → findings.jsonl: what initlint says of each source, and what its rules measured beside their thresholds.
 
-    python -m tests.calibration findings     goes on where it stopped; goes on where it stopped; a changed threshold begins its nets anew
+    python -m tests.calibration findings     goes on where it stopped; a changed threshold begins its nets anew
+    python -m tests.calibration findings --anew     all nets: the rules' code has changed
 
-A source is written to a file and checked as `initlint check` does it: one child a model, no settings. The rules then judge the
-same facts a second time with thresholds so loose that they nearly always speak: their evidence is what thresholds are chosen
-from.
+A source is written to a file and checked as `initlint check` does it, with no settings. The rules then judge the same facts a
+second time with thresholds so loose that they nearly always speak: their evidence is what thresholds are chosen from.
 """
 
 from __future__ import annotations
@@ -14,21 +14,20 @@ import contextlib
 import importlib
 import inspect
 import json
-import os
 import pkgutil
 import tempfile
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import initlint.rules
 
-from initlint.config import Settings
-from initlint.lint import run
-from initlint.source.files import requests_of
+from initlint.lint.judge import judge, merge
+from initlint.lint.load import load_rules
 from tests.calibration.nets import held_back, nets
 from tests.calibration.text import Generated
+from tests.calibration.training import rows
 
 RECORD = Path(__file__).with_name("findings.jsonl")
 SHARED = ("initlint.lint.backward", "initlint.lint.doubt", "initlint.lint.paths")  # modules whose constants rules judge by
@@ -114,26 +113,30 @@ def recorded() -> tuple[dict[str, Any], dict[str, Said]]:
     }
 
 
-def gather(*, choosing: bool = False) -> None:
-    """Check every net that has no row under these thresholds, or only those that thresholds may be chosen from.
+def gather(*, choosing: bool = False, anew: bool = False) -> None:
+    """Check every trained net that has no row under these thresholds, those that thresholds may be chosen from first.
+
+    choosing  only those
+    anew      keep no row
 
     A row stays when a threshold changes whose rule, loose as it is, had nothing to measure in that net.
     """
     before, done = recorded()
     now = json.loads(json.dumps(thresholds()))
     changed = {key for key in before.keys() | now.keys() if before.get(key) != now.get(key)}
-    kept = {name: said for name, said in done.items() if said.status == "ok" and not _concerned(said, changed)}
-    if changed or len(kept) < len(done):
-        rows = [{"thresholds": now}, *map(asdict, kept.values())]
-        RECORD.write_text("".join(json.dumps(row, separators=(",", ":")) + "\n" for row in rows), encoding="utf-8")
+    kept = {name: said for name, said in done.items() if said.status == "ok" and not anew and not _concerned(said, changed)}
+    if changed or anew or len(kept) < len(done):
+        lines = [{"thresholds": now}, *map(asdict, kept.values())]
+        RECORD.write_text("".join(json.dumps(row, separators=(",", ":")) + "\n" for row in lines), encoding="utf-8")
     with RECORD.open("a", encoding="utf-8") as file:
 
         def keep(said: Said) -> None:
             file.write(json.dumps(asdict(said), separators=(",", ":")) + "\n")
             file.flush()
 
-        wanted = [net for net in nets() if net.name not in kept and not (choosing and held_back(net.name))]
-        look(wanted, keep)
+        trained = {run.net for run in rows()}
+        wanted = [net for net in nets() if net.name in trained - kept.keys() and not (choosing and held_back(net.name))]
+        look(sorted(wanted, key=lambda net: held_back(net.name)), keep)
 
 
 def _concerned(said: Said, changed: Collection[str]) -> bool:
@@ -142,52 +145,40 @@ def _concerned(said: Said, changed: Collection[str]) -> bool:
     return any(key.startswith("lint.") or key.partition(".")[0] in rules for key in changed)
 
 
-def look(chosen: Sequence[Generated], receive: Callable[[Said], None]) -> None:
-    """Check nets as the command line does, one after another, with a worker that also measures beside the thresholds."""
-    with tempfile.TemporaryDirectory() as folder:
-        paths = [Path(folder, f"{net.name}.py") for net in chosen]
-        for path, net in zip(paths, chosen, strict=True):
-            path.write_text(net.text, encoding="utf-8")
-        settings = Settings()
-        requests = requests_of(list(map(str, paths)), lambda _: settings)
-
-        def told(message: Mapping[str, Any]) -> None:
-            if "target" in message:
-                receive(_said(message))
-
-        original, run._START = (
-            run._START,
-            f"import sys; sys.path.insert(0, {os.getcwd()!r}); from tests.calibration.findings import work; work()",
-        )
-        try:
-            run.gather(requests, lambda _: settings, jobs=1, receive=told)
-        finally:
-            run._START = original
-
-
-def work() -> None:
-    """The worker of `initlint.lint.worker`, whose rules judge twice."""
+def look(chosen: Iterable[Generated], receive: Callable[[Said], None]) -> None:
+    """Check nets as the command line does, one after another, in this process: they are all of one file, and need no cure."""
     import initlint.lint.analyse as pipeline
-    from initlint.lint.judge import merge
-    from initlint.lint.load import load_rules
-    from initlint.lint.worker import main
+    from initlint.lint.job import Job, discovered, imported
+    from initlint.lint.one_model import check_model
 
-    judge = pipeline.judge
+    judge, pipeline.judge = pipeline.judge, _judged_twice
+    try:
+        for net in chosen:
+            with tempfile.TemporaryDirectory() as folder:
+                path = Path(folder, f"{net.name}.py")
+                path.write_text(net.text, encoding="utf-8")
+                job = Job(label=path.name, path=str(path), module=None, name="Net")
+                file = imported(job, mixed=True)
+                (candidate,) = discovered(job, file, job.name).candidates
+                answers: list[dict[str, Any]] = []
+                check_model(job, file, candidate, job.label, answers.append)
+                receive(_said(net.name, answers[-1]))
+    finally:
+        pipeline.judge = judge
 
-    def both(facts: Any) -> tuple[Any, ...]:
-        strict = judge(facts)
-        with _loosened():
-            loose = merge(item for loaded in load_rules() if loaded.check is not None for item in loaded.check(facts))
-        return (*strict, *(replace(item, name=f"loose {item.name}") for item in loose))
 
-    pipeline.judge = both
-    main()
+def _judged_twice(facts: Any) -> tuple[Any, ...]:
+    """What the rules find, and what they would find under loose thresholds."""
+    strict = judge(facts)
+    with _loosened():
+        loose = merge(item for loaded in load_rules() if loaded.check is not None for item in loaded.check(facts))
+    return (*strict, *(replace(item, name=f"loose {item.name}") for item in loose))
 
 
-def _said(message: Mapping[str, Any]) -> Said:
+def _said(net: str, message: Mapping[str, Any]) -> Said:
     rows = tuple((item["name"], item["severity"], _short(item["evidence"])) for item in message.get("findings", ()))
     return Said(
-        net=Path(message["target"]["path"]).stem,
+        net=net,
         status=message["target"]["status"],
         findings=tuple(row for row in rows if not row[0].startswith("loose ")),
         measured=tuple((name.removeprefix("loose "), *rest) for name, *rest in rows if name.startswith("loose ")),
