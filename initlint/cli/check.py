@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,10 +11,11 @@ from typing import TYPE_CHECKING
 import click
 
 from initlint.cli.faults import VERBOSE, CannotRun
+from initlint.cli.output import Changed, Wanted, base_of, deliver
 from initlint.cli.repair import Written, changes, say_faults, show_patch, written
-from initlint.cli.terminal import Colour, say, wants_colour, width_of, write
+from initlint.cli.terminal import Colour, say, wants_colour, write
 from initlint.config import Overrides, Selectors, settings_finder
-from initlint.report.formats import FORMATS, Format
+from initlint.report.formats import FORMATS
 
 if TYPE_CHECKING:
     from initlint.lint.result import Report
@@ -39,6 +39,17 @@ def _by_pattern(
     return tuple(pairs)
 
 
+def _by_format(_context: click.Context, _parameter: click.Parameter, value: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
+    """`sarif=out.sarif` → ("sarif", "out.sarif")."""
+    pairs = []
+    for item in value:
+        form, separator, file = item.partition("=")
+        if form not in FORMATS or not separator or not file:
+            raise click.BadParameter(f"`{item}` is not FORMAT=FILE, where FORMAT is one of {', '.join(FORMATS)}")
+        pairs.append((form, file))
+    return tuple(pairs)
+
+
 @click.command()
 @click.argument("targets", nargs=-1, metavar="[PATH | PATH::NAME | PACKAGE.MODULE:NAME]...")
 @click.option(
@@ -51,6 +62,12 @@ def _by_pattern(
     help="How findings are written.",
 )
 @click.option("--output-file", "-o", type=click.Path(dir_okay=False), help="Write findings to a file.")
+@click.option(
+    "--report", multiple=True, callback=_by_format, metavar="FORMAT=FILE", help="Write findings to a file in this format too."
+)
+@click.option(
+    "--since", metavar="COMMIT", help="github-review: comments on what differs from this commit only, the rest as a list."
+)
 @click.option("--fix", is_flag=True, help="Repair files: with fixes that change no number, unless --unsafe-fixes.")
 @click.option("--unsafe-fixes/--no-unsafe-fixes", default=None, help="Fixes too that change how the model starts.")
 @click.option("--fix-only", is_flag=True, help="Repair files, and say nothing of what remains.")
@@ -86,6 +103,8 @@ def check(
     targets: tuple[str, ...],
     output_format: str,
     output_file: str | None,
+    report: tuple[tuple[str, str], ...],
+    since: str | None,
     fix: bool,
     unsafe_fixes: bool | None,
     fix_only: bool,
@@ -123,9 +142,12 @@ def check(
     ctx.meta[VERBOSE] = verbose
     if config is not None and isolated:
         raise click.UsageError("--config and --isolated exclude each other")
-    form = FORMATS[output_format]
-    if statistics and not (form.for_people or output_format == "json"):
+    wanted = Wanted(form=output_format, file=output_file, others=report)
+    if statistics and not (FORMATS[output_format].for_people or output_format == "json"):
         raise click.UsageError(f"--statistics is written as text or json, not as {output_format}")
+    if since is not None and "github-review" not in wanted.formats:
+        raise click.UsageError("--since is for --format github-review")
+    changed = None if since is None else _changed(since)
     over = Overrides(
         selectors=Selectors(select=select or None, ignore=ignore, extend_select=extend_select, extend_ignore=extend_ignore),
         per_file_ignores=per_file_ignores,
@@ -151,19 +173,24 @@ def check(
         if not quiet:
             say("\n".join((*changes(done, str(Path.cwd())), f"Fixed {counted(len(done.fixed), 'finding')}.")))
     else:
-        colour = output_file is None and wants_colour(color, sys.stdout)
-        report = done.report
-        text = _counted(report, output_format) if statistics else _rendered(report, form, colour=colour, unsafe=unsafe_fixes)
-        _deliver(text, form, output_file)
-        to_stdout = form.for_people and output_file is None
-        _close(done, form, to_stdout=to_stdout, unsafe=unsafe_fixes, quiet=quiet, verbose=verbose)
-        if output_format == "github":
-            _summarize(report, form)
+        text = _counted(done.report, output_format) if statistics else None
+        colour = wants_colour(color, sys.stdout)
+        deliver(done.report, wanted, colour=colour, unsafe=unsafe_fixes, changed=changed, text=text)
+        _close(done, wanted, unsafe=unsafe_fixes, quiet=quiet, verbose=verbose)
     say_faults(done.faults)
     if done.faults:
         ctx.exit(2)
     fails = done.report.fails and not (exit_zero or fix_only)
     ctx.exit(1 if fails or (exit_non_zero_on_fix and done.fixed) else 0)
+
+
+def _changed(commit: str) -> Changed:
+    from initlint.source.changed import NoHistory, changed_since
+
+    try:
+        return changed_since(commit)
+    except NoHistory as error:
+        raise CannotRun(f"--since {commit}: {error}") from error
 
 
 @contextmanager
@@ -178,17 +205,6 @@ def _progress(*, quiet: bool, verbose: bool) -> Iterator[Callable[[str], None] |
 
         with Console(stderr=True).status("Looking for models") as status:
             yield lambda name: status.update(f"Checking {name}")
-
-
-def _rendered(report: Report, form: Format, *, colour: bool, unsafe: bool | None) -> str:
-    from initlint.report.place import based
-    from initlint.report.text import Look
-
-    return form.render(based(report, _base(form)), Look(colour=colour, width=width_of(sys.stdout), unsafe=bool(unsafe)))
-
-
-def _base(form: Format) -> str:
-    return (os.environ.get(form.root) if form.root else "") or str(Path.cwd())
 
 
 def _counted(report: Report, output_format: str) -> str:
@@ -208,17 +224,7 @@ def _counted(report: Report, output_format: str) -> str:
     )
 
 
-def _deliver(text: str, form: Format, output_file: str | None) -> None:
-    if output_file is None:
-        write(text, encoding=None if form.for_people else "utf-8")
-        return
-    try:
-        Path(output_file).write_text(text, encoding="utf-8", newline="\n")
-    except OSError as error:
-        raise CannotRun(f"{output_file} cannot be written: {error.strerror or error}") from error
-
-
-def _close(done: Written, form: Format, *, to_stdout: bool, unsafe: bool | None, quiet: bool, verbose: bool) -> None:
+def _close(done: Written, wanted: Wanted, *, unsafe: bool | None, quiet: bool, verbose: bool) -> None:
     """The closing lines; with -q only what is missing from the picture is said."""
     from initlint.report.summary import coverage, fixable, is_complete, verdict
 
@@ -232,23 +238,12 @@ def _close(done: Written, form: Format, *, to_stdout: bool, unsafe: bool | None,
         if not is_complete(report):
             say(coverage(report))
         return
-    lines = list(changes(done, _base(form)))
-    if to_stdout or done.fixed:
+    lines = list(changes(done, base_of(FORMATS[wanted.form])))
+    if wanted.to_stdout or done.fixed:
         lines += [verdict(report.findings, done.fixed)] if report.targets or report.findings else []
     lines += [line for line in (fixable(report.findings, unsafe=unsafe), coverage(report)) if line]
     text = "\n".join(lines)
-    if to_stdout:
+    if wanted.to_stdout:
         write(f"{text}\n")
     else:
         say(text)
-
-
-def _summarize(report: Report, form: Format) -> None:
-    """Append all findings to the summary of the GitHub job that runs us: of its annotations only ten are shown."""
-    from initlint.report.github import job_summary
-    from initlint.report.place import based
-
-    file = os.environ.get("GITHUB_STEP_SUMMARY")
-    if file:
-        with Path(file).open("a", encoding="utf-8") as summary:
-            summary.write(job_summary(based(report, _base(form))))

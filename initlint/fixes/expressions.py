@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from initlint.fixes.calls import outer
+from initlint.fixes.calls import calls_named, outer
 from initlint.fixes.edit import Edit, Span
 
 if TYPE_CHECKING:
@@ -168,3 +168,35 @@ def number_replaced(code: Code, line: int, value: float, text: str) -> Edit | No
         if isinstance(number, int | float) and math.isclose(number, value, rel_tol=1e-6):
             found.append(item)
     return code.replaced(found[0], text) if len(found) == 1 else None
+
+
+# -- the logits of an attention -----------------------------------------------------------------------------------------
+
+PRODUCTS = ("matmul", "bmm", "einsum")
+
+
+def scores_scaled(code: Code, line: int) -> Edit | None:
+    """`q @ k.mT` at a line → `q @ k.mT / q.size(-1) ** 0.5`: logits of independent queries and keys get unit variance
+    (Vaswani et al. 2017, arXiv:1706.03762, 3.2.1)."""
+    for product in code.all(cst.BinaryOperation):
+        if isinstance(product.operator, cst.MatrixMultiply) and code.first_line(product) <= line <= code.last_line(product):
+            return _scaled_by_width(code, product, product.left)
+    for call in calls_named(code, PRODUCTS):
+        if not code.first_line(call) <= line <= code.last_line(call) or isinstance(code.parents[call], cst.Attribute):
+            continue
+        operands = [item.value for item in call.args if item.keyword is None and not isinstance(item.value, cst.SimpleString)]
+        method = isinstance(call.func, cst.Attribute) and len(operands) == 1
+        if method and isinstance(call.func, cst.Attribute):
+            return _scaled_by_width(code, call, call.func.value)
+        if len(operands) == 2:
+            return _scaled_by_width(code, call, operands[0])
+    return None
+
+
+def _scaled_by_width(code: Code, product: cst.BaseExpression, queries: cst.BaseExpression) -> Edit | None:
+    text = code.text(queries)
+    if not all(name.isidentifier() for name in text.split(".")):
+        return None  # computed in place: to name it twice would compute it twice
+    span = outer(code, product)
+    end = Span(path=code.path, line=span.end_line, column=span.end_column, end_line=span.end_line, end_column=span.end_column)
+    return Edit(span=end, content=f" / {text}.size(-1) ** 0.5")

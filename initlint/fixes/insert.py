@@ -103,23 +103,23 @@ def _lines(owner: Owner, me: str, members: Sequence[str], written: Written, inde
 
 def _loop(owner: Owner, me: str, members: Sequence[str], written: Written, indent: str) -> list[str] | None:
     """A loop over the container that holds all of these members; None where no loop meets just them."""
-    if role(members[0]).count("*") > 1:
-        return None
     names = members[0].split(".")
     place = next(number for number, name in enumerate(names) if name.isdigit())
     container, rest = ".".join(names[:place]), ".".join(names[place + 1 :])
+    if {".".join(path.split(".")[place + 1 :]) for path in members} != {rest}:
+        return None
     children = _children(owner.types, container)
     chosen = {path.split(".")[place] for path in members}
     variable = _free(owner.code, owner.constructor)
     head = f"for {variable} in {expression(me, container) if container else me}:"
     step = owner.code.indent
     if set(children) == chosen:
-        return [head, *(f"{step}{line}" for line in written(f"{variable}.{rest}", indent + step))]
+        return [head, *(f"{step}{line}" for line in written(expression(variable, rest), indent + step))]
     kinds = {children[name] for name in chosen}
     if len(kinds) != 1 or "." in rest or len(chosen) == 1:
         return None
     test = _test(owner.code, variable, kinds)
-    lines = [f"{step}{line}" for line in written(f"{variable}.{rest}", indent + 2 * step)]
+    lines = [f"{step}{line}" for line in written(expression(variable, rest), indent + 2 * step)]
     return [head, f"{step}{test}", *(f"{step}{line}" for line in lines)]
 
 

@@ -46,7 +46,7 @@ class Axis:
     states: int
     cells: slice  # of the states, those "same"
 
-    def __new__(cls, size: int, labels: Labels | None = None, role: Role = "position") -> Axis:
+    def __new__(cls, size: int, labels: Labels | None = None, role: Role = "position") -> Axis:  # noqa: PYI034 - Self needs 3.11
         if labels is not None and (size == 1 or not (labels != labels[0]).any()):
             labels = None
         key = (size, role, None if labels is None else labels.tobytes())

@@ -22,6 +22,7 @@ step. With this the steps of a recurrence share their bias, and a block that is 
 from __future__ import annotations
 
 import itertools
+import logging
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 
     from initlint.propagate.tape import Tape
 
+BROKEN = logging.getLogger("initlint.propagate.broken")  # rules that raised; the tests of structures allow none
 Look = Callable[[Moments, Moments], "Moments | None"]
 
 BLOCKS = 8  # stretches of a long stack over which a covariance at one distance counts as the same
@@ -61,6 +63,7 @@ def covariance(tape: Tape, x: Moments, y: Moments, depth: int = 0) -> Moments | 
         try:
             found = _found(tape, x, y, depth)
         except Exception:  # noqa: BLE001 - a rule that breaks is as good as none: they count as strangers
+            BROKEN.debug("no covariance", exc_info=True)
             found = None
         if found is not None and not _matters(found, x, y):
             found = None

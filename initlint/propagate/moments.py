@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from initlint.propagate.lineage import Made
     from initlint.propagate.ops.filtering import Filtered
     from initlint.propagate.pointwise import Profile
+    from initlint.propagate.shifted import Shifted
 
 Dims = tuple[tuple[Axis, ...], ...]
 CROSSED = 6  # pairs of a kind of row with a kind of column of a split axis that are told apart
@@ -100,12 +101,13 @@ class Moments:
     gram      what it is a random linear image of, or None
     broadcast_of what it was expanded from, or None
     filtered  the real tensors of whose transforms along one dimension it is the product, or None
+    shifted   (known table, random part) of which it is the sum, or None (see `shifted`)
     averaged_of  (base, dimensions) where the tensor is the average of base over those dimensions, kept with size one
     """
 
     __slots__ = (
         "affine", "averaged_of", "axes", "both", "broadcast_of", "centred", "complex", "dims", "fill", "filtered", "flags", "gram", "made", "mean", "method", "negative", "pair", "parts", "positive",
-        "profile", "real", "sample", "slice_of", "spectrum", "valid", "zeros",
+        "profile", "real", "sample", "shifted", "slice_of", "spectrum", "valid", "zeros",
     )  # fmt: skip
 
     def __init__(
@@ -148,6 +150,7 @@ class Moments:
         self.gram = gram
         self.complex = complex
         self.sample: Array | None = None
+        self.shifted: Shifted | None = None
         self.made: Made | None = None
         self.slice_of: tuple[Moments, int, Labels] | None = None
         self.spectrum: frozenset[int] = frozenset()

@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 
 from initlint.propagate.axes import Axis, canonical, state_of
-from initlint.propagate.covariance import MAPS, NORMS, SUMS, covariance, nearest_pair
+from initlint.propagate.covariance import BROKEN, MAPS, NORMS, SUMS, covariance, nearest_pair
 from initlint.propagate.lineage import SLICES, VIEWS, Made, bare, moved, same_call, sliced
 from initlint.propagate.meeting import alone, apart, plain, swapped, total, weighed
 from initlint.propagate.moments import Moments, align
@@ -73,6 +73,7 @@ class Returning:
             try:
                 c = self.meeting(x, y, x, z, 0, apart=not x.made or not x.made.name)
             except Exception:  # noqa: BLE001 - a rule that breaks is as good as none: they count as independent
+                BROKEN.debug("no covariance of cotangents", exc_info=True)
                 c = None
             if c is not None:
                 c = c.with_(pair=c.pair * (s * t * count))

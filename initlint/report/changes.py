@@ -43,6 +43,20 @@ def _name(path: str) -> str:
     return f"{path}\t" if " " in path else path
 
 
+def as_patch(fix: Fix, lines_of: Callable[[str], Sequence[str]]) -> str:
+    """What a fix changes in all its files, as a diff to read in a message; "" where the files are not at hand."""
+    parts: list[str] = []
+    for path, edits in edits_by_path([fix]).items():
+        text = "\n".join(lines_of(path))
+        try:
+            sides = (_LINE.findall(text), _LINE.findall(edited(text, edits)))
+        except Misplaced:
+            continue
+        diff = difflib.unified_diff(*sides, _name(f"a/{path}"), _name(f"b/{path}"), n=2)
+        parts += (line if line.endswith("\n") else f"{line}\n{NO_END}" for line in diff)
+    return "".join(parts).removesuffix("\n")
+
+
 def changed_lines(fix: Fix, lines_of: Callable[[str], Sequence[str]], own: str) -> Iterator[str]:
     """Lines that a fix removes and adds, with their numbers and one line around; files other than `own` by name."""
     for path, edits in edits_by_path([fix]).items():

@@ -1,11 +1,15 @@
-"""The line fingerprint of GitHub code scanning (`primaryLocationLineHash`), so that an alert survives shifted lines.
+"""FINDING → what tells it from others in the next run, so that an alert survives shifted lines.
 
-Of each line: a rolling hash, base 37 modulo 2^64, over the hundred UTF-16 units from its first one on that are neither
+`line_hashes` are those of GitHub code scanning (`primaryLocationLineHash`). Of each line: a rolling hash, base 37 modulo 2^64, over the hundred UTF-16 units from its first one on that are neither
 space nor tab, with every kind of line end as one line feed and 0xFFFF for the end of the file; in hex, with a count that
 tells lines of equal hash apart. As github/codeql-action computes it (src/fingerprints.ts).
 """
 
 from __future__ import annotations
+
+import hashlib
+
+from initlint.lint.finding import Finding
 
 WINDOW = 100
 BASE = 37
@@ -41,3 +45,24 @@ def _windows(units: list[int]) -> list[int]:
         values.append(value)
         value = (BASE * value + entering - OLDEST * leaving) & MASK
     return values
+
+
+class Identities:
+    """Fingerprints of the findings of one report, without lines.
+
+    Of rule, file, target and modules; equal ones are told apart by their order, or their readers would merge them.
+    """
+
+    def __init__(self) -> None:
+        self._taken: set[str] = set()
+
+    def of(self, finding: Finding) -> str:
+        """The fingerprint of the next finding."""
+        parts = [finding.code, finding.span.path, finding.target, *finding.modules]
+        number = 0
+        while (
+            digest := hashlib.sha256("\0".join([*parts, str(number)]).encode("utf-8", "surrogatepass")).hexdigest()
+        ) in self._taken:
+            number += 1
+        self._taken.add(digest)
+        return digest

@@ -10,6 +10,7 @@ from initlint.report.data import as_json, as_json_lines
 from initlint.report.github import as_github
 from initlint.report.gitlab import as_gitlab
 from initlint.report.junit import as_junit
+from initlint.report.page import as_html
 from initlint.report.rdjson import as_rdjson, as_rdjsonl
 from initlint.report.review import as_github_review
 from initlint.report.sarif import as_sarif
@@ -42,6 +43,7 @@ FORMATS: Mapping[str, Format] = {
     "full": Format(render=as_full, for_people=True),
     "concise": Format(render=as_concise, for_people=True),
     "grouped": Format(render=as_grouped, for_people=True),
+    "html": Format(render=as_html),
     "json": Format(render=_machine(as_json)),
     "json-lines": Format(render=_machine(as_json_lines)),
     "github": Format(render=_machine(as_github), root="GITHUB_WORKSPACE"),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from initlint.lint.finding import Finding, Severity
 from initlint.lint.result import Report
+from initlint.report.markdown import cell
 from initlint.report.summary import coverage, verdict
 
 LEVELS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "notice"}
@@ -46,8 +47,8 @@ def job_summary(report: Report) -> str:
     if report.findings:
         lines += ["| place | rule | severity | message |", "|---|---|---|---|"]
         for finding in sorted(report.findings, key=lambda item: -item.severity):
-            message = finding.message.replace("|", "\\|").replace("\n", " ")
-            place = f"`{finding.span.path}:{finding.span.line}`"
-            lines.append(f"| {place} | {finding.code} {finding.name} | {finding.severity} | {message} |")
+            path = finding.span.path.replace("|", "\\|")
+            place = f"`{path}:{finding.span.line}`"
+            lines.append(f"| {place} | {finding.code} {finding.name} | {finding.severity} | {cell(finding.message)} |")
         lines.append("")
     return "\n".join(lines)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
-from pathlib import Path, PurePath
+from pathlib import PurePath
 
 from initlint.lint.finding import Edit, Finding, Fix, Span
 from initlint.lint.result import Report
@@ -17,6 +17,12 @@ def shown(path: str, base: str) -> str:
         if place.is_absolute() and place.is_relative_to(root):
             return place.relative_to(root).as_posix()
     return place.as_posix()
+
+
+def is_inside(path: str) -> bool:
+    """Whether a path, as it is printed, lies below its base."""
+    place = PurePath(path)
+    return not place.is_absolute() and ".." not in place.parts
 
 
 def based(report: Report, base: str) -> Report:
@@ -51,8 +57,3 @@ def _span(span: Span, base: str) -> Span:
 
 def _fix(fix: Fix, base: str) -> Fix:
     return replace(fix, edits=tuple(Edit(span=_span(edit.span, base), content=edit.content) for edit in fix.edits))
-
-
-def current() -> str:
-    """The current folder."""
-    return str(Path.cwd())

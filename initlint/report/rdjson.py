@@ -1,19 +1,21 @@
 """REPORT → reviewdog's diagnostic format, one object (`rdjson`) or one diagnostic a line (`rdjsonl`).
 
 Columns are counted in bytes of UTF-8. A suggestion is one contiguous hunk of whole lines inside the finding's own lines,
-since reviewdog posts no other; where a fix is larger, the message says it in words.
+since reviewdog posts no other; where a fix is larger, the message has it as a diff. Messages are Markdown to reviewdog.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from initlint.lint.finding import Finding, Severity, Span
 from initlint.lint.result import Report
+from initlint.report.changes import as_patch
 from initlint.report.hunk import hunk_of
-from initlint.report.links import url_of
+from initlint.report.links import link_of
+from initlint.report.markdown import fenced
 from initlint.report.text import Look
 
 SEVERITIES = {Severity.ERROR: "ERROR", Severity.WARNING: "WARNING", Severity.INFO: "INFO"}
@@ -25,32 +27,38 @@ def as_rdjson(report: Report, look: Look) -> str:
     data = {
         "source": SOURCE,
         "severity": SEVERITIES[max((finding.severity for finding in report.findings), default=Severity.INFO)],
-        "diagnostics": [_diagnostic(finding, look.lines(finding.span.path)) for finding in report.findings],
+        "diagnostics": [_diagnostic(finding, look.lines) for finding in report.findings],
     }
     return json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def as_rdjsonl(report: Report, look: Look) -> str:
     """One `Diagnostic` a line, each with its source."""
-    items = ({**_diagnostic(item, look.lines(item.span.path)), "source": SOURCE} for item in report.findings)
+    items = ({**_diagnostic(item, look.lines), "source": SOURCE} for item in report.findings)
     return "".join(json.dumps(item, ensure_ascii=False, allow_nan=False) + "\n" for item in items)
 
 
-def _diagnostic(finding: Finding, lines: Sequence[str]) -> dict[str, Any]:
-    message = finding.message + (f"\n\n{finding.help}" if finding.help else "")
+def _diagnostic(finding: Finding, lines_of: Callable[[str], Sequence[str]]) -> dict[str, Any]:
+    lines, fix, link = lines_of(finding.span.path), finding.fix, link_of(finding.name)
+    parts = [finding.message, *([finding.help] if finding.help else [])]
     data: dict[str, Any] = {
-        "message": message,
+        "message": "",
         "location": _location(finding.span, lines),
         "severity": SEVERITIES[finding.severity],
-        "code": {"value": finding.code, "url": url_of(finding.name)},
+        "code": {"value": finding.code, **({"url": link} if link else {})},
     }
-    hunk = hunk_of(finding, lines)
-    if hunk is not None:
-        whole = {"start": {"line": hunk.first}, "end": {"line": hunk.last}}  # without columns: whole lines, end included
-        data["suggestions"] = [{"range": whole, "text": hunk.text}]
+    if fix is not None and fix.edits:
+        parts.append(f"Fix ({fix.applicability}): {fix.message}")
+        hunk = hunk_of(finding, lines)
+        if hunk is not None and hunk.lines != ("",):  # an empty text deletes the lines, it does not leave one empty
+            whole = {"start": {"line": hunk.first}, "end": {"line": hunk.last}}  # without columns: whole lines, end included
+            data["suggestions"] = [{"range": whole, "text": "\n".join(hunk.lines)}]
+        elif patch := as_patch(fix, lines_of):
+            parts.append(fenced("diff", patch.split("\n")))
+    data["message"] = "\n\n".join(parts)
     if finding.related:
         data["related_locations"] = [
-            {"message": place.message, "location": _location(place.span, lines if place.span.path == finding.span.path else ())}
+            {"message": place.message, "location": _location(place.span, lines_of(place.span.path))}
             for place in finding.related
         ]
     return data

@@ -1,63 +1,84 @@
 """REPORT → the payload of GitHub's "create a review" call: a comment a finding, with a suggestion where the fix is one hunk.
 
-Nothing is sent: `initlint check --format github-review | gh api repos/OWNER/REPO/pulls/N/reviews --input -`. GitHub refuses
-comments on lines outside the diff of the pull request.
+Nothing is sent: `initlint check --format github-review | gh api repos/OWNER/REPO/pulls/N/reviews --input -`. GitHub refuses a
+review with a comment on lines that its pull request does not show; what was changed since a base, when it is known, sends such
+findings to the text of the review, and so does a place outside of the repository.
 """
 
 from __future__ import annotations
 
-import difflib
 import json
-import re
 from collections.abc import Sequence
 from typing import Any
 
-from initlint.fixes.apply import Misplaced, edited
 from initlint.lint.finding import Finding
 from initlint.lint.result import Report
+from initlint.report.changes import as_patch
 from initlint.report.hunk import hunk_of
-from initlint.report.links import url_of
+from initlint.report.links import link_of
+from initlint.report.markdown import escaped, fenced, paragraphs
+from initlint.report.place import is_inside
+from initlint.report.summary import coverage, verdict
 from initlint.report.text import Look
+
+LONGEST = 60_000  # characters of a body; GitHub takes 65 536
 
 
 def as_github_review(report: Report, look: Look) -> str:
     """The payload; a review without comments says that all is well."""
-    comments = [_comment(finding, look.lines(finding.span.path)) for finding in report.findings]
-    count = len(comments)
-    body = "initlint found nothing." if not count else f"initlint found {count} {'place' if count == 1 else 'places'} to look at."
-    return json.dumps({"event": "COMMENT", "body": body, "comments": comments}, indent=2, ensure_ascii=False) + "\n"
+    worst_first = sorted(report.findings, key=lambda finding: -finding.severity)
+    shown = [finding for finding in worst_first if _is_shown(finding, look)]
+    others = [finding for finding in worst_first if not _is_shown(finding, look)]
+    data = {
+        "event": "COMMENT",
+        "body": _body(report, others),
+        "comments": [_comment(finding, look) for finding in shown],
+    }
+    return json.dumps(data, indent=2, ensure_ascii=False) + "\n"
 
 
-def _comment(finding: Finding, lines: Sequence[str]) -> dict[str, Any]:
+def _is_shown(finding: Finding, look: Look) -> bool:
+    """Whether GitHub takes a comment on these lines, as far as is known."""
     span = finding.span
-    hunk = hunk_of(finding, lines)
-    parts = [f"**{finding.severity}** [{finding.code} {finding.name}]({url_of(finding.name)}): {finding.message}"]
-    if finding.help:
-        parts.append(f"_{finding.help}_")
-    if hunk is not None:
-        parts.append(_fenced("suggestion", hunk.text))
-    elif finding.fix is not None and finding.fix.edits:
-        parts.append(_fenced("diff", _changes(finding, lines)))
+    if not is_inside(span.path):
+        return False
+    if look.changed is None:
+        return True
+    return any(first <= span.line <= span.end_line <= last for first, last in look.changed(span.path))
+
+
+def _body(report: Report, others: Sequence[Finding]) -> str:
+    lines = [f"initlint: {verdict(report.findings)} {coverage(report)}"]
+    if others:
+        lines += ["", "Outside of what this pull request shows:", ""]
+    for finding in others:
+        lines.append(
+            f"- `{finding.span.path}:{finding.span.line}` {_rule(finding)}: {' '.join(escaped(finding.message).split())}"
+        )
+    return _cut("\n".join(lines))
+
+
+def _rule(finding: Finding) -> str:
+    link = link_of(finding.name)
+    rule = f"{finding.code} {finding.name}"
+    return f"**{finding.severity}** {f'[{rule}]({link})' if link else rule}"
+
+
+def _comment(finding: Finding, look: Look) -> dict[str, Any]:
+    span, fix = finding.span, finding.fix
+    first, *rest = paragraphs(finding.message, finding.help)
+    parts = [f"{_rule(finding)}: {first}", *rest]
+    if fix is not None and fix.edits:
+        hunk = hunk_of(finding, look.lines(span.path))
+        patch = as_patch(fix, look.lines) if hunk is None else ""
+        parts.append(f"Fix ({fix.applicability}): {escaped(fix.message)}")
+        parts += [fenced("suggestion", hunk.lines)] if hunk else [fenced("diff", patch.split("\n"))] if patch else []
     place: dict[str, Any] = {"path": span.path, "line": span.end_line, "side": "RIGHT"}
     if span.end_line > span.line:
         place |= {"start_line": span.line, "start_side": "RIGHT"}
-    return {**place, "body": "\n\n".join(parts)}
+    body = "\n\n".join(parts)
+    return {**place, "body": body if len(body) <= LONGEST else _cut("\n\n".join(parts[:-1]))}
 
 
-def _fenced(language: str, text: str) -> str:
-    """The text in a fence longer than any run of backticks in it."""
-    fence = "`" * max(3, 1 + max((len(run) for run in re.findall("`+", text)), default=0))
-    return f"{fence}{language}\n{text}\n{fence}"
-
-
-def _changes(finding: Finding, lines: Sequence[str]) -> str:
-    """A fix of several places as a diff, of the finding's own file; words where it lies elsewhere."""
-    assert finding.fix is not None
-    edits = [edit for edit in finding.fix.edits if edit.span.path == finding.span.path]
-    try:
-        new = edited("\n".join(lines), edits).split("\n")
-    except Misplaced:
-        return finding.fix.message
-    diff = difflib.unified_diff(list(lines), new, f"a/{finding.span.path}", f"b/{finding.span.path}", n=2, lineterm="")
-    return "\n".join(diff) or finding.fix.message
-
+def _cut(text: str) -> str:
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"

@@ -42,13 +42,15 @@ def source_lines(path: str) -> Sequence[str]:
 class Look:
     """How text is to look: with colour or without, how wide, and where the lines of a file come from.
 
-    unsafe  unsafe fixes are asked for: what they could fix is marked too
+    unsafe   unsafe fixes are asked for: what they could fix is marked too
+    changed  first and last lines of what a review shows of a file; None: all of it
     """
 
     colour: bool = False
     width: int = 100
     lines: Callable[[str], Sequence[str]] = source_lines
     unsafe: bool = False
+    changed: Callable[[str], Sequence[tuple[int, int]]] | None = None
 
     def mark(self, finding: Finding) -> tuple[str, str]:
         """ " [*]" where the fix would be applied."""
@@ -143,7 +145,7 @@ def _full(finding: Finding, look: Look) -> Iterator[Text]:
         (finding.code, style), look.mark(finding), (f" {finding.severity}", style), (f": {_one_line(finding.message)}", "bold")
     )
     lines = look.lines(span.path)
-    first, last = _shown(span, lines)
+    first, last = snippet_of(span, lines)
     margin = len(str(last)) if last else 1
     yield _plain(
         (f"{' ' * margin}--> ", "blue"), f"{span.path}:{span.line}:{span.column}", (f"  {finding.name}", "dim"), _of(finding)
@@ -177,7 +179,7 @@ def _of(finding: Finding) -> tuple[str, str]:
     return (f" in {name}", "dim") if name not in ("", finding.target, finding.span.path) else ("", "")
 
 
-def _shown(span: Span, lines: Sequence[str]) -> tuple[int, int]:
+def snippet_of(span: Span, lines: Sequence[str]) -> tuple[int, int]:
     """First and last line of the snippet, without blank ones at its ends; (0, 0) when the file has no such line."""
     if not (1 <= span.line <= len(lines)) or not any(line.strip() for line in lines):
         return 0, 0

@@ -95,7 +95,8 @@ def _has_effect(facts: Facts, node: Node) -> bool:
 def fixes(found: Finding, facts: Facts) -> Iterator[Fix]:
     """The number with which the gate is made, where the function has a slope: the nearest of a few usual ones."""
     from initlint.fixes.expressions import number_replaced
-    from initlint.lint.cures import Files, unsafe
+    from initlint.lint.cures import unsafe
+    from initlint.lint.starting import Files
 
     code = Files(facts).code(found.span.path)
     if code is None:

@@ -84,7 +84,8 @@ def _site(facts: Facts, source: Node, layer: WeightLayer | None) -> Site | None:
 def fixes(found: Finding, facts: Facts) -> Iterator[Fix]:
     """The bias at zero; where no bias is to blame, zero-mean weights."""
     from initlint.fixes.starts import ZEROS
-    from initlint.lint.cures import layers_of, restarts, started, unsafe
+    from initlint.lint.cures import layers_of, restarts, unsafe
+    from initlint.lint.starting import started
 
     layers = layers_of(found, facts)
     negative = [name for layer in layers for name in layer.others if facts.parameter(name).law.mean < 0]

@@ -109,7 +109,8 @@ def _finding(facts: Facts, add: Node, frozen: Node, branch: Node, layers: list[W
 def fixes(found: Finding, facts: Facts) -> Iterator[Fix]:
     """The last layer of the branch at zero."""
     from initlint.fixes.starts import ZEROS
-    from initlint.lint.cures import alike, layers_of, started, unsafe
+    from initlint.lint.cures import alike, layers_of, unsafe
+    from initlint.lint.starting import started
 
     last = [layer for layer in layers_of(found, facts) if site_of_layer(layer, facts) is not None][-1:]
     wanted = {name: ZEROS for layer in alike(facts, last) for name in (layer.weight, *layer.others)}

@@ -60,7 +60,8 @@ def _words(item: Dropped) -> tuple[str, str]:
 def fixes(found: Finding, facts: Facts) -> Iterator[Fix]:
     """The same done in place, or the call made."""
     from initlint.fixes.moves import effective
-    from initlint.lint.cures import Files, unsafe
+    from initlint.lint.cures import unsafe
+    from initlint.lint.starting import Files
 
     code = Files(facts).code(found.span.path)
     if code is not None:

@@ -80,7 +80,8 @@ def fixes(found: Finding, facts: Facts) -> Iterator[Fix]:
     β = 2. The nearer the function is to linear, the less gradients explode (Yang et al. 2019, arXiv:1902.08129).
     """
     from initlint.fixes.starts import Start
-    from initlint.lint.cures import alike, connected, layers_of, normalized_by, restarts, started, unsafe
+    from initlint.lint.cures import alike, connected, layers_of, normalized_by, restarts, unsafe
+    from initlint.lint.starting import started
 
     layers = alike(facts, layers_of(found, facts))
     biases = {bias for layer in layers if (bias := normalized_by(facts, layer)) is not None}

@@ -66,7 +66,8 @@ def check(facts: Facts) -> Iterator[Finding]:
 def fixes(found: Finding, facts: Facts) -> Iterator[Fix]:
     """The function's name in the place of its gain."""
     from initlint.fixes.calls import renamed_argument, with_argument, without_argument
-    from initlint.lint.cures import Files, draw_of_finding, unsafe
+    from initlint.lint.cures import draw_of_finding, unsafe
+    from initlint.lint.starting import Files
 
     place = draw_of_finding(found, Files(facts))
     if place is None:

@@ -59,7 +59,8 @@ def check(facts: Facts) -> Iterator[Finding]:
 def fixes(found: Finding, facts: Facts) -> Iterator[Fix]:
     """The call at the end of the constructor; the class that the model has, in the place of the one it has not."""
     from initlint.fixes.moves import at_the_end, class_tested
-    from initlint.lint.cures import Files, merged, unsafe
+    from initlint.lint.cures import unsafe
+    from initlint.lint.starting import Files, merged
 
     code = Files(facts).code(found.span.path)
     if code is None:

@@ -60,7 +60,8 @@ def _finding(facts: Facts, site: Site, losses: list[LostWrite]) -> Finding:
 def fixes(found: Finding, facts: Facts) -> Iterator[Fix]:
     """The draw before the weight is taken over, or into the parameter itself instead of its copy."""
     from initlint.fixes.moves import before_wrapped, into_itself
-    from initlint.lint.cures import Files, draw_of_finding, merged, unsafe
+    from initlint.lint.cures import draw_of_finding, unsafe
+    from initlint.lint.starting import Files, merged
 
     place = draw_of_finding(found, Files(facts))
     if place is None:

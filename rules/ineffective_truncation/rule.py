@@ -58,7 +58,8 @@ def check(facts: Facts) -> Iterator[Finding]:
 def fixes(found: Finding, facts: Facts) -> Iterator[Fix]:
     """Bounds at two deviations."""
     from initlint.fixes.calls import with_argument
-    from initlint.lint.cures import Files, draw_of_finding, merged, parameters_drawn_at, unsafe
+    from initlint.lint.cures import draw_of_finding, parameters_drawn_at, unsafe
+    from initlint.lint.starting import Files, merged
 
     place = draw_of_finding(found, Files(facts))
     names = parameters_drawn_at(facts, found.span)

@@ -71,7 +71,8 @@ def _finding(facts: Facts, adapter: Adapter, why: str) -> Finding:
 def fixes(found: Finding, facts: Facts) -> Iterator[Fix]:
     """The first factor drawn, the zero one trained, a gate at one, the usual scale: whichever stands in the way."""
     from initlint.fixes.starts import ONES, lora_start
-    from initlint.lint.cures import Files, refilled, rescaled, started, thawed, unsafe
+    from initlint.lint.cures import refilled, rescaled, thawed, unsafe
+    from initlint.lint.starting import Files, started
 
     files = Files(facts)
     adapters = [item for item in facts.structure.adapters if module_of(facts.parameter(item.down)) in found.modules]

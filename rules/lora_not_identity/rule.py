@@ -92,7 +92,8 @@ def gate_is_zero(facts: Facts, gate: str) -> bool:
 def fixes(found: Finding, facts: Facts) -> Iterator[Fix]:
     """The second factor at zero."""
     from initlint.fixes.starts import ZEROS
-    from initlint.lint.cures import started, unsafe
+    from initlint.lint.cures import unsafe
+    from initlint.lint.starting import started
 
     wanted = {}
     for adapter in facts.structure.adapters:

@@ -75,7 +75,8 @@ def effective_alpha(adapter: Adapter, second_moment_of_a: float) -> float:
 def fixes(found: Finding, facts: Facts) -> Iterator[Fix]:
     """The usual scale, or the usual first factor: what the finding points at first, then the other, then both."""
     from initlint.fixes.starts import lora_start
-    from initlint.lint.cures import Files, merged, rescaled, started, unsafe
+    from initlint.lint.cures import rescaled, unsafe
+    from initlint.lint.starting import Files, merged, started
 
     files = Files(facts)
     adapters = [item for item in facts.structure.adapters if module_of(facts.parameter(item.down)) in found.modules]

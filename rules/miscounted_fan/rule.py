@@ -123,7 +123,8 @@ def fixes(found: Finding, facts: Facts) -> Iterator[Fix]:
     """The fan that counts right: the inputs, which groups do not change; else the usual start for them."""
     from initlint.fixes.calls import with_argument
     from initlint.fixes.starts import Start
-    from initlint.lint.cures import Files, draw_of_finding, layers_of, parameters_drawn_at, restarts, started, unsafe
+    from initlint.lint.cures import draw_of_finding, layers_of, parameters_drawn_at, restarts, unsafe
+    from initlint.lint.starting import Files, started
 
     place = draw_of_finding(found, Files(facts))
     names = parameters_drawn_at(facts, found.span)

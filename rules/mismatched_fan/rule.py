@@ -89,7 +89,8 @@ def fixes(found: Finding, facts: Facts) -> Iterator[Fix]:
     """The other fan of a transposed matrix; else the deviation itself, for the dimension that is summed over."""
     from initlint.fixes.calls import redrawn, with_argument
     from initlint.fixes.starts import Start
-    from initlint.lint.cures import Files, draw_of_finding, follows, layer_of, parameters_drawn_at, unsafe
+    from initlint.lint.cures import draw_of_finding, follows, layer_of, parameters_drawn_at, unsafe
+    from initlint.lint.starting import Files
 
     place = draw_of_finding(found, Files(facts))
     names = parameters_drawn_at(facts, found.span)
@@ -104,8 +105,12 @@ def fixes(found: Finding, facts: Facts) -> Iterator[Fix]:
         mode = f"{code.quote}fan_out{code.quote}"
         yield from unsafe("the number of inputs is this weight's first dimension", [with_argument(code, draw, "mode", mode, 1)])
     tensor = code.text(draw.tensor).removesuffix(".data")
-    fans = [next((n for n, size in enumerate(shape) if size == fan and (n or len(shape) < 3)), None) for fan in (fan_in, fan_out)]
-    texts = [f"{tensor}.shape[{n}]" if n is not None else str(fan) for n, fan in zip(fans, (fan_in, fan_out), strict=True)]
+    fans = [
+        next((n for n, size in enumerate(shape) if size == fan and (n or len(shape) < 3)), None) for fan in (fan_in, fan_out)
+    ]
+    if fans[0] is None or (not kaiming and fans[1] is None):
+        return  # a number of inputs that no dimension of the weight has
+    texts = [f"{tensor}.shape[{n}]" for n in fans]
     gain = "2" if kaiming and follows(facts, layer)[0] else "1"
     variance = f"{gain} / {texts[0]}" if kaiming else f"2 / ({texts[0]} + {texts[1]})"
     start = Start(function="normal_", arguments=(f"std=math.sqrt({variance})",))

@@ -104,7 +104,8 @@ def _help(function: str) -> str:
 def fixes(found: Finding, facts: Facts) -> Iterator[Fix]:
     """The gain of the function that follows."""
     from initlint.fixes.calls import with_argument
-    from initlint.lint.cures import Files, draw_of_finding, is_constant, parameters_drawn_at, unsafe
+    from initlint.lint.cures import draw_of_finding, parameters_drawn_at, unsafe
+    from initlint.lint.starting import Files, is_constant
 
     place = draw_of_finding(found, Files(facts))
     names = parameters_drawn_at(facts, found.span)

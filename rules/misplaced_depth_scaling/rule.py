@@ -90,7 +90,8 @@ def fixes(found: Finding, facts: Facts) -> Iterator[Fix]:
     import libcst as cst
 
     from initlint.fixes.calls import draw_of
-    from initlint.lint.cures import Files, draw_of_finding, unsafe
+    from initlint.lint.cures import draw_of_finding, unsafe
+    from initlint.lint.starting import Files
 
     code = Files(facts).code(found.span.path)
     pairs = [pair for residual in facts.structure.residuals for pair in _mistaken(facts, residual, set(found.modules))]

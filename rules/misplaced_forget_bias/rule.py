@@ -60,7 +60,8 @@ def check(facts: Facts) -> Iterator[Finding]:
 def fixes(found: Finding, facts: Facts) -> Iterator[Fix]:
     """The slice moved to the second quarter."""
     from initlint.fixes.expressions import forget_slice
-    from initlint.lint.cures import Files, unsafe
+    from initlint.lint.cures import unsafe
+    from initlint.lint.starting import Files
 
     code = Files(facts).code(found.span.path)
     for parameter in facts.traced.parameters.values():

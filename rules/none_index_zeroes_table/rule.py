@@ -50,7 +50,8 @@ def check(facts: Facts) -> Iterator[Finding]:
 def fixes(found: Finding, facts: Facts) -> Iterator[Fix]:
     """Only where there is a row."""
     from initlint.fixes.moves import only_with_index
-    from initlint.lint.cures import Files, draw_of_finding, merged, unsafe
+    from initlint.lint.cures import draw_of_finding, unsafe
+    from initlint.lint.starting import Files, merged
 
     place = draw_of_finding(found, Files(facts))
     if place is not None:

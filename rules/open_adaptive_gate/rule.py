@@ -83,7 +83,8 @@ def _origin(node: Node) -> Node:
 def fixes(found: Finding, facts: Facts) -> Iterator[Fix]:
     """Weight and bias of the gates at zero."""
     from initlint.fixes.starts import ZEROS
-    from initlint.lint.cures import alike, layers_of, started, unsafe
+    from initlint.lint.cures import alike, layers_of, unsafe
+    from initlint.lint.starting import started
 
     layers = alike(facts, layers_of(found, facts))
     wanted = {name: ZEROS for layer in layers for name in (layer.weight, *layer.others)}

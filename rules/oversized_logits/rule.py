@@ -98,7 +98,8 @@ def _finding(facts: Facts, node: Node, layer: WeightLayer, classes: int) -> Find
 def fixes(found: Finding, facts: Facts) -> Iterator[Fix]:
     """The table as small as GPT-2's."""
     from initlint.fixes.starts import SMALL
-    from initlint.lint.cures import layers_of, started, unsafe
+    from initlint.lint.cures import layers_of, unsafe
+    from initlint.lint.starting import started
 
     wanted = {layer.weight: SMALL for layer in layers_of(found, facts)}
     yield from unsafe("start the table with a standard deviation of 0.02", started(facts, wanted))

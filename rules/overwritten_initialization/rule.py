@@ -204,7 +204,8 @@ def fixes(found: Finding, facts: Facts) -> Iterator[Fix]:
     from initlint.fixes.calls import draw_at
     from initlint.fixes.moves import behind_general, kept_out, padding_zeroed
     from initlint.fixes.starts import Start, same_start
-    from initlint.lint.cures import Files, draw_of_finding, merged, started, unsafe
+    from initlint.lint.cures import draw_of_finding, unsafe
+    from initlint.lint.starting import Files, merged, started
 
     files = Files(facts)
     again: dict[str, Start] = {}

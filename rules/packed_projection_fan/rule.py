@@ -60,7 +60,8 @@ def check(facts: Facts) -> Iterator[Finding]:
 def fixes(found: Finding, facts: Facts) -> Iterator[Fix]:
     """The same draw for every part."""
     from initlint.fixes.moves import for_each_part
-    from initlint.lint.cures import Files, draw_of_finding, merged, parameters_drawn_at, unsafe
+    from initlint.lint.cures import draw_of_finding, parameters_drawn_at, unsafe
+    from initlint.lint.starting import Files, merged
 
     place = draw_of_finding(found, Files(facts))
     parts = int(found.evidence["parts"])

@@ -74,7 +74,8 @@ def _gain_of(norm: Node) -> Node | None:
 def fixes(found: Finding, facts: Facts) -> Iterator[Fix]:
     """The gain at one: made so, or set so behind the general initialization."""
     from initlint.fixes.starts import ONES
-    from initlint.lint.cures import Files, refilled, started, unsafe
+    from initlint.lint.cures import refilled, unsafe
+    from initlint.lint.starting import Files, started
 
     files = Files(facts)
     nodes = (_gain_of(facts.structure.nodes[name]) for name in sorted(facts.structure.norms))

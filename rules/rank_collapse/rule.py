@@ -92,7 +92,7 @@ def fixes(found: Finding, facts: Facts) -> Iterator[Fix]:
     """A residual connection around each attention: a change of the architecture, for the author to decide."""
     from initlint.fixes.edit import Fix
     from initlint.fixes.moves import with_residual
-    from initlint.lint.cures import Files
+    from initlint.lint.starting import Files
 
     files = Files(facts)
     for name in found.modules[-1:]:

@@ -140,7 +140,8 @@ def _apart(first: Write, second: Write, facts: Facts) -> tuple[Site, Site] | Non
 def fixes(found: Finding, facts: Facts) -> Iterator[Fix]:
     """The sibling that never was initialized, in the second of the two lines; then in the first."""
     from initlint.fixes.moves import renamed_on_line
-    from initlint.lint.cures import Files, unsafe
+    from initlint.lint.cures import unsafe
+    from initlint.lint.starting import Files
 
     if found.severity == Severity.INFO or len(found.modules) < 2:
         return

@@ -11,7 +11,7 @@ from initlint.lint.finding import Severity
 from initlint.lint.gauss import slope_left
 from initlint.lint.paths import feeding_layer
 from initlint.lint.rule import Rule
-from initlint.lint.wording import finding, module_at, number, site_of_cause
+from initlint.lint.wording import finding, module_at, number, site_of_cause, site_of_node
 
 if TYPE_CHECKING:
     from torch.fx import Node
@@ -171,7 +171,32 @@ def _weights(modules: list[str]) -> str:
 
 
 def fixes(found: Finding, facts: Facts) -> Iterator[Fix]:
-    """The layer before the function, started as suits it."""
-    from initlint.lint.cures import layers_of, linear_starts, restarts
+    """Logits of an attention divided by the root of their width; else the layer before the function, started as suits it."""
+    from initlint.fixes.expressions import scores_scaled
+    from initlint.lint.cures import alike, layers_of, linear_starts, restarts, unsafe
+    from initlint.lint.starting import Files, merged
 
-    yield from restarts(facts, layers_of(found, facts), linear_starts)
+    files = Files(facts)
+    layers = layers_of(found, facts)
+    edits = []
+    for product in _unscaled(facts, {module_at(layer, facts) for layer in layers}):
+        site = site_of_node(product.name, facts)
+        code = None if site is None else files.code(site.path)
+        edit = None if site is None or code is None else scores_scaled(code, site.line)
+        edits += [] if edit is None else [edit]
+    yield from unsafe("divide the logits by the root of their width", merged(edits))
+    yield from restarts(facts, layers, linear_starts)
+    yield from restarts(facts, alike(facts, layers), linear_starts)
+
+
+def _unscaled(facts: Facts, modules: set[str]) -> Iterator[Node]:
+    """Products of queries and keys that a softmax reads as they are, where one of the modules feeds them."""
+    data = facts.structure.dependence.data
+    for node in facts.structure.dependence.order:
+        if operator(node) in ("softmax", "_softmax") and node.name in data:
+            product = strip(_without_mask(facts, next(operands(node))))
+            sides = [item for item in operands(product) if item.name in data]
+            layer = feeding_layer(facts, product)
+            if operator(product) in ("matmul", "bmm", "einsum") and len(sides) == 2 and layer is not None:
+                if module_at(layer, facts) in modules:
+                    yield product

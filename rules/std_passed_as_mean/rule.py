@@ -61,7 +61,8 @@ def _swapped(law: Law) -> bool:
 def fixes(found: Finding, facts: Facts) -> Iterator[Fix]:
     """The number given under its name."""
     from initlint.fixes.calls import renamed_argument
-    from initlint.lint.cures import Files, draw_of_finding, unsafe
+    from initlint.lint.cures import draw_of_finding, unsafe
+    from initlint.lint.starting import Files
 
     place = draw_of_finding(found, Files(facts))
     if place is None:

@@ -117,7 +117,8 @@ def _is_deterministic(parameter: Parameter) -> bool:
 def fixes(found: Finding, facts: Facts) -> Iterator[Fix]:
     """Constant weights drawn at random; a layer that is cloned, made anew every time."""
     from initlint.fixes.moves import made_anew
-    from initlint.lint.cures import Files, layers_of, merged, restarts, unsafe
+    from initlint.lint.cures import layers_of, restarts, unsafe
+    from initlint.lint.starting import Files, merged
 
     code = Files(facts).code(found.span.path)
     if code is not None:

@@ -46,7 +46,8 @@ def check(facts: Facts) -> Iterator[Finding]:
 def fixes(found: Finding, facts: Facts) -> Iterator[Fix]:
     """The base frozen, where it is made or where the adapter is told of it."""
     from initlint.fixes.insert import inserted
-    from initlint.lint.cures import Files, layers_of, unsafe
+    from initlint.lint.cures import layers_of, unsafe
+    from initlint.lint.starting import Files
 
     files = Files(facts)
     for layer in layers_of(found, facts)[:1]:

@@ -63,7 +63,8 @@ def fixes(found: Finding, facts: Facts) -> Iterator[Fix]:
     """The call, at the end of the constructor."""
     import libcst as cst
 
-    from initlint.lint.cures import Files, unsafe
+    from initlint.lint.cures import unsafe
+    from initlint.lint.starting import Files
 
     code = Files(facts).code(found.span.path)
     method = None if code is None else code.statement_at(found.span.line)

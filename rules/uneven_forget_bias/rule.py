@@ -68,7 +68,8 @@ def forget_bias(parameter: Parameter) -> float:
 
 def fixes(found: Finding, facts: Facts) -> Iterator[Fix]:
     """The same line once more for every layer and direction that has none."""
-    from initlint.lint.cures import Files, unsafe
+    from initlint.lint.cures import unsafe
+    from initlint.lint.starting import Files
 
     code = Files(facts).code(found.span.path)
     statement = None if code is None else code.statement_at(found.span.line)

@@ -83,7 +83,8 @@ def _emptied(facts: Facts, parameter: Parameter) -> Site | None:
 def fixes(found: Finding, facts: Facts) -> Iterator[Fix]:
     """Ones for a factor, zeros for a term, a random start that suits its layer for a matrix."""
     from initlint.fixes.starts import ONES, SMALL, ZEROS
-    from initlint.lint.cures import Files, layer_of, refilled, started, starts_of, unsafe, use_of
+    from initlint.lint.cures import layer_of, refilled, starts_of, unsafe, use_of
+    from initlint.lint.starting import Files, started
 
     files = Files(facts)
     names = [

@@ -68,7 +68,8 @@ def fixes(found: Finding, facts: Facts) -> Iterator[Fix]:
     """The end of the name compared, where the whole was."""
     import libcst as cst
 
-    from initlint.lint.cures import Files, unsafe
+    from initlint.lint.cures import unsafe
+    from initlint.lint.starting import Files
 
     code = Files(facts).code(found.span.path)
     if code is None or not found.modules:

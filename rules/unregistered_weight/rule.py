@@ -54,7 +54,8 @@ def check(facts: Facts) -> Iterator[Finding]:
 def fixes(found: Finding, facts: Facts) -> Iterator[Fix]:
     """The tensor made a parameter."""
     from initlint.fixes.moves import registered
-    from initlint.lint.cures import Files, merged, unsafe
+    from initlint.lint.cures import unsafe
+    from initlint.lint.starting import Files, merged
 
     code = Files(facts).code(found.span.path)
     if code is not None:

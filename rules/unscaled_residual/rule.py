@@ -196,7 +196,8 @@ def fixes(found: Finding, facts: Facts) -> Iterator[Fix]:
     """Usual weights where they are far too large; the last weight of every branch at zero; else the branch divided by √L."""
     from initlint.fixes.expressions import branch_divided
     from initlint.fixes.starts import ZEROS
-    from initlint.lint.cures import Files, merged, started, starts_of, unsafe
+    from initlint.lint.cures import starts_of, unsafe
+    from initlint.lint.starting import Files, merged, started
 
     files = Files(facts)
     modules = set(found.modules)

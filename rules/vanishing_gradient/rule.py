@@ -74,7 +74,8 @@ def check(facts: Facts) -> Iterator[Finding]:
 def fixes(found: Finding, facts: Facts) -> Iterator[Fix]:
     """The gradient let through where the code stops it; else weights that keep it."""
     from initlint.fixes.expressions import without_call
-    from initlint.lint.cures import Files, alike, connected, layers_of, merged, restarts, unsafe
+    from initlint.lint.cures import alike, connected, layers_of, restarts, unsafe
+    from initlint.lint.starting import Files, merged
 
     files = Files(facts)
     stopped = [node.name for node in facts.structure.dependence.order if operator(node) == "detach"]

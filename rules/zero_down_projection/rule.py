@@ -54,7 +54,8 @@ def check(facts: Facts) -> Iterator[Finding]:
 def fixes(found: Finding, facts: Facts) -> Iterator[Fix]:
     """The first factor drawn, the second at zero."""
     from initlint.fixes.starts import ZEROS, lora_start
-    from initlint.lint.cures import started, unsafe
+    from initlint.lint.cures import unsafe
+    from initlint.lint.starting import started
 
     wanted = {}
     for adapter in facts.structure.adapters:

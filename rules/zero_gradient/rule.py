@@ -81,7 +81,8 @@ def _lines(parameter: Parameter, facts: Facts) -> list[Site]:
 def fixes(found: Finding, facts: Facts) -> Iterator[Fix]:
     """One of the zeros at one (a factor) or drawn at random (a matrix), the reported one first."""
     from initlint.fixes.starts import ONES, SMALL
-    from initlint.lint.cures import Files, layer_of, refilled, started, starts_of, unsafe, use_of
+    from initlint.lint.cures import layer_of, refilled, starts_of, unsafe, use_of
+    from initlint.lint.starting import Files, started
     from initlint.lint.wording import role_of
 
     files = Files(facts)

@@ -10,7 +10,15 @@ import pytest
 
 from initlint.fixes.apply import edited
 from initlint.fixes.calls import draw_of, redrawn, renamed_argument, with_argument, without_argument
-from initlint.fixes.expressions import branch_divided, forget_slice, scales_on, usual_scale, without_call
+from initlint.fixes.expressions import (
+    branch_divided,
+    forget_slice,
+    number_replaced,
+    scales_on,
+    scores_scaled,
+    usual_scale,
+    without_call,
+)
 from initlint.fixes.insert import Owner, inserted
 from initlint.fixes.moves import (
     at_the_end,
@@ -18,15 +26,19 @@ from initlint.fixes.moves import (
     behind_general,
     class_tested,
     effective,
+    for_each_part,
     into_itself,
+    kept_out,
     made_anew,
     only_with_index,
     padding_zeroed,
+    registered,
     with_residual,
 )
 from initlint.fixes.names import added, reach
 from initlint.fixes.starts import SIGMOID_GAIN, SMOOTH, Start, gain_of, lora_start, starts_for
 from initlint.fixes.tree import Code, code_of
+from initlint.graph.model import Site
 
 HEAD = "import torch\nfrom torch import nn\n\n\n"
 KAIMING = Start(function="kaiming_normal_", arguments=('nonlinearity="relu"',))
@@ -188,6 +200,12 @@ TYPES = {
         ),
         pytest.param(["mixed.2.weight"], "self.head =", ["zeros_(self.mixed[2].weight)"], id="one member"),
         pytest.param(
+            ["layers.0.1.weight", "layers.1.1.weight"],
+            "self.head =",
+            ["for layer in self.layers:", "    zeros_(layer[1].weight)"],
+            id="the same member of every block",
+        ),
+        pytest.param(
             [f"{name}.weight" for name, kind in TYPES.items() if kind == LINEAR],
             "self.head =",
             ["for layer in self.modules():", "    if isinstance(layer, nn.Linear):", "        zeros_(layer.weight)"],
@@ -241,6 +259,8 @@ def test_a_branch_is_divided_where_it_joins_its_trunk(before: str, after: str | 
         ("b[0:n // 4] = 1", 0, "b[n // 4 : n // 2] = 1"),
         ("b[48:64].fill_(1.0)", 48, "b[16:32].fill_(1.0)"),
         ("b.chunk(4)[0].fill_(1)", 0, "b.chunk(4)[1].fill_(1)"),
+        ("b[: n // 4].fill_(1)", 0, "b[n // 4 : n // 2].fill_(1)"),
+        ("b[:h] = 1", 0, "b[h : 2 * h] = 1"),
     ],
 )
 def test_the_second_quarter_of_a_bias(written: str, start: int, after: str) -> None:
@@ -248,6 +268,30 @@ def test_the_second_quarter_of_a_bias(written: str, start: int, after: str) -> N
     edit = forget_slice(parsed(f"{written}\n"), 1, start, 16)
     assert edit is not None
     assert changed(f"{written}\n", [edit]) == f"{after}\n"
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("s = q @ k.mT", "s = q @ k.mT / q.size(-1) ** 0.5"),
+        ("s = torch.matmul(self.q, k)", "s = torch.matmul(self.q, k) / self.q.size(-1) ** 0.5"),
+        ('s = einsum("id,jd->ij", q, k).softmax(-1)', None),
+        ("s = f(x) @ k", None),
+    ],
+)
+def test_logits_are_divided_by_the_root_of_their_width(before: str, after: str | None) -> None:
+    """Where the queries have a name; what is called on the product stays in one piece."""
+    edit = scores_scaled(parsed(f"{before}\n"), 1)
+    assert (None if edit is None else changed(f"{before}\n", [edit])) == (None if after is None else f"{after}\n")
+
+
+@pytest.mark.parametrize(
+    ("before", "value", "after"),
+    [("f((1,), -12.0)", -12.0, "f((1,), -2.0)"), ("f(0.5)", 0.5, "f(-2.0)"), ("f(1, 1)", 1.0, None), ("f(x)", 1.0, None)],
+)
+def test_a_number_is_replaced_where_it_is_the_only_one(before: str, value: float, after: str | None) -> None:
+    edit = number_replaced(parsed(f"{before}\n"), 1, value, "-2.0")
+    assert (None if edit is None else changed(f"{before}\n", [edit])) == (None if after is None else f"{after}\n")
 
 
 def test_detach_is_taken_away() -> None:
@@ -316,6 +360,18 @@ def test_a_special_start_moves_behind_the_general_one_with_its_comment() -> None
     assert new.count("zeros_") == 1
 
 
+def test_a_marked_parameter_is_left_out_of_the_general_start() -> None:
+    text = HEAD + "self.b.bias.copy_(x)\n\n\ndef init(m):\n    m.bias.data.zero_()  # all\n"
+    code = parsed(text)
+    line = line_of(text, "zero_")
+    site = Site(path="model.py", line=line, column=5, end_line=line, end_column=len("    m.bias.data.zero_()") + 1)
+    new = changed(text, kept_out(code, first_draw(code), code, site))
+    assert new == HEAD + (
+        "self.b.bias.copy_(x)\nself.b.bias._no_reinit = True\n\n\ndef init(m):\n"
+        '    if not getattr(m.bias, "_no_reinit", False):\n        m.bias.data.zero_()  # all\n'
+    )
+
+
 def test_what_makes_a_module_is_not_moved() -> None:
     text = "class A:\n    def __init__(self):\n        self.a = Zero(1)\n        self.apply(f)\n"
     assert not list(behind_general(parsed(text), 3, 4))
@@ -367,6 +423,18 @@ def test_what_makes_a_module_is_not_moved() -> None:
             "torch.ones_like(w)\n",
             "nn.init.ones_(w)\n",
             id="filled instead of made like",
+        ),
+        pytest.param(
+            lambda code: for_each_part(code, first_draw(code), 3),
+            "nn.init.xavier_uniform_(self.qkv.weight, 2.0)\n",
+            "for part in self.qkv.weight.data.chunk(3):\n    nn.init.xavier_uniform_(part, 2.0)\n",
+            id="part by part",
+        ),
+        pytest.param(
+            lambda code: registered(code, line_of("\n".join(code.lines), "self.w")),
+            "self.w = torch.randn(3, requires_grad=True) * 2\n",
+            "self.w = nn.Parameter(torch.randn(3) * 2)\n",
+            id="a parameter",
         ),
     ],
 )  # fmt: skip

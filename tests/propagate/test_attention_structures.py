@@ -134,6 +134,23 @@ class Slopes(Attention):
         return scores - (place[None] - place[:, None]).abs() * 2.0 ** -torch.arange(1.0, 5.0)[:, None, None]
 
 
+class SlopesInProduct(nn.Module):
+    """BLOOM's ALiBi: a slope over the keys is added by baddbmm, heads and samples are taken apart, and a mask hides what comes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.qkv, self.out = nn.Linear(64, 192), nn.Linear(64, 64)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        b, n, _ = x.shape
+        q, k, v = self.qkv(x).view(b, n, 3, 4, 16).permute(2, 0, 3, 1, 4).reshape(3, b * 4, n, 16)
+        slopes = (2.0 ** -torch.arange(1.0, 5.0)[:, None, None] * torch.arange(n)).repeat(b, 1, 1)
+        scores = torch.baddbmm(slopes, q, k.transpose(1, 2), alpha=0.25).view(b, 4, n, n)
+        hidden = torch.full((n, n), torch.finfo(torch.float32).min).triu(1)
+        weights = (scores + hidden).softmax(-1).view(b * 4, n, n)
+        return self.out((weights @ v).view(b, 4, n, 16).transpose(1, 2).flatten(2))
+
+
 class Rotary(Attention):
     """Llama's rotation of queries and keys by halves."""
 
@@ -297,8 +314,8 @@ add("queries and keys from grouped convolutions", GroupedConvolutions, TOKENS)
 add("relative position biases of variance one", RelativeBias, TOKENS)
 add("relative position biases masked by sample", MaskedBias, TOKENS)
 add("one mask added twice", MaskedTwice, TOKENS)
-add("slopes of distance", Slopes, TOKENS,
-    bits=0.25, why="distances are known in groups of positions")  # fmt: skip
+add("slopes of distance", Slopes, TOKENS)
+add("slopes over keys in one product, then a mask", SlopesInProduct, torch.zeros(4, 48, 64))
 add("rotary embeddings", Rotary, TOKENS)
 add("rotary embeddings by complex numbers", RotaryByComplexNumbers, TOKENS)
 add("queries and keys normalized", NormedQueries, TOKENS)

@@ -24,6 +24,7 @@ from initlint.propagate.pointwise import (
     times,
 )
 from initlint.propagate.rows import rows_of_table, same_image, sum_of_images, sum_of_rows
+from initlint.propagate.shifted import with_table
 from initlint.propagate.sums import conditioned
 from initlint.propagate.tape import Known, Tape
 
@@ -215,7 +216,7 @@ def add(tape: Tape, x: Any, y: Any, *, alpha: float = 1.0) -> Any:
         from initlint.propagate.ops.attention import with_bias
 
         return with_bias(tape, expanded(tape, x, np.broadcast_shapes(x.shape, y.shape)), y)
-    if alpha == 1.0 and isinstance(y, Moments) and is_mask(x):
+    if alpha == 1.0 and isinstance(y, Moments) and isinstance(x, Known) and (is_mask(x) or scalar_of(x) is None):
         return add(tape, y, x)
     if any(isinstance(v, Moments) and v.valid is not None for v in (x, y)) and scalar_of(y) is not None:
         x, y = pair_up(x, y)
@@ -238,7 +239,11 @@ def add(tape: Tape, x: Any, y: Any, *, alpha: float = 1.0) -> Any:
     for table, moments in zip(tables, (x, y), strict=True):
         if isinstance(table, Known) and not table.tensor.is_complex():
             moments.gram = rows_of_table(numbers(table.tensor), moments)
-    return added(tape, x, y, alpha)
+    z = added(tape, x, y, alpha)
+    table = tables[1]
+    if isinstance(table, Known) and z.shape == x.shape and not table.tensor.is_complex():
+        z.shifted = with_table(x, alpha * numbers(table.tensor))
+    return z
 
 
 def with_parameter(

@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from initlint.propagate.axes import Array, Axis
-from initlint.propagate.known import from_array
+from initlint.propagate.known import from_array, numbers
 from initlint.propagate.linear import group_rows, octaves
 from initlint.propagate.moments import Moments, align
 from initlint.propagate.ops.arithmetic import MASKED, add, added
@@ -29,6 +29,7 @@ from initlint.propagate.ops.gather import single
 from initlint.propagate.ops.matrix import matmul
 from initlint.propagate.ops.registry import as_moments, scalar_of, transfer
 from initlint.propagate.ops.view import expanded, repeat_interleave, transpose
+from initlint.propagate.shifted import known_weights, with_table
 from initlint.propagate.tape import Known, Tape
 
 if TYPE_CHECKING:
@@ -105,6 +106,8 @@ def softmax(tape: Tape, x: Any, dim: int, *args: Any, **kwargs: Any) -> Moments:
     k = x.position(d)
     axis = x.axes[k]
     y, cross = _weights(x, k, axis)
+    if x.shifted is not None and (weights := known_weights(x.shifted, d)) is not None:
+        y, cross = _weights_about(x, k, weights, x.shifted.rest)
     y.flags, y.positive = x.flags, True
     if x.gram is not None and k in x.gram.axes:
         # of what the weights do not share, e^{s²} − 1 over N², only s²/N² follows the inner products
@@ -174,6 +177,42 @@ def _weights(x: Moments, k: int, axis: Axis) -> tuple[Moments, Moments]:
     return y, Moments(x.dims, np.zeros_like(y.mean), np.moveaxis(back, 0, k))
 
 
+def _weights_about(x: Moments, k: int, known: Array, rest: Moments) -> tuple[Moments, Moments]:
+    """The softmax of a table plus random logits, from that of the table alone; and the factor of its pullback, as in `_weights`.
+
+    Moments of p₀, its squares and p₀²(1 − 2p₀ + Σp₀²) are those of the table. Random logits of variance s² in a row multiply Σp²
+    as they do for 1/Σp₀² equal entries, exactly to first order in s².
+    """
+    axis = x.axes[k]
+    groups = axis.groups
+    dims = tuple(dim if n > 1 else () for dim, n in zip(x.dims, known.shape, strict=True))
+    d = next(n for n, dim in enumerate(x.dims) if dim and x.position(n) == k)
+    squares = (known**2).sum(d, keepdims=True)
+    _, plain, own, back = align(x, *(from_array(a, dims) for a in (known, known**2, known**2 * (1.0 - 2.0 * known + squares))))
+    entries = 1.0 / float(squares.mean())
+    others = [a for n, a in enumerate(x.axes) if n != k]
+    pair = _front(align(x, rest)[1].pair, k)
+    apart = pair[groups:].reshape(groups, groups, *pair.shape[1:])
+    share = axis.counts / axis.size
+    spread = np.einsum("a...,a->...", pair[:groups], share) - np.einsum("ab...,a,b->...", apart, share, share)
+    p2, slope = participation(np.full_like(spread, entries), np.maximum(spread, 0.0))
+    p = _front(plain.pair, k)
+    equal = p[:groups] * (p2 * entries)
+    different = p[groups:].reshape(groups, groups, *p.shape[1:])
+    states = axis.pairs[groups:].reshape(groups, groups, *(1,) * (p.ndim - 1))
+    left = 1.0 - (equal * counts_like(axis, equal)).sum(0)
+    different = different * np.maximum(left, 0.0) / np.maximum((different * states).sum((0, 1)), 1e-300)
+    new = np.concatenate([equal, different.reshape(groups * groups, *p.shape[1:])])
+    y = Moments(x.dims, plain.mean, np.moveaxis(new, 0, k), method="quadrature")
+    y.zeros = float(np.mean(known == 0))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        kept = _front(np.where(own.mean > 0, back.mean / own.mean, 0.0), k)
+    first, second = _both(others, np.sqrt(np.maximum(kept, 0.0)))
+    changed = slope * (1.0 - p2) / max(1.0 - 1.0 / entries, 1e-9) if entries > 1.0 + 1e-9 else np.ones_like(p2)
+    slopes = np.concatenate([equal * first * second * changed, np.zeros((groups * groups, *p.shape[1:]))])
+    return y, Moments(x.dims, np.zeros_like(y.mean), np.moveaxis(slopes, 0, k))
+
+
 def counts_like(axis: Axis, array: Array) -> Array:
     """Group sizes along the first dimension of `array`."""
     return axis.counts.reshape(-1, *(1,) * (array.ndim - 1))
@@ -227,6 +266,7 @@ def hide(tape: Tape, x: Moments, mask: torch.Tensor, fill: float, added: bool = 
     any other is taken as independent of it.
     """
     values: npt.NDArray[np.bool_] = mask.numpy()
+    shifted = None if x.shifted is None else x.shifted.hidden(values)
     if x.shape != (shape := np.broadcast_shapes(x.shape, values.shape)):
         x = expanded(tape, x, shape)
     if not values.any():
@@ -276,6 +316,7 @@ def hide(tape: Tape, x: Moments, mask: torch.Tensor, fill: float, added: bool = 
         y = x.with_(valid=cells, both=both, fill=fill)
     else:
         y = x.with_(valid=cells * x.valid, both=None, fill=fill)
+    y.shifted = shifted
     return tape.record([before], y, lambda g: [g])
 
 
@@ -298,9 +339,15 @@ def with_bias(tape: Tape, x: Moments, bias: Any) -> Moments:
             floor = float(bias.tensor.min())
             if x.valid is not None and bool((x.valid < 1.0).any()) and x.fill + floor < torch.finfo(bias.tensor.dtype).min:
                 floor = float("-inf")  # what two masks hide is below all numbers
+            before = x
             x = hide(tape, x, mask, floor, added=True)
             rest = bias.tensor.masked_fill(mask, 0.0)
-            return added(tape, x, as_moments(Known(rest), x)) if bool(rest.any()) else x
+            if not bool(rest.any()):
+                return x
+            y = added(tape, x, as_moments(Known(rest), x))
+            if before.valid is None and y.shape == before.shape:
+                y.shifted = with_table(before, numbers(rest)).hidden(mask.numpy())
+            return y
         return hide(tape, x, ~bias.tensor.bool(), float("-inf"))
     number = scalar_of(bias)
     if number is not None and not isinstance(bias, Moments):

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from initlint.propagate.axes import Array, Axis
+from initlint.propagate.axes import Array, Axis, along
 from initlint.propagate.linear import group_rows, mean_map, members, pair_map
 from initlint.propagate.moments import Moments
 from initlint.propagate.ops.arithmetic import added
@@ -37,12 +37,17 @@ class TapMap:
     """Pair maps of one spatial dimension: summed over equal taps, and over different ones; forward and transposed."""
 
     def __init__(self, taps: Sequence[Sparse], source: Axis, limit: int) -> None:
-        inside = members(source)
-        seen = [t @ inside for t in taps]
-        # positions are alike if they read as many of each group, and one of the same group with the tap in the middle
-        features = np.concatenate([np.sum(seen, axis=0), seen[len(seen) // 2]], axis=1)
+        key = (id(taps[0]), len(taps), taps[0].shape, source, limit)
+        if key not in _targets:
+            if len(_targets) > 2000:
+                _targets.clear()
+            inside = members(source)
+            seen = [t @ inside for t in taps]
+            # positions are alike if they read as many of each group, and one of the same group with the tap in the middle
+            features = np.concatenate([np.sum(seen, axis=0), seen[len(seen) // 2]], axis=1)
+            _targets[key] = Axis(taps[0].shape[0], group_rows(features, limit), source.role), taps
         self.source = source
-        self.target = Axis(taps[0].shape[0], group_rows(features, limit), source.role)
+        self.target = _targets[key][0]
         self.taps = taps
         self.kernel = len(taps)
 
@@ -55,7 +60,7 @@ class TapMap:
 
     @staticmethod
     def _maps(taps: Sequence[Sparse], source: Axis, target: Axis) -> tuple[Array, Array]:
-        key = (id(taps[0]), len(taps), taps[0].shape, _key(source), _key(target))
+        key = (id(taps[0]), len(taps), taps[0].shape, source, target)
         if key not in _cache:
             if len(_cache) > 2000:
                 _cache.clear()
@@ -67,18 +72,15 @@ class TapMap:
 
 
 _cache: dict[Any, tuple[Array, Array, Sequence[Sparse]]] = {}
-
-
-def _key(axis: Axis) -> tuple[int, bytes]:
-    return axis.size, b"" if axis.labels is None else axis.labels.tobytes()
+_targets: dict[Any, tuple[Axis, Sequence[Sparse]]] = {}
 
 
 def moved(pair: Array, k: int, maps: tuple[Array, Array], taps: bool) -> Array:
     """Apply a tap map to axis k; with `taps`, append an axis for the tap's pair state (equal, different)."""
-    equal = np.moveaxis(np.tensordot(maps[0], pair, (1, k)), 0, k)
+    equal = along(maps[0], pair, k)
     if not taps:
         return equal
-    other = np.moveaxis(np.tensordot(maps[1], pair, (1, k)), 0, k)
+    other = along(maps[1], pair, k)
     return np.stack([equal, other], axis=-1)
 
 

@@ -222,6 +222,7 @@ def affine(tape: Tape, x: Moments, factor: float, shift: float) -> Moments:
             pair = y.pair + shift * (cross + outer_means(y.axes, np.ones_like(y.mean), y.mean)) + shift**2
             y = y.with_(mean=mean, pair=pair, zeros=0.0, positive=y.positive and shift > 0, negative=y.negative and shift < 0)
         y.affine = (x, factor, shift)
+        y.shifted = None if x.shifted is None else x.shifted.scaled(factor, x.shifted.rest.scaled(factor))
         if not shift:
             y.spectrum = x.spectrum
             y.filtered = None if x.filtered is None else x.filtered.scaled(factor, y)

@@ -14,13 +14,13 @@ import numpy as np
 
 from initlint.propagate.axes import Array, Axis, common
 from initlint.propagate.moments import Gram, Moments, common_factors, factored, size_of
-from initlint.propagate.ops.arithmetic import added, mul
+from initlint.propagate.ops.arithmetic import add, added, mul
 from initlint.propagate.ops.functions import affine
 from initlint.propagate.ops.gather import flags_of, worst
 from initlint.propagate.ops.registry import CannotPredict, as_moments, transfer
 from initlint.propagate.ops.view import reshaped
 from initlint.propagate.rows import image_of_rows, shifted_rows
-from initlint.propagate.tape import Tape
+from initlint.propagate.tape import Known, Tape
 
 einsum_of: Any = np.einsum  # its stubs do not know operands with lists of axes
 
@@ -216,6 +216,8 @@ def addmm(tape: Tape, bias: Any, x: Any, y: Any, *, beta: float = 1.0, alpha: fl
     z = affine(tape, matmul(tape, x, y), alpha, 0.0)
     if beta == 0:
         return z
+    if isinstance(bias, Known):
+        return add(tape, z, mul(tape, bias, beta) if beta != 1 else bias)
     return added(tape, z, as_moments(mul(tape, bias, beta)) if beta != 1 else as_moments(bias))
 
 

@@ -40,7 +40,9 @@ def itself(tape: Tape, x: Any, *args: Any, **kwargs: Any) -> Any:
 def same(tape: Tape, x: Any, *args: Any, **kwargs: Any) -> Any:
     """Another tensor with the same values."""
     if isinstance(x, Moments):
-        return tape.record_coherent([x], x.with_(affine=(x, 1.0, 0.0)), lambda g: [g])
+        y = x.with_(affine=(x, 1.0, 0.0))
+        y.shifted = x.shifted
+        return tape.record_coherent([x], y, lambda g: [g])
     return x
 
 
@@ -80,6 +82,7 @@ def reshaped(tape: Tape, x: Moments, shape: Sequence[int]) -> Moments:
     if tuple(sizes) == before:
         return same(tape, x)
     y = x.reshaped(sizes)
+    y.shifted = None if x.shifted is None else x.shifted.reshaped(before, sizes)
     y.profile = None if root_of(x).profile is None else views.reshaped(profile_of(x), sizes)
     if y.profile is None:
         return tape.record([x], y, lambda g: [g.reshaped(before)])
