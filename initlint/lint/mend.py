@@ -1,8 +1,8 @@
 """FILES → repaired texts: apply what was proved, analyse the result in memory, and go on until nothing is left to apply.
 
 Every fix was proved alone, for its own model. Those of one pass are made together, and what they make of all models that read
-the files is looked at before they are kept. Where that is not what was promised, they are made one by one; one that fails alone
-is not tried again. Nothing is written here.
+the files is looked at before they are kept. Where that is not what was promised, those that some model reads together are made one
+by one from then on; one that fails alone is not tried again. Nothing is written here.
 """
 
 from __future__ import annotations
@@ -70,29 +70,37 @@ def mended(
     """Check files and repair them in memory: with safe fixes, and if `unsafe` with those that change numbers."""
     sources = _Sources()
 
-    def state(texts: Mapping[str, str], before: Answers, concerned: Sequence[Request]) -> _State:
-        overlay = {path: plain(text) for path, text in texts.items()}
-        new = gather(concerned, settings_for, overlay=overlay, jobs=jobs, progress=progress)
-        answers = {**before, **new}
-
+    def state(texts: Mapping[str, str], answers: Answers) -> _State:
         def read(path: str) -> str:
-            return overlay[path] if path in overlay else sources.read(path)
+            return plain(texts[path]) if path in texts else sources.read(path)
 
-        report = filtered(report_of(answers), settings_for, requests, read=read)
-        return _State(texts=texts, answers=answers, report=report)
+        return _State(texts=texts, answers=answers, report=filtered(report_of(answers), settings_for, requests, read=read))
 
-    def attempt(now: _State, chosen: Sequence[Finding]) -> _State | None:
-        """The state after these fixes, if it is as good as they promised."""
-        edits = edits_by_path(item.fix for item in chosen if item.fix is not None)
-        texts = {path: edited(now.texts.get(path, sources.known[path].text), edits[path]) for path in edits}
-        after = state({**now.texts, **texts}, now.answers, _concerned(now.answers, edits))
-        return after if keeps_promise(chosen, now.report.findings, after.report.findings, edits) else None
+    def analysed(texts: Mapping[str, str], concerned: Sequence[Request]) -> Answers:
+        overlay = {path: plain(text) for path, text in texts.items()}
+        return gather(concerned, settings_for, overlay=overlay, jobs=jobs, progress=progress)
 
-    now = state({}, {}, requests)
+    def attempt(now: _State, groups: Sequence[_Group]) -> tuple[_State, list[_Group]]:
+        """The state after the fixes of those groups that are as good as they promised, and those that are not."""
+        texts: dict[str, str] = {}
+        for group in groups:
+            texts |= {path: edited(now.texts.get(path, sources.known[path].text), new) for path, new in group.edits.items()}
+        concerned = dict.fromkeys(request for group in groups for request in group.concerned)
+        answers = analysed({**now.texts, **texts}, list(concerned))
+        after = state({**now.texts, **texts}, {**now.answers, **answers})
+        broken = [group for group in groups if not _is_kept(group, now, after)]
+        if not broken:
+            return after, []
+        back = {path for group in broken for path in group.edits}
+        answers = {request: answers[request] for group in groups if group not in broken for request in group.concerned}
+        texts = {path: text for path, text in texts.items() if path not in back}
+        return state({**now.texts, **texts}, {**now.answers, **answers}), broken
+
+    now = state({}, analysed({}, requests))
     applied: list[Finding] = []
     gone: list[Finding] = []
     refused: set[object] = set()
-    alone = False  # whether fixes have failed together
+    alone: set[Request] = set()  # requests in which fixes have failed together
     for _ in range(PASSES):
         chosen = together(
             item
@@ -104,17 +112,22 @@ def mended(
         )
         if not chosen:
             break
-        after = attempt(now, chosen[:1] if alone else chosen)
-        if after is None and len(chosen) > 1 and not alone:
-            alone = True
-            after = attempt(now, chosen[:1])
-        chosen = chosen[:1] if alone else chosen
-        if after is None:
-            refused.add(_key(chosen[0]))
-            continue
-        edits = edits_by_path(item.fix for item in chosen if item.fix is not None)
-        applied += chosen
-        gone += (item for item in now.report.findings if not _remains(item, now.report.findings, after.report.findings, edits))
+        groups = [
+            _first(group, now.answers) if alone & group.concerned.keys() else group for group in _apart(chosen, now.answers)
+        ]
+        after, broken = attempt(now, groups)
+        for group in broken:
+            if len(group.chosen) > 1:
+                alone |= group.concerned.keys()
+            else:
+                refused.add(_key(group.chosen[0]))
+        kept = [item for group in groups if group not in broken for item in group.chosen]
+        edits = edits_by_path(item.fix for item in kept if item.fix is not None)
+        applied += kept
+        if kept:
+            gone += (
+                item for item in now.report.findings if not _remains(item, now.report.findings, after.report.findings, edits)
+            )
         now = after
     return Mended(
         report=now.report,
@@ -125,6 +138,57 @@ def mended(
         groups=tuple(_groups(item.fix for item in applied if item.fix is not None)),
         left=sources.left,
     )
+
+
+# -- what is kept or taken back together ----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Group:
+    """Fixes that some model reads together, which no model of another group does.
+
+    edits      of these fixes, by file
+    concerned  requests whose models read one of the files, in the order of the run
+    """
+
+    chosen: Sequence[Finding]
+    edits: Mapping[str, Sequence[Edit]]
+    concerned: Mapping[Request, None]
+
+
+def _apart(chosen: Sequence[Finding], answers: Answers) -> list[_Group]:
+    """Fixes in groups that have neither a file nor a model in common."""
+    groups: list[_Group] = []
+    for item in chosen:
+        group = _group((item,), answers)
+        near = [
+            other
+            for other in groups
+            if other.edits.keys() & group.edits.keys() or other.concerned.keys() & group.concerned.keys()
+        ]
+        joined = [found for other in near for found in other.chosen]
+        groups = [other for other in groups if other not in near] + [_group((*joined, item), answers)]
+    return groups
+
+
+def _group(chosen: Sequence[Finding], answers: Answers) -> _Group:
+    edits = edits_by_path(item.fix for item in chosen if item.fix is not None)
+    return _Group(chosen=chosen, edits=edits, concerned=dict.fromkeys(_concerned(answers, edits)))
+
+
+def _first(group: _Group, answers: Answers) -> _Group:
+    return _group(group.chosen[:1], answers)
+
+
+def _is_kept(group: _Group, before: _State, after: _State) -> bool:
+    """Whether the fixes of a group did what they promised in all models that it concerns."""
+    messages = [message for state in (before, after) for request in group.concerned for message in state.answers[request]]
+    names = {found["target"] for message in messages for found in message.get("findings", ())} | group.edits.keys()
+
+    def own(state: _State) -> list[Finding]:
+        return [item for item in state.report.findings if item.target in names]
+
+    return keeps_promise(group.chosen, own(before), own(after), group.edits)
 
 
 # -- what may be done together -------------------------------------------------------------------------------------------

@@ -194,3 +194,15 @@ def test_a_comment_that_silences_nothing_any_more_goes_too(toy, mend):
     """The fix leaves an ignore comment without work; the next pass removes it."""
     done = mend("wrong  # initlint: ignore[INI101]\n", unsafe=False)
     assert texts_of(done) == ["wrong\n"]
+
+
+def test_what_fails_in_one_file_holds_up_no_other(toy, mend):
+    """Two fixes that spoil each other are made one by one; those of a file that no model reads with them are kept at once."""
+    toy.more = spoiled
+    done = mend("wrong\nlone\n", "wrong wrong\n")
+    assert texts_of(done) == ["right\nlone\n", "right right\n"]
+    assert [item.message for item in done.report.findings] == ["lone"]
+    assert [sorted(text for text in seen.values()) for seen in toy.seen[1:3]] == [
+        ["right\napart\n", "right right\n"],
+        ["right\nlone\n", "right right\n"],
+    ]
