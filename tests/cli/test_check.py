@@ -11,10 +11,11 @@ import pytest
 from click.testing import CliRunner
 
 import initlint.lint.run
+import initlint.source.changed
 from initlint.cli import main
 from initlint.cli.terminal import wants_colour
 from initlint.config import Settings
-from initlint.lint.finding import Finding, Severity, Span
+from initlint.lint.finding import Edit, Finding, Fix, Severity, Span
 from initlint.lint.result import Report, TargetResult
 from initlint.report.formats import FORMATS
 
@@ -79,7 +80,7 @@ def test_machine_formats_leave_stdout_to_the_format(analysed, name):
     done = run("model.py", "--output-format", name)
     assert (done.exit_code, done.stderr) == (1, f"{COVERAGE}\n")
     assert "model.py" in done.stdout
-    assert COVERAGE not in done.stdout
+    assert not done.stdout.endswith(f"{COVERAGE}\n")
 
 
 def test_quiet_says_nothing_but_findings(analysed):
@@ -107,6 +108,37 @@ def test_output_file_takes_the_findings(here, analysed):
     done = run("model.py", "--format", "json", "--output-file", "out.json")
     assert (done.exit_code, done.stdout) == (1, "")
     assert json.loads((here / "out.json").read_text())["diagnostics"][0]["code"] == "INI101"
+
+
+def test_one_run_writes_several_reports(here, analysed):
+    done = run("model.py", "--format", "concise", "--report", "sarif=out.sarif", "--report", "html=a=b.html", "-q")
+    assert (done.exit_code, done.stdout) == (1, "model.py:2:9: INI101 signal grows\n")
+    assert json.loads((here / "out.sarif").read_text())["runs"][0]["results"][0]["ruleId"] == "INI101"
+    assert (here / "a=b.html").read_text().startswith("<!doctype html>")
+
+
+def test_a_file_never_has_colour(here, analysed):
+    run("model.py", "--color", "always", "--report", "full=a.txt", "-o", "b.txt")
+    assert "\x1b" not in (here / "a.txt").read_text() + (here / "b.txt").read_text()
+
+
+def test_lines_of_a_file_are_found_from_a_folder_below_the_workspace(here, analysed, report, monkeypatch):
+    """Paths are relative to the workspace, the command may run elsewhere: suggestions and fingerprints need the lines."""
+    edit = Edit(span=report.findings[0].span, content="nn.Linear(8, 9)")
+    fix = Fix(applicability="unsafe", message="widen", edits=(edit,))
+    found = replace(report, findings=(replace(report.findings[0], fix=fix),))
+    monkeypatch.setattr(initlint.lint.run, "check", lambda *_, **__: found)
+    monkeypatch.setenv("GITHUB_WORKSPACE", str(here.parent))
+    (comment,) = json.loads(run("model.py", "--format", "github-review").stdout)["comments"]
+    assert comment["path"] == f"{here.name}/model.py"
+    assert "```suggestion\nmodel = nn.Linear(8, 9)\n```" in comment["body"]
+
+
+def test_a_review_comments_on_what_has_changed(here, analysed, monkeypatch):
+    monkeypatch.setattr(initlint.source.changed, "changed_since", lambda commit: {str(here / "model.py"): ((9, 9),)})
+    found = json.loads(run("model.py", "--format", "github-review", "--since", "main").stdout)
+    assert found["comments"] == []
+    assert "`model.py:2` **error** INI101" in found["body"]
 
 
 def test_a_github_job_gets_a_summary(here, analysed, monkeypatch):
@@ -172,6 +204,11 @@ def test_status_follows_the_selected_findings(analysed, arguments, status):
         pytest.param(["--per-file-ignores", "INI101"], "`INI101` is not PATTERN:CODE", id="a pattern without a rule"),
         pytest.param(["--statistics", "--format", "junit"], "not as junit", id="statistics in a format without them"),
         pytest.param(["--output-file", "no/such/folder"], "no/such/folder cannot be written", id="an output file"),
+        pytest.param(["--report", "sarif"], "`sarif` is not FORMAT=FILE", id="a report without a file"),
+        pytest.param(["--report", "xml=a"], "`xml=a` is not FORMAT=FILE", id="a report of no format"),
+        pytest.param(["--report", "json=no/such/folder"], "no/such/folder cannot be written", id="the file of a report"),
+        pytest.param(["--since", "main"], "--since is for --format github-review", id="a commit for nothing"),
+        pytest.param(["--format", "github-review", "--since", "main"], "--since main: ", id="a commit without a repository"),
         pytest.param(["--nonsense"], "No such option", id="an option"),
     ],
 )

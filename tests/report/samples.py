@@ -21,6 +21,7 @@ SOURCES = {
         "        return self.fc(x)",
         "",
     ],
+    "init.py": ["def start(m):", "    m.reset()"],  # no line end at its end
     "odd, 100%: name.py": ["x = nn.Linear(4, 4)  # initlint: ignore[INI101]"],
 }
 
@@ -106,6 +107,39 @@ FINDINGS = (
     ),
 )
 
+
+def fixed(line, end_line, *edits, applicability="unsafe", path="model.py", help=""):
+    """A finding on whole lines of a file, with edits: (path, line, column, end_line, end_column, content)."""
+    return Finding(
+        code="INI703",
+        name="dead-write",
+        severity=Severity.WARNING,
+        message="this draw has no effect on [`weight`](0) {1}",
+        help=help,
+        span=span(path, line, 1, end_line, 2),
+        target="model.py::Netz",
+        fix=Fix(
+            applicability=applicability,
+            message="mend <it>",
+            edits=tuple(Edit(span=span(*place), content=content) for *place, content in edits),
+        ),
+    )
+
+
+FIXES = (
+    fixed(7, 7, ("model.py", 7, 39, 7, 39, "\n        nn.init.zeros_(self.größe.weight)")),  # below its own line
+    fixed(6, 6, ("model.py", 6, 1, 7, 1, "")),  # its line goes
+    fixed(10, 10, ("model.py", 10, 1, 10, 23, "")),  # its line becomes an empty one
+    fixed(1, 1, ("model.py", 1, 1, 1, 1, "# ```\n")),  # on the first line; backticks in the text
+    fixed(12, 12, ("model.py", 7, 15, 7, 30, "nn.Linear(8, 16)"), ("model.py", 12, 9, 12, 26, "return x")),  # two places
+    fixed(12, 12, ("model.py", 12, 9, 12, 26, "return x"), ("init.py", 2, 5, 2, 14, "m.start()")),  # another file
+    fixed(12, 12, ("model.py", 12, 26, 13, 1, "")),  # the last line end goes
+    fixed(2, 2, ("init.py", 2, 5, 2, 14, "pass"), path="init.py"),  # the last line has no end
+    fixed(8, 11, ("model.py", 8, 9, 11, 10, "self.sum = Sum()"), applicability="display"),  # advice
+    fixed(5, 5, ("/elsewhere/lib.py", 1, 1, 1, 1, "x"), path="/elsewhere/lib.py"),  # outside of the root, not at hand
+    fixed(4, 4, ("model.py", 40, 1, 40, 9, "x"), help="add to the settings:\n[[tool.initlint.targets]]\nname = 1"),  # misplaced
+)
+
 TARGETS = (
     TargetResult(target="gone.py", path="gone.py", line=1, status="failed"),
     TargetResult(
@@ -126,6 +160,7 @@ TARGETS = (
 
 REPORTS = {
     "awkward": Report(targets=TARGETS, findings=FINDINGS, files=3),
+    "fixes": Report(targets=TARGETS[1:2], findings=FIXES, files=1),
     "clean": Report(targets=TARGETS[2:], files=1),
     "empty": Report(files=2),
 }
