@@ -23,7 +23,7 @@ def test_a_rule_is_found_by_code_and_name(wanted):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        pytest.param(["INI192"], "no rule is called `INI192`; did you mean INI102?", id="a wrong code"),
+        pytest.param(["INI1022"], "no rule is called `INI1022`; did you mean INI102?", id="a wrong code"),
         pytest.param(["vanishing"], "did you mean vanishing-signal?", id="half a name"),
         pytest.param(["zzzz"], "--all shows them all", id="nothing like a rule"),
         pytest.param([], "give the code or the name of one rule, or --all", id="nothing"),
