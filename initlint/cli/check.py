@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,6 +20,8 @@ from initlint.report.formats import FORMATS
 
 if TYPE_CHECKING:
     from initlint.lint.result import Report
+
+STDIN = "-"
 
 
 def _listed(_context: click.Context, _parameter: click.Parameter, value: tuple[str, ...]) -> tuple[str, ...]:
@@ -51,7 +54,7 @@ def _by_format(_context: click.Context, _parameter: click.Parameter, value: tupl
 
 
 @click.command()
-@click.argument("targets", nargs=-1, metavar="[PATH | PATH::NAME | PACKAGE.MODULE:NAME]...")
+@click.argument("targets", nargs=-1, metavar="[PATH | PATH::NAME | PACKAGE.MODULE:NAME | -]...")
 @click.option(
     "--format",
     "--output-format",
@@ -68,6 +71,7 @@ def _by_format(_context: click.Context, _parameter: click.Parameter, value: tupl
 @click.option(
     "--since", metavar="COMMIT", help="github-review: comments on what differs from this commit only, the rest as a list."
 )
+@click.option("--stdin-filename", metavar="FILE", help="Where the text of standard input belongs; PATH is then `-`.")
 @click.option("--fix", is_flag=True, help="Repair files: with fixes that change no number, unless --unsafe-fixes.")
 @click.option("--unsafe-fixes/--no-unsafe-fixes", default=None, help="Fixes too that change how the model starts.")
 @click.option("--fix-only", is_flag=True, help="Repair files, and say nothing of what remains.")
@@ -105,6 +109,7 @@ def check(
     output_file: str | None,
     report: tuple[tuple[str, str], ...],
     since: str | None,
+    stdin_filename: str | None,
     fix: bool,
     unsafe_fixes: bool | None,
     fix_only: bool,
@@ -142,7 +147,8 @@ def check(
     ctx.meta[VERBOSE] = verbose
     if config is not None and isolated:
         raise click.UsageError("--config and --isolated exclude each other")
-    wanted = Wanted(form=output_format, file=output_file, others=report)
+    targets, stdin = _with_stdin(ctx, targets, stdin_filename)
+    wanted = Wanted(form=output_format, file=output_file, others=report, aside=bool(stdin) and (fix or fix_only))
     if statistics and not (FORMATS[output_format].for_people or output_format == "json"):
         raise click.UsageError(f"--statistics is written as text or json, not as {output_format}")
     if since is not None and "github-review" not in wanted.formats:
@@ -167,7 +173,7 @@ def check(
         differs = show_patch(repaired, output_file, unsafe=unsafe_fixes, quiet=quiet)
         ctx.exit(1 if differs and not exit_zero else 0)
     if fix or fix_only:
-        done = written(repaired)
+        done = written(repaired, to_stdout=stdin)
 
     if fix_only:
         if not quiet:
@@ -182,6 +188,22 @@ def check(
         ctx.exit(2)
     fails = done.report.fails and not (exit_zero or fix_only)
     ctx.exit(1 if fails or (exit_non_zero_on_fix and done.fixed) else 0)
+
+
+def _with_stdin(ctx: click.Context, targets: tuple[str, ...], name: str | None) -> tuple[tuple[str, ...], str | None]:
+    """Let standard input stand in for a file where `-` is a target; the targets then, and the real path of that file."""
+    from initlint.source.overlay import standing_in
+
+    if STDIN not in targets:
+        if name is not None:
+            raise click.UsageError(f"--stdin-filename is for a text from standard input, whose PATH is `{STDIN}`")
+        return targets, None
+    path = name or "stdin.py"
+    try:
+        ctx.with_resource(standing_in(path, sys.stdin.buffer.read()))
+    except (SyntaxError, LookupError, UnicodeDecodeError) as error:
+        raise CannotRun(f"standard input is no text: {error}") from error
+    return tuple(path if target == STDIN else target for target in targets), os.path.realpath(path)
 
 
 def _changed(commit: str) -> Changed:

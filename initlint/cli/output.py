@@ -29,11 +29,13 @@ class Wanted:
 
     form, file  the main format, and the file it goes to; None: standard output
     others      further formats, each with its file
+    aside       standard output is for something else: findings that would go there go to standard error
     """
 
     form: str
     file: str | None
     others: tuple[tuple[str, str], ...] = ()
+    aside: bool = False
 
     @property
     def formats(self) -> set[str]:
@@ -42,7 +44,7 @@ class Wanted:
     @property
     def to_stdout(self) -> bool:
         """Whether closing lines follow the findings on standard output."""
-        return FORMATS[self.form].for_people and self.file is None
+        return FORMATS[self.form].for_people and self.file is None and not self.aside
 
 
 def deliver(
@@ -61,6 +63,10 @@ def deliver(
         text = rendered(wanted.form, on_screen=wanted.file is None)
     if wanted.file is not None:
         _to_file(text, wanted.file)
+    elif wanted.aside:
+        text = text.rstrip("\n")
+        if text:
+            say(text)
     else:
         write(text, encoding=None if FORMATS[wanted.form].for_people else "utf-8")
     if "github" in wanted.formats:

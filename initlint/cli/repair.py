@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from initlint.cli.terminal import say, write_bytes
-from initlint.fixes.write import CannotWrite, write
+from initlint.fixes.write import CannotWrite, source_of, write
 
 if TYPE_CHECKING:
     from initlint.lint.finding import Finding
@@ -32,17 +32,24 @@ class Written:
     faults: Mapping[str, str] = field(default_factory=dict)
 
 
-def written(mended: Mended) -> Written:
-    """Write the repaired files; those that one fix changes together are written together or not at all."""
+def written(mended: Mended, *, to_stdout: str | None = None) -> Written:
+    """Write the repaired files; those that one fix changes together are written together or not at all.
+
+    to_stdout  the file whose text goes to standard output instead, repaired or not: it came from standard input
+    """
     faults = dict(mended.left)
     failed: set[str] = set()
     for group in mended.groups:
-        new = {path: mended.new[path] for path in sorted(group) if path in mended.new}
+        new = {path: mended.new[path] for path in sorted(group) if path in mended.new and path != to_stdout}
         try:
             write(new, mended.sources)
         except CannotWrite as error:
             faults[error.path] = error.why
             failed |= group
+    if to_stdout is not None:
+        source = mended.sources.get(to_stdout) or source_of(to_stdout)
+        text = mended.new.get(to_stdout, source.text)
+        write_bytes(source.content if text == source.text else text.encode(source.encoding))
     back = tuple(item for item in mended.gone if failed & _paths(item))
     remaining = sorted((*mended.report.findings, *back), key=lambda item: (item.span.path, item.span.line, item.span.column))
     return Written(

@@ -16,6 +16,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from initlint.source.overlay import overlaid_bytes
+
 
 class CannotWrite(Exception):
     """A file that stays as it is: `path`, and `why` as the rest of a sentence about it."""
@@ -55,7 +57,8 @@ def source_of(path: str) -> Source:
     Raises:
         OSError, SyntaxError, LookupError, UnicodeDecodeError: it cannot be read, or is no text in its encoding.
     """
-    content = Path(path).read_bytes()
+    given = overlaid_bytes(path)
+    content = Path(path).read_bytes() if given is None else given
     encoding, _ = tokenize.detect_encoding(io.BytesIO(content).readline)
     return Source(path=path, content=content, text=content.decode(encoding), encoding=encoding)
 

@@ -20,6 +20,7 @@ from initlint.lint.failures import failed
 from initlint.lint.load import load_rules
 from initlint.lint.result import Report, TargetResult, finding_data, finding_from, target_data, target_from
 from initlint.lint.selection import selection_for
+from initlint.source.overlay import all_overlaid
 from initlint.source.scan import scan
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ def gather(
 
     verify   asks it to hold models against real draws instead of judging them
     task     asks a later stage about the models instead (`job.Job`)
-    overlay  texts that stand in for files, by path
+    overlay  texts that stand in for files, by path, over those that do so in this process
     """
     gathered = _Gathered(answers={request: [] for request in requests}, receive=receive)
     work: Queue[tuple[Request, dict[str, Any]]] = Queue()
@@ -91,7 +92,7 @@ def gather(
     for request in requests:
         job = _job(request, settings_for, gathered)
         if job is not None:
-            work.put((request, {**job, "verify": verify, "task": task, "overlay": overlay or {}}))
+            work.put((request, {**job, "verify": verify, "task": task, "overlay": {**all_overlaid(), **(overlay or {})}}))
             count += 1
     workers = min(jobs or os.cpu_count() or 1, max(1, count // FILES_PER_WORKER))
     threads = [

@@ -7,18 +7,48 @@ back, so this belongs in a child that ends afterwards.
 from __future__ import annotations
 
 import importlib.machinery
+import io
 import linecache
 import os
-from collections.abc import Mapping
+import tokenize
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from types import CodeType
 from typing import Any
 
 _texts: dict[str, str] = {}
+_contents: dict[str, bytes] = {}  # of those texts that came as bytes
 
 
 def overlaid(path: str) -> str | None:
     """The text that stands in for a file, None where the file itself is meant."""
     return _texts.get(os.path.realpath(path)) if _texts else None
+
+
+def overlaid_bytes(path: str) -> bytes | None:
+    """What stands in for a file as it came, None where that is the file itself."""
+    return _contents.get(os.path.realpath(path))
+
+
+def all_overlaid() -> Mapping[str, str]:
+    """All texts that stand in for files, by path."""
+    return dict(_texts)
+
+
+@contextmanager
+def standing_in(path: str, content: bytes) -> Iterator[None]:
+    """Let these bytes stand in for a file wherever it is read meanwhile; imports of this process see the file.
+
+    Raises:
+        SyntaxError, LookupError, UnicodeDecodeError: they are no text of Python.
+    """
+    encoding, _ = tokenize.detect_encoding(io.BytesIO(content).readline)
+    place = os.path.realpath(path)
+    _texts[place], _contents[place] = io.TextIOWrapper(io.BytesIO(content), encoding=encoding).read(), content
+    try:
+        yield
+    finally:
+        del _texts[place], _contents[place]
 
 
 def lay_over(texts: Mapping[str, str]) -> None:

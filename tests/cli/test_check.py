@@ -10,14 +10,17 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+import initlint.lint.mend
 import initlint.lint.run
 import initlint.source.changed
 from initlint.cli import main
 from initlint.cli.terminal import wants_colour
 from initlint.config import Settings
 from initlint.lint.finding import Edit, Finding, Fix, Severity, Span
+from initlint.lint.mend import Mended
 from initlint.lint.result import Report, TargetResult
 from initlint.report.formats import FORMATS
+from initlint.source.text import read_source
 
 ROOT = Path(__file__).parents[2]
 COVERAGE = "1 model, 412 nodes, 3 sampled"
@@ -342,3 +345,45 @@ def test_the_example_of_the_readme_has_its_finding():
     assert done.returncode == 1
     assert done.stdout.startswith("INI102 error: signal shrinks")
     assert "--> docs/examples/deep_mlp.py:15:38" in done.stdout
+
+
+# -- standard input -----------------------------------------------------------------------------------------------------
+
+
+def test_standard_input_stands_in_for_a_file(here):
+    """The name decides on settings and paths; the file itself is not read."""
+    done = run("-", "--stdin-filename", "model.py", "--format", "concise", input="import torch\nx = (\n")
+    assert done.exit_code == 1
+    assert done.stdout.splitlines()[0] == "model.py:2:5: INI001 invalid syntax: '(' was never closed"
+    assert run("-", "--format", "concise", input="x = 1\n").stdout == "no models found in 1 file\n"
+    assert read_source("model.py").startswith("from torch")  # it is over
+
+
+def test_standard_input_that_is_no_text_ends_with_2(here):
+    done = run("-", input=b"# coding: nowhere\n")
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert "standard input is no text: unknown encoding: nowhere" in done.stderr
+    assert run("model.py", "--stdin-filename", "a.py").exit_code == 2
+
+
+@pytest.mark.parametrize("repaired", [True, False], ids=["repaired", "nothing to repair"])
+def test_a_repaired_standard_input_goes_to_standard_output(here, report, monkeypatch, repaired):
+    """As it came, encoding, line ends and mark included; what is said goes to standard error."""
+    before, after = "\ufeffx = 1\r\ny = 'ß'\r\n", "\ufeffx = 2\r\ny = 'ß'\r\n"
+    place = str(here / "new.py")
+
+    def mended(requests, *_, **__):
+        from initlint.fixes.write import source_of
+
+        source = source_of(requests[0].path)
+        new = {place: after.removeprefix("\ufeff")} if repaired else {}
+        return Mended(
+            report=report, applied=(), gone=(), new=new, sources={place: source}, groups=(frozenset({place}),), left={}
+        )
+
+    monkeypatch.setattr(initlint.lint.mend, "mended", mended)
+    arguments = ["check", "-", "--stdin-filename", "new.py", "--fix", "--format", "concise"]
+    done = CliRunner().invoke(main, arguments, input=before.encode())
+    assert (done.exit_code, done.stdout_bytes) == (1, (after if repaired else before).encode())
+    assert done.stderr.startswith("model.py:2:9: INI101 signal grows\n")
+    assert not (here / "new.py").exists()
