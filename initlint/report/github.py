@@ -12,6 +12,7 @@ from initlint.report.markdown import cell
 from initlint.report.summary import coverage, verdict
 
 LEVELS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "notice"}
+ROWS = 1000  # of a job's summary: GitHub takes 1 MiB
 
 
 def as_github(report: Report) -> str:
@@ -46,9 +47,11 @@ def job_summary(report: Report) -> str:
     lines = ["### initlint", "", f"{verdict(report.findings)} {coverage(report)}", ""]
     if report.findings:
         lines += ["| place | rule | severity | message |", "|---|---|---|---|"]
-        for finding in sorted(report.findings, key=lambda item: -item.severity):
+        for finding in sorted(report.findings, key=lambda item: -item.severity)[:ROWS]:
             path = finding.span.path.replace("|", "\\|")
             place = f"`{path}:{finding.span.line}`"
             lines.append(f"| {place} | {finding.code} {finding.name} | {finding.severity} | {cell(finding.message)} |")
+        if len(report.findings) > ROWS:
+            lines += ["", f"And {len(report.findings) - ROWS} more."]
         lines.append("")
     return "\n".join(lines)
