@@ -27,7 +27,7 @@ SCALES = {"alpha / rank": 6, "alpha / rank**0.5": 3, "alpha": 2, "1.0": 1, "1000
 def adapter(number: int, random: Random) -> Generated:
     """A perceptron of adapted layers."""
     start = choose(random, {name: often for name, (_, _, often) in STARTS.items()})
-    return _written(
+    return written(
         f"adapter_{number:03}", start, choose(random, SCALES), random.choice((4, 8, 16)), random.choice((1, 8, 16, 32)), random.choice((1, 2, 4)),
         random.choice((64, 128)), choose(random, {"relu": 2, "gelu": 1, "tanh": 1}),
     )  # fmt: skip
@@ -35,10 +35,11 @@ def adapter(number: int, random: Random) -> Generated:
 
 def reference() -> Generated:
     """Rank 8, alpha 16, the usual start."""
-    return _written("adapter_reference", "usual", "alpha / rank", 8, 16, 2, 64, "relu")
+    return written("adapter_reference", "usual", "alpha / rank", 8, 16, 2, 64, "relu")
 
 
-def _written(name: str, start: str, scale: str, rank: int, alpha: int, depth: int, width: int, activation: str) -> Generated:
+def written(name: str, start: str, scale: str, rank: int, alpha: float, depth: int, width: int, activation: str) -> Generated:
+    """A perceptron whose adapters have this start and this scale."""
     traits = f"{start} scale={scale.replace(' ', '')} rank={rank} alpha={alpha} depth={depth} width={width} {activation}"
     a, b, _ = STARTS[start]
     init = "".join(f"        {line}\n" for line in (a, b) if line)

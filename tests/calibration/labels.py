@@ -2,7 +2,7 @@
 
 On one data set, of the six settings, with skills relative to the best reference run's of the kind:
     trains   at least two settings are good (0.8 of the reference's skill)
-    fails    no setting gets half as far as the reference does
+    fails    no setting gets half as far as the reference does, not even Adam with four times the steps
     care     anything else: one setting only, or clearly slower than the reference at all of them
 The label of a net is the worse one of its two data sets: a start has to serve whatever data it is given, and two classes can
 be told apart by a net that is left with a single direction.
@@ -20,6 +20,7 @@ from dataclasses import dataclass
 GOOD = 0.8  # of the reference's skill
 HALF = 0.5
 ENOUGH = 2  # good settings: the net trains, whatever the others do
+LONGER = " x4"  # ends the name of a setting with four times the steps, given to nets that fail without and move at all
 LOST = 0.5  # of the skill that an adapter starts from
 HURT = 0.1
 
@@ -59,9 +60,8 @@ def label_on(runs: Sequence[Run], bar: float, start_bar: float | None = None) ->
     start_bar  for adapters: the skill that the reference starts from
     """
     best = max(run.skill for run in runs)
-    label = (
-        Label.TRAINS if sum(run.good_at >= 0 for run in runs) >= ENOUGH else Label.FAILS if best < HALF * bar else Label.CARE
-    )
+    good = sum(run.good_at >= 0 for run in runs if not run.setting.endswith(LONGER))
+    label = Label.TRAINS if good >= ENOUGH else Label.FAILS if best < HALF * bar else Label.CARE
     if start_bar is None:
         return label
     lost = 1 - runs[0].start / start_bar

@@ -7,10 +7,11 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from tests.calibration.findings import Said, recorded
+from tests.calibration.findings import PROBED, Said, recorded
 from tests.calibration.labels import Label, labels
 from tests.calibration.nets import held_back, nets
-from tests.calibration.training import rows
+from tests.calibration.probes import probes
+from tests.calibration.training import PROBES, rows
 
 Z = 1.96  # of the 95 % interval
 
@@ -62,6 +63,17 @@ def cases() -> tuple[Case, ...]:
     )
 
 
+def probe_cases() -> tuple[Case, ...]:
+    """Every probe, likewise."""
+    _, said = recorded(PROBED)
+    found = labels((*rows(), *rows(PROBES)))
+    return tuple(
+        Case(net=net.name, kind=net.kind, traits=net.traits, label=found[net.name], said=said[net.name])
+        for net in probes()
+        if net.name in found and net.name in said
+    )
+
+
 def share(items: Iterable[Case], of: Callable[[Case], bool], hit: Callable[[Case], bool]) -> Share:
     """How many of those that are `of` are `hit`."""
     chosen = [item for item in items if of(item)]
@@ -98,6 +110,14 @@ def summary(items: Sequence[Case]) -> Mapping[str, Share]:
             items, is_reported, lambda case: not trains(case)
         ),
     }
+
+
+def confusion(items: Iterable[Case]) -> Mapping[Label, Counter[str]]:
+    """How many nets of each label were given an error, a warning at worst, or nothing ("")."""
+    counted: dict[Label, Counter[str]] = {label: Counter() for label in Label}
+    for case in items:
+        counted[case.label][case.said.worst()] += 1
+    return counted
 
 
 def by_rule(items: Sequence[Case]) -> Mapping[tuple[str, str], Counter[Label]]:

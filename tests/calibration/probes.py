@@ -1,0 +1,135 @@
+"""Nets in which one quantity is varied at a time, for the thresholds of warnings that the other nets hardly meet.
+
+    scale   by how much plain rectifier nets grow or shrink their signal                  exploding-signal, vanishing-signal
+    frozen  what a trainable branch adds to a frozen perceptron, relative to it           disturbed-frozen-model
+    fan     convolutions drawn for a fan without their groups or without their kernel     miscounted-fan
+    alpha   the scale of adapters, with the usual start and with the zero in A            lora-scaling, zero-down-projection
+    gate    where the sigmoid starts that lets the only nonlinear path through            closed-gate
+
+They are trained and labelled as the others are (`training`, `labels`), into records of their own. A frozen net counts as an
+adapter, one of alpha too, a fan net as a convolutional one. Gates are asked for the parity of a digit, which a linear net does not reach.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import cache
+
+from tests.calibration.adapters import written
+from tests.calibration.text import Generated, activated, head
+
+DECADES = (6, 5, 4, 3, 2, -4, -5, -6, -7, -8)
+SHARES = (0.03, 0.1, 0.2, 0.4, 0.7, 1.2, 2.5)
+GROUPS = (2, 4, 8, 16)
+KERNELS = ((1, 2), (2, 2), (3, 3), (5, 5))
+ALPHAS = {
+    "usual": (0.002, 0.01, 0.05, 0.2, 0.5, 1, 16, 256, 1000, 3000, 10000, 30000),
+    "random_b": (1, 8, 32, 128, 512, 2000),
+}
+STARTS = (-12.0, -10.0, -8.0, -7.0, -6.0, -5.0, -4.0, -2.0, 6.0, 8.0)
+
+
+@cache
+def probes() -> Sequence[Generated]:
+    """All of them."""
+    return (*_scales(), *_frozen(), *_fans(), *_gates(), *_alphas())
+
+
+def gate_reference() -> Generated:
+    """Half open."""
+    return _gate("gate_reference", 0.0, 2, "1")
+
+
+def _scales() -> Iterator[Generated]:
+    for depth in (6, 12):
+        for decades in DECADES:
+            traits = f"scale: depth={depth} decades={decades}"
+            text = head(f"{traits}.") + (
+                "def init_weights(module: nn.Module) -> None:\n    if isinstance(module, nn.Linear):\n"
+                f"        nn.init.normal_(module.weight, std={10 ** (decades / depth):.6g} * (2 / module.in_features) ** 0.5)\n        nn.init.zeros_(module.bias)\n\n\n"
+                f"class Net(nn.Module):\n    def __init__(self, inputs: int = 64, classes: int = 10, width: int = 64, depth: int = {depth}) -> None:\n        super().__init__()\n"
+                "        self.stem = nn.Linear(inputs, width)\n        self.layers = nn.ModuleList([nn.Linear(width, width) for _ in range(depth)])\n"
+                "        self.head = nn.Linear(width, classes)\n        self.layers.apply(init_weights)\n\n"
+                "    def forward(self, x: Tensor) -> Tensor:\n        x = F.relu(self.stem(x))\n        for layer in self.layers:\n            x = F.relu(layer(x))\n        return self.head(x)\n"
+            )
+            yield Generated(name=f"mlp_scale_{depth}_{decades}", kind="mlp", traits=traits, text=text)
+
+
+def _frozen() -> Iterator[Generated]:
+    for share in SHARES:
+        for reads in ("layer", "input"):
+            for depth, activation in ((1, "relu"), (4, "gelu")):
+                yield _branched(f"adapter_frozen_{reads}_{depth}_{share}", share, reads, depth, activation)
+
+
+def _branched(name: str, share: float, reads: str, depth: int, activation: str) -> Generated:
+    """share  deviation of the branch's last weights, in 1/√fan"""
+    traits = f"frozen: branch reads {reads} depth={depth} {activation} last={share}/fan**0.5"
+    made = "base.in_features" if reads == "layer" else "inputs"
+    given = "x" if reads == "layer" else "start"
+    text = head(f"{traits}.") + (
+        "class Branched(nn.Module):\n    def __init__(self, base: nn.Linear, inputs: int, hidden: int = 16) -> None:\n        super().__init__()\n"
+        f"        self.base = base.requires_grad_(False)\n        self.inner = nn.Linear({made}, hidden)\n        self.outer = nn.Linear(hidden, base.out_features)\n"
+        "        nn.init.kaiming_normal_(self.inner.weight)\n"
+        f"        nn.init.normal_(self.outer.weight, std={share} * hidden**-0.5)\n        nn.init.zeros_(self.outer.bias)\n        self.scale = 1.0\n\n"
+        "    def forward(self, x: Tensor, start: Tensor) -> Tensor:\n"
+        f"        return self.base(x) + self.scale * self.outer({activated(activation, f'self.inner({given})')})\n\n\n"
+        f"class Net(nn.Module):\n    def __init__(self, inputs: int = 64, classes: int = 10, width: int = 64, depth: int = {depth}) -> None:\n        super().__init__()\n"
+        "        self.layers = nn.ModuleList([Branched(nn.Linear(inputs if n == 0 else width, width), inputs) for n in range(depth + 1)])\n"
+        "        self.head = nn.Linear(width, classes).requires_grad_(False)\n\n"
+        "    def forward(self, x: Tensor) -> Tensor:\n        start = x\n        for layer in self.layers:\n"
+        f"            x = {activated(activation, 'layer(x, start)')}\n        return self.head(x)\n"
+    )
+    return Generated(name=name, kind="adapter", traits=traits, text=text)
+
+
+def _alphas() -> Iterator[Generated]:
+    for start, alphas in ALPHAS.items():
+        for alpha in alphas:
+            yield written(f"adapter_alpha_{start}_{alpha:g}", start, "alpha / rank", 8, alpha, 2, 64, "relu")
+
+
+def _fans() -> Iterator[Generated]:
+    for depth in (2, 4, 8):
+        for groups in GROUPS:
+            layers = f"nn.Conv2d(width, width, 3, padding=1, groups={groups}), nn.ReLU(), nn.Conv2d(width, width, 1), nn.ReLU()"
+            law = 'nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")'
+            yield _fan(f"conv_groups_{depth}_{groups}", f"groups={groups} depth={depth}", layers, law, depth)
+        for kernel in KERNELS:
+            layers = f'nn.Conv2d(width, width, {kernel}, padding="same"), nn.ReLU()'
+            law = "nn.init.normal_(module.weight, std=(2 / module.weight.shape[1]) ** 0.5)"
+            places = kernel[0] * kernel[1]
+            yield _fan(f"conv_kernel_{depth}_{places}", f"kernel={places} depth={depth}", layers, law, depth)
+
+
+def _fan(name: str, traits: str, layers: str, law: str, depth: int) -> Generated:
+    text = head(f"fan: {traits}.") + (
+        f"def init_weights(module: nn.Module) -> None:\n    if isinstance(module, nn.Conv2d):\n        {law}\n        nn.init.zeros_(module.bias)\n\n\n"
+        f"class Net(nn.Module):\n    def __init__(self, channels: int = 1, classes: int = 10, width: int = 16, depth: int = {depth}) -> None:\n        super().__init__()\n"
+        "        self.stem = nn.Conv2d(channels, width, 3, padding=1)\n"
+        f"        self.blocks = nn.Sequential(*[nn.Sequential({layers}) for _ in range(depth)])\n        self.blocks.apply(init_weights)\n"
+        "        self.head = nn.Linear(width, classes)\n\n"
+        "    def forward(self, x: Tensor) -> Tensor:\n        x = F.relu(self.stem(x))\n        return self.head(self.blocks(x).mean((2, 3)))\n"
+    )
+    return Generated(name=name, kind="conv", traits=traits, text=text)
+
+
+def _gates() -> Iterator[Generated]:
+    for start in STARTS:
+        for depth, size in ((1, "1"), (3, "width")):
+            yield _gate(f"gate_{depth}_{start:g}", start, depth, size)
+
+
+def _gate(name: str, start: float, depth: int, size: str) -> Generated:
+    """size  of the gate: one number, or one for each channel"""
+    traits = f"gate={start:g} of {size} depth={depth}"
+    text = head(f"{traits}.") + (
+        "class Block(nn.Module):\n    def __init__(self, width: int) -> None:\n        super().__init__()\n"
+        "        self.inner = nn.Linear(width, width)\n        self.outer = nn.Linear(width, width)\n"
+        f"        self.gate = nn.Parameter(torch.full(({size},), {start}))\n\n"
+        "    def forward(self, x: Tensor) -> Tensor:\n        return x + torch.sigmoid(self.gate) * self.outer(F.relu(self.inner(x)))\n\n\n"
+        f"class Net(nn.Module):\n    def __init__(self, inputs: int = 64, classes: int = 2, width: int = 64, depth: int = {depth}) -> None:\n        super().__init__()\n"
+        "        self.stem = nn.Linear(inputs, width)\n        self.blocks = nn.ModuleList([Block(width) for _ in range(depth)])\n        self.head = nn.Linear(width, classes)\n\n"
+        "    def forward(self, x: Tensor) -> Tensor:\n        x = self.stem(x)\n        for block in self.blocks:\n            x = block(x)\n        return self.head(x)\n"
+    )
+    return Generated(name=name, kind="gate", traits=traits, text=text)
