@@ -17,7 +17,7 @@ from initlint.lint.finding import Finding, Fix, Severity, Span
 from initlint.lint.load import LoadedRule, load_rules
 from initlint.lint.result import Report
 from initlint.report.fingerprint import Identities, line_hashes
-from initlint.report.links import link_of
+from initlint.report.links import HOME, link_of
 from initlint.report.summary import coverage
 from initlint.report.text import Look
 
@@ -43,6 +43,7 @@ def as_sarif(report: Report, look: Look) -> str:
                     "driver": {
                         "name": "initlint",
                         "semanticVersion": importlib.metadata.version("initlint"),
+                        **({"informationUri": HOME} if HOME else {}),
                         "rules": [_rule(item) for item in rules],
                     }
                 },

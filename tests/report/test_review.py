@@ -1,10 +1,14 @@
 """Fixes reach a review: as a suggestion where one hunk in the finding's own lines is all, otherwise as a diff in the message."""
 
 import json
+import subprocess
 from dataclasses import replace
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from initlint.fixes.apply import edited, edits_by_path
 from initlint.report.changes import as_patch
 from initlint.report.formats import FORMATS
 from initlint.report.hunk import hunk_of
@@ -116,3 +120,37 @@ def test_a_comment_is_never_longer_than_github_takes():
     assert "suggestion" not in comment["body"]
     (comment,) = comments([replace(long, message="x" * 2 * LONGEST)])
     assert len(comment["body"]) <= 65_536
+
+
+LINE = st.text("ab \t", max_size=4)
+
+
+@settings(derandomize=True, deadline=None)
+@given(st.lists(LINE, min_size=1, max_size=8), st.data())
+def test_a_hunk_makes_of_the_file_what_the_edits_make(lines, data):
+    def position():
+        line = data.draw(st.integers(1, len(lines)))
+        return line, data.draw(st.integers(1, len(lines[line - 1]) + 1))
+
+    start, end = sorted((position(), position()))
+    first, last = sorted((data.draw(st.integers(1, len(lines))), data.draw(st.integers(1, len(lines)))))
+    finding = fixed(first, last, ("model.py", *start, *end, data.draw(st.text("a\n", max_size=4))))
+    hunk = hunk_of(finding, lines)
+    if hunk is not None:
+        assert (hunk.first, hunk.last) == (first, last)
+        made = [*lines[: first - 1], *hunk.lines, *lines[last:]]
+        assert "\n".join(made) == edited("\n".join(lines), finding.fix.edits)
+        assert lines[-1] != "" or last < len(lines)  # what follows the last line end is no line
+
+
+@pytest.mark.parametrize("finding", [FINDINGS[5], *FIXES[:8]], ids=["odd name", *NAMES[:8]])
+def test_git_applies_what_a_message_shows(tmp_path, finding):
+    for path, lines in SOURCES.items():
+        (tmp_path / path).write_bytes("\n".join(lines).encode())
+    expected = {
+        path: edited("\n".join(SOURCES[path]), edits).encode() for path, edits in edits_by_path([finding.fix]).items()
+    }  # fmt: skip
+    patch = f"{as_patch(finding.fix, PLAIN.lines)}\n"
+    done = subprocess.run(["git", "apply"], input=patch.encode(), cwd=tmp_path, capture_output=True, check=False)
+    assert done.stderr == b""
+    assert {path: (tmp_path / path).read_bytes() for path in expected} == expected
