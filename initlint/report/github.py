@@ -16,9 +16,9 @@ ROWS = 1000  # of a job's summary: GitHub takes 1 MiB
 
 
 def as_github(report: Report) -> str:
-    """One command a finding."""
+    """One command a finding; what several models say of a line in the same words is said once."""
     worst_first = sorted(report.findings, key=lambda finding: -finding.severity)
-    return "".join(f"{_command(finding)}\n" for finding in worst_first)
+    return "".join(f"{command}\n" for command in dict.fromkeys(map(_command, worst_first)))
 
 
 def _command(finding: Finding) -> str:

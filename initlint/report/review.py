@@ -29,11 +29,11 @@ def as_github_review(report: Report, look: Look) -> str:
     worst_first = sorted(report.findings, key=lambda finding: -finding.severity)
     shown = [finding for finding in worst_first if _is_shown(finding, look)]
     others = [finding for finding in worst_first if not _is_shown(finding, look)]
-    data = {
-        "event": "COMMENT",
-        "body": _body(report, others),
-        "comments": [_comment(finding, look) for finding in shown],
-    }
+    comments: list[dict[str, Any]] = []
+    for comment in (_comment(finding, look) for finding in shown):
+        if comment not in comments:  # several models may share a line and what is wrong with it
+            comments.append(comment)
+    data = {"event": "COMMENT", "body": _body(report, others), "comments": comments}
     return json.dumps(data, indent=2, ensure_ascii=False) + "\n"
 
 
@@ -50,12 +50,13 @@ def _is_shown(finding: Finding, look: Look) -> bool:
 def _body(report: Report, others: Sequence[Finding]) -> str:
     lines = [f"initlint: {verdict(report.findings)} {coverage(report)}"]
     if others:
-        lines += ["", "Outside of what this pull request shows:", ""]
-    for finding in others:
-        lines.append(
-            f"- `{finding.span.path}:{finding.span.line}` {_rule(finding)}: {' '.join(escaped(finding.message).split())}"
-        )
-    return _cut("\n".join(lines))
+        lines.append("\nOutside of what this pull request shows:\n")
+    return _cut("\n".join(dict.fromkeys((*lines, *map(_listed, others)))))
+
+
+def _listed(finding: Finding) -> str:
+    words = " ".join(escaped(finding.message).split())
+    return f"- `{finding.span.path}:{finding.span.line}` {_rule(finding)}: {words}"
 
 
 def _rule(finding: Finding) -> str:

@@ -114,6 +114,13 @@ def test_a_file_outside_of_the_repository_has_no_comment():
     assert "- `/elsewhere/lib.py:5` **warning** INI703" in found["body"]
 
 
+def test_what_several_models_say_of_a_line_is_said_once():
+    twice = [FIXES[0], replace(FIXES[0], target="model.py::Other"), replace(FIXES[0], message="something else")]
+    assert len(comments(twice)) == 2
+    report = replace(REPORTS["fixes"], findings=tuple(twice))
+    assert len(FORMATS["github"].render(report, PLAIN).splitlines()) == 2
+
+
 def test_a_comment_is_never_longer_than_github_takes():
     long = fixed(7, 7, ("model.py", 7, 39, 7, 39, "\nx" * LONGEST))
     (comment,) = comments([long])
