@@ -151,6 +151,8 @@ def check(
     wanted = Wanted(form=output_format, file=output_file, others=report, aside=bool(stdin) and (fix or fix_only))
     if statistics and not (FORMATS[output_format].for_people or output_format == "json"):
         raise click.UsageError(f"--statistics is written as text or json, not as {output_format}")
+    if report and (diff or fix_only):
+        raise click.UsageError("--report writes findings, which --diff and --fix-only do not show")
     if since is not None and "github-review" not in wanted.formats:
         raise click.UsageError("--since is for --format github-review")
     changed = None if since is None else _changed(since)

@@ -210,6 +210,7 @@ def test_status_follows_the_selected_findings(analysed, arguments, status):
         pytest.param(["--report", "sarif"], "`sarif` is not FORMAT=FILE", id="a report without a file"),
         pytest.param(["--report", "xml=a"], "`xml=a` is not FORMAT=FILE", id="a report of no format"),
         pytest.param(["--report", "json=no/such/folder"], "no/such/folder cannot be written", id="the file of a report"),
+        pytest.param(["--report", "json=a", "--diff"], "--report writes findings, which", id="a report without findings"),
         pytest.param(["--since", "main"], "--since is for --format github-review", id="a commit for nothing"),
         pytest.param(["--format", "github-review", "--since", "main"], "--since main: ", id="a commit without a repository"),
         pytest.param(["--nonsense"], "No such option", id="an option"),
