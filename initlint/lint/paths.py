@@ -114,7 +114,7 @@ def steps_of(facts: Facts, path: Iterable[Node]) -> tuple[Step, ...]:
         restored = restored or node.name in facts.structure.norms
         layer = facts.structure.layers.get(node.name, layer)
         signal = facts.signals.get(node.name)
-        if signal is None or not signal.second_moment or signal.second_moment < 0:  # rounding may leave zeros a little below zero
+        if signal is None or not signal.second_moment or signal.second_moment < 0:  # zero, but for rounding
             continue
         born = born_of(signal)
         if born is None or not all(map(math.isfinite, (born, signal.second_moment))):
