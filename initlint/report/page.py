@@ -68,13 +68,11 @@ def _with_code(text: str) -> Markup:
 
 
 def _target(target: TargetResult, findings: int) -> dict[str, Any]:
-    whole = target.known >= target.nodes
+    analysed = target.status == "ok"
     return {
         "target": target,
-        "analysed": f"by {target.method}"
-        if target.status == "ok" and target.method
-        else {"ok": "yes"}.get(target.status, "no"),
-        "predicted": "all" if whole and target.status == "ok" else str(target.known),
+        "analysed": f"by {target.method}" if analysed and target.method else "yes" if analysed else "no",
+        "predicted": "all" if analysed and target.known >= target.nodes else str(target.known),
         "parameters": f"{target.parameters:,}".replace(",", "\N{NARROW NO-BREAK SPACE}"),
         "seconds": f"{target.seconds:.1f}",
         "findings": findings,
