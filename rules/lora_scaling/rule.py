@@ -26,36 +26,56 @@ RULE = Rule(
 )
 
 # The effective alpha s·r·σ_A·√(3n) is alpha for the usual start (A uniform ±1/√n, s = alpha/r); the first step of Adam
-# moves an output by 0.46·rate·alpha_eff (docs/theory, adapters 2.1). Alphas in use lie between 1 and 256.
-SMALLEST = 0.5
-LARGEST = 512.0
+# moves an output by 0.46·rate·alpha_eff (docs/theory, adapters 2.1). Alphas in use lie between 1 and 256. Of six settings
+# (docs/calibration.md) two or more train from 0.5 to 3000, but none of SGD's from 1000 on; one trains at 0.05, 0.2 and 10000;
+# none at 0.01 and 30000.
+FAIL_BELOW = 0.02
+WARN_BELOW = 0.5
+TELL_ABOVE = 512.0
+WARN_ABOVE = 5000.0
+FAIL_ABOVE = 20000.0
+# Adam moves A as well, by its rate a step: after ten steps at 1e-3 a smaller start is forgotten.
+FORGOTTEN = 0.01
 # σ_A²·n of the usual start is 1/3; A is to blame only where it is farther from that than other good starts are.
 USUAL_FAN_VARIANCE = 1 / 3
 NEAR_USUAL = 4.0
 
 
 def check(facts: Facts) -> Iterator[Finding]:
-    """Adapters that start as an identity and can learn, by their effective alpha."""
+    """Adapters that can learn, by their effective alpha; those that change the model at once, only where they are idle."""
     for adapter in facts.structure.adapters:
         down, up = facts.parameter(adapter.down), facts.parameter(adapter.up)
-        if adapter.embedding or adapter.gates or not up.law.is_zero or down.law.is_zero or adapter.scale == 0:
+        if adapter.embedding or adapter.gates or down.law.is_zero or adapter.scale == 0:
             continue
         alpha = effective_alpha(adapter, down.law.second_moment)
-        if not math.isfinite(alpha) or SMALLEST <= alpha <= LARGEST:
+        reached = effective_alpha(adapter, max(down.law.second_moment, FORGOTTEN**2))
+        if not math.isfinite(alpha):
+            continue
+        if reached < WARN_BELOW:
+            severity = Severity.ERROR if reached < FAIL_BELOW else Severity.WARNING
+        elif alpha > TELL_ABOVE and up.law.is_zero:
+            severity = Severity.ERROR if alpha > FAIL_ABOVE else Severity.WARNING if alpha > WARN_ABOVE else Severity.INFO
+        else:
             continue
         variance = down.law.second_moment * adapter.n
         from_scale = USUAL_FAN_VARIANCE / NEAR_USUAL <= variance <= USUAL_FAN_VARIANCE * NEAR_USUAL
         at = site_of_node(adapter.scale_node, facts) if from_scale else site_of_law(down, facts)
-        size = "large" if alpha > LARGEST else "small"
+        large = alpha > TELL_ABOVE
+        consequence = {
+            Severity.ERROR: "and no usual rate trains it",
+            Severity.WARNING: "and hardly any usual rate trains it",
+            Severity.INFO: "and SGD diverges at them; Adam bears it",
+        }[severity]
         yield finding(
             RULE,
             facts,
             at=at,
+            severity=severity,
             message=(
                 f"the adapter of `{module_of(facts.parameter(adapter.base))}` has an effective alpha of {number(alpha)} "
                 f"(scale {number(adapter.scale)}, rank {adapter.rank}, A with std {number(down.law.std)}; alphas in use are 1 "
-                f"to 256). Its first steps are {number(alpha / 16 if alpha > LARGEST else 16 / alpha)}x too {size} for the "
-                "learning rates used with LoRA."
+                f"to 256). Its first steps are {number(alpha / 16 if large else 16 / alpha)}x too {'large' if large else 'small'} "
+                f"for the learning rates used with LoRA, {consequence}."
             ),
             help=(
                 "scale the branch by alpha/rank"

@@ -22,18 +22,26 @@ RULE = Rule(
     severity=Severity.ERROR,
     summary="A weight that is one constant makes all units of its layer compute the same number.",
     fix="unsafe",
+    explained_by=("zero-gradient",),
 )
+
+NOTHING = 1e-9  # second moment: what rounding leaves of what does not depend on the input
 
 
 def check(facts: Facts) -> Iterator[Finding]:
     """Constant weight matrices, and layers that are copies of a sibling."""
     constant = {
-        layer.weight: layer for layer in facts.structure.layers.values() if is_symmetric(layer, facts.parameter(layer.weight))
+        layer.weight: layer
+        for layer in facts.structure.layers.values()
+        if is_symmetric(layer, facts.parameter(layer.weight)) or _is_blank(facts, layer)
     }
     for name, layer in constant.items():
         reader = _next_layer(facts, layer)
-        if reader is not None:  # a constant head is told apart by the targets in the first step
-            yield _constant(facts, facts.parameter(name), layer, stuck=reader.weight in constant)
+        if reader is None:  # a constant head is told apart by the targets in the first step
+            continue
+        alike = reader.weight in constant and not _has_random_bias(facts, layer)
+        if alike or not facts.parameter(name).law.is_zero:
+            yield _constant(facts, facts.parameter(name), layer, stuck=alike)
     yield from _copies(facts)
 
 
@@ -49,6 +57,27 @@ def is_symmetric(layer: WeightLayer, parameter: Parameter) -> bool:
         and layer.fan_out > 1
         and not _is_depthwise(layer, parameter)
     )
+
+
+def _is_blank(facts: Facts, layer: WeightLayer) -> bool:
+    """A matrix of zeros behind which nothing depends on the input: no trunk passes it that would tell its units apart."""
+    parameter = facts.parameter(layer.weight)
+    if not parameter.trainable or layer.kind not in ("linear", "convolution") or not parameter.law.is_zero:
+        return False
+    reader = _next_layer(facts, layer)
+    seen = None if reader is None else facts.signals.get(reader.source)
+    return reader is None or (
+        seen is not None
+        and seen.second_moment is not None
+        and seen.k_batch is not None
+        and seen.second_moment - seen.k_batch <= NOTHING
+        and min(layer.fan_in, layer.fan_out) > 1
+    )
+
+
+def _has_random_bias(facts: Facts, layer: WeightLayer) -> bool:
+    """Whether units differ by their biases, and so by the slope they are at."""
+    return any(facts.parameter(name).law.family != "constant" for name in layer.others)
 
 
 def _is_depthwise(layer: WeightLayer, parameter: Parameter) -> bool:
@@ -76,7 +105,7 @@ def _constant(facts: Facts, parameter: Parameter, layer: WeightLayer, *, stuck: 
             + (
                 "The next layer treats them alike too, so they receive the same gradient and stay one unit for ever."
                 if stuck
-                else "The layer has rank one until the next layer's random weights have told its units apart."
+                else "The layer has rank one until random weights or biases around it have told its units apart."
             )
         ),
         help="draw the weight at random (nn.init.kaiming_normal_, nn.init.xavier_uniform_)",

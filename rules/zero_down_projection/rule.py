@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,11 @@ RULE = Rule(
 )
 
 
+# The effective alpha of such a start, √3·s·√r·σ_B·n: a first step of Adam moves the output by 0.46·rate·alpha_eff, as with the zero in
+# B (docs/theory, adapters 2.1 and 3.1). From here on usual rates are too large, as they are there (`lora-scaling`).
+WARN_ABOVE = 5000.0
+
+
 def check(facts: Facts) -> Iterator[Finding]:
     """Adapters of layers other than embeddings, whose zero is in the first factor."""
     for adapter in facts.structure.adapters:
@@ -36,10 +42,12 @@ def check(facts: Facts) -> Iterator[Finding]:
             or not (down.trainable and up.trainable)
         ):
             continue
+        alpha = math.sqrt(3.0 * adapter.rank * up.law.second_moment) * abs(adapter.scale) * adapter.n
         yield finding(
             RULE,
             facts,
             at=site_of_law(down, facts),
+            severity=Severity.WARNING if alpha > WARN_ABOVE else Severity.INFO,
             message=(
                 f"the adapter of `{module_of(facts.parameter(adapter.base))}` has its zero in A (`{down.name}`) and draws B at "
                 f"random (std {number(up.law.std)}). A step of A moves the output by its {adapter.n} inputs at once, so the largest "
@@ -47,7 +55,7 @@ def check(facts: Facts) -> Iterator[Finding]:
             ),
             help="draw A with nn.init.kaiming_uniform_(A, a=math.sqrt(5)) and start B at zero",
             modules=[module_of(down), module_of(up)],
-            evidence={"inputs": float(adapter.n), "rank": float(adapter.rank)},
+            evidence={"inputs": float(adapter.n), "rank": float(adapter.rank), "alpha": alpha},
         )
 
 
