@@ -295,6 +295,9 @@ def main() -> None:
     options = parser.parse_args()
     if options.combine:
         found = {score.name: score for file in options.combine for score in from_json(file.read_text())}
+        for score in found.values():
+            if options.markdown and (score.half == "tune" or score.looked_at):
+                print(markdown(score))
         print(report(list(found.values())))
         return
     scores: list[Score] = []
