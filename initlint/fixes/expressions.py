@@ -1,4 +1,4 @@
-"""Changes inside expressions: a branch scaled where it joins its trunk, a call taken away around its operand, a quarter of a
+"""Changes inside expressions: a branch or its trunk scaled where they join, a call taken away around its operand, a quarter of a
 bias, a factor's definition."""
 
 from __future__ import annotations
@@ -24,6 +24,16 @@ def branch_divided(code: Code, line: int, divisor: str) -> Edit | None:
             called = [item for item in terms if any(True for _ in code.all(cst.Call, item))]
             if called and (len(called) == 1 or called[0] is terms[0]):
                 return _divided(code, called[0], divisor)
+    return None
+
+
+def trunk_multiplied(code: Code, line: int, factor: str) -> Edit | None:
+    """`x + f(x)` → `factor * x + f(x)` at a line: of the two terms, the one that is not called for is the trunk."""
+    for sum_, terms in _sums(code):
+        if code.first_line(sum_) <= line <= code.last_line(sum_) and len(terms) == 2:
+            still = [item for item in terms if not any(True for _ in code.all(cst.Call, item))]
+            if len(still) == 1 and isinstance(still[0], cst.Name | cst.Attribute | cst.Subscript):
+                return code.replaced(still[0], f"{factor} * {code.text(still[0])}")
     return None
 
 

@@ -50,7 +50,8 @@ def inserted(owner: Owner, tensors: Sequence[str], written: Written, *, after: i
     plain = [path for path in tensors if "*" not in role(path)]
     groups = _groups(tensors)
     if len(groups) > LISTED:
-        lines = everywhere(owner, tensors, written, indent)
+        lines = one_by_one(owner, me, plain, written, indent) if len(plain) == len(tensors) else []
+        lines = lines or everywhere(owner, tensors, written, indent)
     else:
         lines = [line for members in groups.values() for line in _lines(owner, me, members, written, indent)]
     if not lines:
@@ -121,6 +122,26 @@ def _loop(owner: Owner, me: str, members: Sequence[str], written: Written, inden
     test = _test(owner.code, variable, kinds)
     lines = [f"{step}{line}" for line in written(expression(variable, rest), indent + 2 * step)]
     return [head, f"{step}{test}", *(f"{step}{line}" for line in lines)]
+
+
+def one_by_one(owner: Owner, me: str, tensors: Sequence[str], written: Written, indent: str) -> list[str]:
+    """A loop over the modules that hold these tensors, by their names; no lines where they hold them under several names, or
+    where the loop over all modules of their classes says the same."""
+    last = {path.rpartition(".")[2] for path in tensors}
+    held = [path.rpartition(".")[0] for path in tensors]
+    kinds = {owner.types.get(path, "") for path in held}
+    if len(last) != 1 or not all(held) or {path for path, kind in owner.types.items() if kind in kinds} <= set(held):
+        return []
+    variable = _free(owner.code, owner.constructor)
+    names = [expression(me, path) for path in held]
+    step = owner.code.indent
+    head = f"for {variable} in ({', '.join(names)}):"
+    lines = (
+        [head]
+        if len(indent) + len(head) <= owner.code.length
+        else [f"for {variable} in (", *(f"{step}{name}," for name in names), "):"]
+    )
+    return [*lines, *(f"{step}{line}" for line in written(f"{variable}.{last.pop()}", indent + step))]
 
 
 def everywhere(owner: Owner, tensors: Sequence[str], written: Written, indent: str) -> list[str]:

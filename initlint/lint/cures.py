@@ -82,6 +82,19 @@ def identity_start(facts: Facts, layer: WeightLayer) -> Start | None:
     return Start(function="eye_")
 
 
+def leading_to(facts: Facts, nodes: Iterable[Node]) -> tuple[WeightLayer, ...]:
+    """All layers that some nodes are computed from, each weight once."""
+    dependence = facts.structure.dependence
+    before = 0
+    for node in nodes:
+        before |= dependence.ancestors[node.name]
+    found: dict[str, WeightLayer] = {}
+    for name, layer in facts.structure.layers.items():
+        if before >> dependence.index[name] & 1:
+            found.setdefault(layer.weight, layer)
+    return tuple(found.values())
+
+
 def alike(facts: Facts, layers: Iterable[WeightLayer]) -> tuple[WeightLayer, ...]:
     """These layers and all others of their role and kind: what one loop makes, one loop should start."""
     wanted = {(role_of(module_at(layer, facts)), layer.kind) for layer in layers}
@@ -123,20 +136,36 @@ def restarts(
     """
     repeated = tuple(layer for layer in layers if "*" in role_of(module_at(layer, facts)))
     groups = [repeated, tuple(layers)] if 0 < len(repeated) < len(layers) else [tuple(layers)]
-    choices: dict[str, list[Start]] = {}
-    for layer in layers:
+
+    def choices(facts: Facts, layer: WeightLayer) -> Sequence[Start]:
         final = None if last is None else last(facts, layer)
-        choices[layer.weight] = [*starts(facts, layer), *([final] if final is not None else [])]
-    for number in range(max(map(len, choices.values()), default=0)):
+        return [*starts(facts, layer), *([final] if final is not None else [])]
+
+    for number in range(max((len(choices(facts, layer)) for layer in layers), default=0)):
         for group in groups:
-            usual: dict[str, Counter[Start]] = {}
-            for layer in group:
-                start = choices[layer.weight][min(number, len(choices[layer.weight]) - 1)]
-                usual.setdefault(role_of(module_at(layer, facts)), Counter())[start] += 1
-            most = {role: counts.most_common(1)[0][0] for role, counts in usual.items()}  # one loop, one start
-            wanted = {layer.weight: most[role_of(module_at(layer, facts))] for layer in group}
-            said = Counter(wanted.values()).most_common(1)[0][0]
-            yield from unsafe(f"start these weights with nn.init.{said}", started(facts, wanted))
+            yield from restarted(facts, group, choices, choice=number)
+
+
+def restarted(
+    facts: Facts, layers: Sequence[WeightLayer], starts: Starts, *, choice: int = 0, before: Iterable[Fix] = ()
+) -> Iterator[Fix]:
+    """These layers started as suits what follows them, by one of the starts that each may have.
+
+    choice  which of a layer's starts; the last one where it has fewer
+    before  fixes of other places that are part of the cure
+    """
+    usual: dict[str, Counter[Start]] = {}
+    for layer in layers:
+        some = starts(facts, layer)
+        usual.setdefault(role_of(module_at(layer, facts)), Counter())[some[min(choice, len(some) - 1)]] += 1
+    most = {role: counts.most_common(1)[0][0] for role, counts in usual.items()}  # one loop, one start
+    wanted = {layer.weight: most[role_of(module_at(layer, facts))] for layer in layers}
+    edits = started(facts, wanted)
+    if wanted and edits is not None:
+        start = Counter(wanted.values()).most_common(1)[0][0]
+        parts = tuple(before)
+        said = "".join(f"{part.message}, and " for part in parts) + f"start these weights with nn.init.{start}"
+        yield from unsafe(said, merged((*(edit for part in parts for edit in part.edits), *edits)))
 
 
 # -- one call, and what made a parameter --------------------------------------------------------------------------------

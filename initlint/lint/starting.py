@@ -147,16 +147,22 @@ def _alike(facts: Facts, names: set[str], code: Code, draw: Draw) -> bool:
 
 
 def is_constant(code: Code, draw: Draw) -> bool:
-    """Whether the arguments behind the tensor are the same at every call: they name imported modules only."""
+    """Whether the arguments behind the tensor are the same at every call, or computed from the tensor itself as a fan is: they
+    name it and imported modules only."""
     known = {bound.partition(".")[0] for _, bound in imports(code)}
-    return all(_roots(code, item.value) <= known for item in draw.arguments)
+    tensor = code.text(draw.tensor).removesuffix(".data")
+    return all(_roots(code, item.value, tensor) <= known for item in draw.arguments)
 
 
-def _roots(code: Code, node: cst.CSTNode) -> set[str]:
-    """Names in an expression that are not attributes of others."""
+def _roots(code: Code, node: cst.CSTNode, tensor: str) -> set[str]:
+    """Names in an expression that are not attributes of others, nor part of the tensor's own."""
     inner = {item.attr for item in code.all(cst.Attribute, node)} | {
         item.keyword for call in code.all(cst.Call, node) for item in call.args if item.keyword is not None
     }
+    for kind in (cst.Name, cst.Attribute, cst.Subscript):
+        for own in code.all(kind, node):
+            if code.text(own) == tensor:
+                inner |= set(code.all(cst.Name, own))
     return {item.value for item in code.all(cst.Name, node) if item not in inner}
 
 

@@ -82,13 +82,20 @@ def _site(facts: Facts, source: Node, layer: WeightLayer | None) -> Site | None:
 
 
 def fixes(found: Finding, facts: Facts) -> Iterator[Fix]:
-    """The bias at zero; where no bias is to blame, zero-mean weights."""
+    """The bias at zero, in all layers to which the same line gave it; where no bias is to blame, zero-mean weights."""
     from initlint.fixes.starts import ZEROS
     from initlint.lint.cures import layers_of, restarts, unsafe
-    from initlint.lint.starting import started
+    from initlint.lint.starting import own_draw, started
+
+    def drawn_at(name: str) -> Site | None:
+        write = own_draw(facts.parameter(name), facts)
+        return None if write is None else write.site
 
     layers = layers_of(found, facts)
     negative = [name for layer in layers for name in layer.others if facts.parameter(name).law.mean < 0]
-    if negative:
-        yield from unsafe("start the bias at zero", started(facts, dict.fromkeys(negative, ZEROS), together=False))
+    places = {site for name in negative if (site := drawn_at(name)) is not None}
+    everywhere = [name for layer in facts.structure.layers.values() for name in layer.others if drawn_at(name) in places]
+    for biases in (everywhere, negative):
+        if biases:
+            yield from unsafe("start the bias at zero", started(facts, dict.fromkeys(biases, ZEROS), together=False))
     yield from restarts(facts, [layer for layer in layers if facts.parameter(layer.weight).law.mean])

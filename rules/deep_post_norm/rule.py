@@ -6,12 +6,14 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from initlint.graph.dataflow import unscaled
+from initlint.graph.dataflow import operands, operator, unscaled
 from initlint.lint.finding import Severity
+from initlint.lint.paths import feeding_layer
 from initlint.lint.rule import Rule
 from initlint.lint.wording import counted, finding, module_at, number, pattern_of, site_of_node
 
 if TYPE_CHECKING:
+    from initlint.fixes.edit import Fix
     from initlint.graph.structure import Residual
     from initlint.lint.facts import Facts
     from initlint.lint.finding import Finding
@@ -19,7 +21,8 @@ if TYPE_CHECKING:
 RULE = Rule(
     code="INI403",
     name="deep-post-norm",
-    severity=Severity.INFO,
+    severity=Severity.WARNING,
+    fix="unsafe",
     summary="Normalization after every residual sum lets each branch replace a part of the trunk, until nothing of it is left.",
 )
 
@@ -41,17 +44,28 @@ def check(facts: Facts) -> Iterator[Finding]:
             RULE,
             facts,
             at=site_of_node(chain[0].add, facts),
+            severity=Severity.WARNING if _fails(left) else Severity.INFO,
             message=(
                 f"post-norm over {counted(len(shares), 'residual sum')} with branches {pattern_of(modules)}: every sum keeps "
                 f"{number(100 * left ** (1 / len(shares)))} % of the trunk, all of them together {number(left)}. Updates of early "
-                "branches are amplified by those above; such a stack needs a long warm-up and small rates, and fails when made "
-                "deeper."
+                "branches are amplified by those above; such a stack "
+                + (
+                    "learns nothing at usual rates."
+                    if _fails(left)
+                    else "needs a long warm-up and small rates, and fails when made deeper."
+                )
             ),
             help="normalize the branch's input instead (pre-norm), or scale the trunk up and the branches down (DeepNorm)",
             modules=modules,
             evidence={"left": left, "sums": float(len(shares))},
             rests_on=(chain[-1].add,),
         )
+
+
+def _fails(left: float) -> bool:
+    """Three times as many decades as are worth a note: on digits twelve encoder layers with Xavier weights (1e-4) train with Adam
+    at 1e-3 and no warm-up, twenty-four (1e-8) stay at guessing."""
+    return left < LEFT**3
 
 
 def _chains(facts: Facts) -> Iterator[Sequence[Residual]]:
@@ -89,3 +103,49 @@ def _kept(facts: Facts, residual: Residual) -> float | None:
         return None
     share = trunk.second_moment / total.second_moment
     return min(share, 1.0) if math.isfinite(share) else None
+
+
+def fixes(found: Finding, facts: Facts) -> Iterator[Fix]:
+    """DeepNorm where the stack fails as it is: the trunk times N^¼ for N sums, and Xavier's start times (4N)^-¼ for the branches,
+    but for what asks: queries and keys (Wang et al. 2022, arXiv:2203.00555, whose N counts pairs of sums)."""
+    from initlint.fixes.expressions import trunk_multiplied
+    from initlint.fixes.starts import Start
+    from initlint.lint.cures import unsafe
+    from initlint.lint.starting import Files, merged, started
+
+    if found.severity is not Severity.WARNING:
+        return
+    files = Files(facts)
+    modules = set(found.modules)
+    for chain in _chains(facts):
+        layers = [facts.structure.layers[name] for residual in chain for name in residual.layers]
+        if not layers or not {module_at(layer, facts) for layer in layers} <= modules:
+            continue
+        sites = {(at.path, at.line): at for residual in chain if (at := site_of_node(residual.add, facts)) is not None}
+        edits = []
+        for path, line in sites:
+            code = files.code(path)
+            edit = None if code is None else trunk_multiplied(code, line, f"{len(chain)}**0.25")
+            if edit is None:
+                return
+            edits.append(edit)
+        start = Start(function="xavier_normal_", arguments=(f"gain={(4 * len(chain)) ** -0.25:.3g}",))
+        asking = _asking(facts)
+        wanted = {layer.weight: start for layer in layers if layer.weight not in asking}
+        smaller = started(facts, wanted, files, together=False)
+        if smaller is not None:
+            said = "weigh the trunk up and the branches down, as DeepNorm does"
+            yield from unsafe(said, merged((*edits, *smaller)))
+
+
+def _asking(facts: Facts) -> frozenset[str]:
+    """The weights that queries and keys are computed by."""
+    data = facts.structure.dependence.data
+    found = set()
+    for node in facts.structure.dependence.order:
+        sides = list(operands(node))[:2] if operator(node) == "scaled_dot_product_attention" else []
+        if operator(node) in ("softmax", "_softmax") and node.name in data:
+            product = unscaled(next(operands(node)), frozenset()).node
+            sides = [item for item in operands(product) if item.name in data]
+        found |= {layer.weight for side in sides if (layer := feeding_layer(facts, side)) is not None}
+    return frozenset(found)

@@ -90,15 +90,20 @@ def gate_is_zero(facts: Facts, gate: str) -> bool:
 
 
 def fixes(found: Finding, facts: Facts) -> Iterator[Fix]:
-    """The second factor at zero."""
+    """The second factor at zero; where its scale is odd as well, which a zero no longer hides, the usual scale, too."""
     from initlint.fixes.starts import ZEROS
-    from initlint.lint.cures import unsafe
-    from initlint.lint.starting import started
+    from initlint.lint.cures import rescaled, unsafe
+    from initlint.lint.starting import Files, merged, started
 
+    files = Files(facts)
     wanted = {}
-    for adapter in facts.structure.adapters:
-        if module_of(facts.parameter(adapter.down)) in found.modules:
-            name = adapter.down if adapter.embedding else adapter.up
-            if not facts.parameter(name).law.is_zero:
-                wanted[name] = ZEROS
-    yield from unsafe("start the second factor at zero", started(facts, wanted, together=False))
+    adapters = [item for item in facts.structure.adapters if module_of(facts.parameter(item.down)) in found.modules]
+    for adapter in adapters:
+        name = adapter.down if adapter.embedding else adapter.up
+        if not facts.parameter(name).law.is_zero:
+            wanted[name] = ZEROS
+    edits = started(facts, wanted, files, together=False)
+    yield from unsafe("start the second factor at zero", edits)
+    if edits is not None and adapters:
+        for scaled in rescaled(facts, adapters[0], files):
+            yield from unsafe("start the second factor at zero, and scale by alpha/rank", merged((*edits, *scaled.edits)))

@@ -36,6 +36,7 @@ FAIL_AT = 0.01
 # product of its outputs.
 SHARP_LOGITS = 10.0
 HARD_LOGITS = 50.0
+SOFTMAX = ("softmax", "_softmax")
 
 
 def check(facts: Facts) -> Iterator[Finding]:
@@ -47,7 +48,7 @@ def check(facts: Facts) -> Iterator[Finding]:
             continue
         if name in SATURATING:
             yield from _bounded(facts, node, name)
-        elif name in ("softmax", "_softmax"):
+        elif name in SOFTMAX:
             yield from _softmax(facts, node)
         elif name == "scaled_dot_product_attention":
             yield from _attention(facts, node)
@@ -63,14 +64,11 @@ def _bounded(facts: Facts, node: Node, name: str) -> Iterator[Finding]:
         return
     layer = feeding_layer(facts, source)
     modules = [] if layer is None else [module_at(layer, facts)]
-    severity = Severity.ERROR if left <= FAIL_AT else Severity.WARNING
-    if facts.structure.in_branch(node.name):  # the trunk carries signal and gradient past it
-        severity = Severity.INFO if severity is Severity.WARNING else Severity.WARNING
     yield finding(
         RULE,
         facts,
         at=site_of_cause(facts, source, layer),
-        severity=severity,
+        severity=_severity(facts, node, fails=left <= FAIL_AT),
         message=(
             f"{name} is saturated: its input has a standard deviation of {number(spread)}, so that "
             f"{number(100 * left)} % of its squared slope is left. Units sit at the bounds and learn slowly or not at all."
@@ -79,6 +77,13 @@ def _bounded(facts: Facts, node: Node, name: str) -> Iterator[Finding]:
         modules=modules,
         evidence={"std": spread, "slope_left": left},
     )
+
+
+def _severity(facts: Facts, node: Node, *, fails: bool) -> Severity:
+    """One step less inside a branch: the trunk carries signal and gradient past it."""
+    if facts.structure.in_branch(node.name):
+        return Severity.WARNING if fails else Severity.INFO
+    return Severity.ERROR if fails else Severity.WARNING
 
 
 def _softmax(facts: Facts, node: Node) -> Iterator[Finding]:
@@ -113,7 +118,7 @@ def _sharp(facts: Facts, node: Node, source: Node, spread: float) -> Iterator[Fi
         RULE,
         facts,
         at=site_of_cause(facts, node, layer),
-        severity=Severity.ERROR if spread >= HARD_LOGITS else Severity.WARNING,
+        severity=_severity(facts, node, fails=spread >= HARD_LOGITS),
         message=(
             f"softmax is saturated: its logits have a standard deviation of {number(spread)}, so that one entry takes all "
             "of the weight. Almost no gradient reaches the logits."
@@ -171,32 +176,46 @@ def _weights(modules: list[str]) -> str:
 
 
 def fixes(found: Finding, facts: Facts) -> Iterator[Fix]:
-    """Logits of an attention divided by the root of their width; else the layer before the function, started as suits it."""
+    """Logits of an attention divided by the root of their width; else the layer before the function started as suits it, then
+    all of its role, both sides of the product, all layers that lead there: the latter two with the logits divided, too."""
     from initlint.fixes.expressions import scores_scaled
-    from initlint.lint.cures import alike, layers_of, linear_starts, restarts, unsafe
+    from initlint.lint.cures import alike, layers_of, leading_to, linear_starts, restarted, starts_of, unsafe
     from initlint.lint.starting import Files, merged
 
     files = Files(facts)
     layers = layers_of(found, facts)
+    saturated = list(_fed_by(facts, {module_at(layer, facts) for layer in layers}))
     edits = []
-    for product in _unscaled(facts, {module_at(layer, facts) for layer in layers}):
+    for product in (product for _, product in saturated if product is not None):
         site = site_of_node(product.name, facts)
         code = None if site is None else files.code(site.path)
         edit = None if site is None or code is None else scores_scaled(code, site.line)
         edits += [] if edit is None else [edit]
-    yield from unsafe("divide the logits by the root of their width", merged(edits))
-    yield from restarts(facts, layers, linear_starts)
-    yield from restarts(facts, alike(facts, layers), linear_starts)
+    divided = tuple(unsafe("divide the logits by the root of their width", merged(edits)))
+    yield from divided
+    yield from restarted(facts, layers, linear_starts)
+    yield from restarted(facts, alike(facts, layers), linear_starts)
+    sides = [item for node, product in saturated for item in operands(node if product is None else product)]
+    both = alike(facts, [layer for item in sides if (layer := feeding_layer(facts, item)) is not None])
+    yield from restarted(facts, both, linear_starts, before=divided)
+    yield from restarted(facts, leading_to(facts, [node for node, _ in saturated]), starts_of, before=divided)
+    yield from restarted(facts, alike(facts, layers), linear_starts, choice=1)
 
 
-def _unscaled(facts: Facts, modules: set[str]) -> Iterator[Node]:
-    """Products of queries and keys that a softmax reads as they are, where one of the modules feeds them."""
+def _fed_by(facts: Facts, modules: set[str]) -> Iterator[tuple[Node, Node | None]]:
+    """Bounded functions and attentions that one of the modules feeds; with each, the product of queries and keys that a softmax
+    reads as it is."""
     data = facts.structure.dependence.data
     for node in facts.structure.dependence.order:
-        if operator(node) in ("softmax", "_softmax") and node.name in data:
-            product = strip(_without_mask(facts, next(operands(node))))
-            sides = [item for item in operands(product) if item.name in data]
-            layer = feeding_layer(facts, product)
-            if operator(product) in ("matmul", "bmm", "einsum") and len(sides) == 2 and layer is not None:
-                if module_at(layer, facts) in modules:
-                    yield product
+        name = operator(node)
+        if node.name not in data or (name not in SATURATING and name not in (*SOFTMAX, "scaled_dot_product_attention")):
+            continue
+        source = next(operands(node))
+        if name in SOFTMAX:
+            source = strip(_without_mask(facts, source))
+        layer = feeding_layer(facts, source)
+        if layer is None or module_at(layer, facts) not in modules:
+            continue
+        sides = [item for item in operands(source) if item.name in data]
+        raw = name in SOFTMAX and operator(source) in ("matmul", "bmm", "einsum") and len(sides) == 2
+        yield node, source if raw else None

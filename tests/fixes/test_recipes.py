@@ -16,6 +16,7 @@ from initlint.fixes.expressions import (
     number_replaced,
     scales_on,
     scores_scaled,
+    trunk_multiplied,
     usual_scale,
     without_call,
 )
@@ -39,6 +40,7 @@ from initlint.fixes.names import added, reach
 from initlint.fixes.starts import SIGMOID_GAIN, SMOOTH, Start, gain_of, lora_start, starts_for
 from initlint.fixes.tree import Code, code_of
 from initlint.graph.model import Site
+from initlint.lint.starting import is_constant
 
 HEAD = "import torch\nfrom torch import nn\n\n\n"
 KAIMING = Start(function="kaiming_normal_", arguments=('nonlinearity="relu"',))
@@ -223,6 +225,34 @@ def test_new_lines_in_a_constructor(tensors: list[str], behind: str, lines: list
     assert changed(NET, [edit]).split("\n") == [*before[:place], *(f"        {line}" for line in lines), *before[place:]]
 
 
+def test_many_modules_by_name_are_one_loop() -> None:
+    """Where a loop over all modules of their class would meet another one."""
+    code = parsed("class Net(nn.Module):\n    def __init__(self):\n        self.a = self.b = self.c = self.d = self.e = f()\n")
+    owner = Owner(code=code, definition=code.classes()["Net"], types=dict.fromkeys("abcde", LINEAR))
+    edit = inserted(owner, [f"{name}.weight" for name in "bcde"], lambda tensor, _: [f"zeros_({tensor})"])
+    assert edit is not None
+    assert edit.content.split("\n")[1:] == [
+        "        for layer in (self.b, self.c, self.d, self.e):",
+        "            zeros_(layer.weight)",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("call", "same"),
+    [
+        ("nn.init.normal_(m.weight, std=0.02)", True),
+        ("nn.init.normal_(m.weight, std=math.sqrt(2))", True),
+        ("nn.init.normal_(m.weight, std=m.weight[0].numel() ** -0.5)", True),
+        ("nn.init.normal_(m.weight, std=m.in_features ** -0.5)", False),
+        ("nn.init.normal_(m.weight, std=std)", False),
+    ],
+)
+def test_a_call_is_the_same_for_all_tensors(call: str, same: bool) -> None:
+    """Its arguments are constants, or computed from the tensor that it writes."""
+    code = parsed(f"import math\nfrom torch import nn\n{call}\n")
+    assert is_constant(code, first_draw(code)) == same
+
+
 def test_lines_come_behind_the_one_that_would_undo_them() -> None:
     text = NET.replace("            # the last layer\n", "").replace("(8, 2)\n", "(8, 2)\n        self.apply(init)\n")
     code = parsed(text)
@@ -248,6 +278,21 @@ def test_lines_come_behind_the_one_that_would_undo_them() -> None:
 )
 def test_a_branch_is_divided_where_it_joins_its_trunk(before: str, after: str | None) -> None:
     edit = branch_divided(parsed(f"{before}\n"), 1, "2")
+    assert (None if edit is None else changed(f"{before}\n", [edit])) == (None if after is None else f"{after}\n")
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("y = norm(x + f(x))", "y = norm(9 * x + f(x))"),
+        ("y = f(x) + self.x", "y = f(x) + 9 * self.x"),
+        ("y = f(x) + g(x)", None),
+        ("y = x + z", None),
+        ("y = (x - z) + f(x)", None),
+    ],
+)
+def test_a_trunk_is_multiplied_where_its_branch_joins(before: str, after: str | None) -> None:
+    edit = trunk_multiplied(parsed(f"{before}\n"), 1, "9")
     assert (None if edit is None else changed(f"{before}\n", [edit])) == (None if after is None else f"{after}\n")
 
 
