@@ -27,7 +27,8 @@ RULE = Rule(
 )
 
 # Share of a token's second moment that differs between tokens. Queries and keys learn in proportion to its square
-# (docs/theory, section 9.2), so at 1e-3 their gradient is a million times smaller than that of the values.
+# (docs/theory, section 9.2), so at 1e-3 their gradient is a million times smaller than that of the values. Values learn all the
+# same: a net that averages its tokens in the end learns from the average, and no more.
 START = 0.02
 WARN_AT = 1e-3
 FAIL_AT = 1e-6
@@ -51,17 +52,19 @@ def check(facts: Facts) -> Iterator[Finding]:
         last, left = after[-1]
         if left > WARN_AT:
             continue
+        told_apart = token_share(facts, path[-1]) is not None  # the output has tokens, and they are to differ
         place = attentions[-1]
         module = facts.traced.modules.get(place.name, "")
         yield finding(
             RULE,
             facts,
             at=site_of_module(module, facts) or site_of_node(place.name, facts),
-            severity=Severity.ERROR if left <= FAIL_AT else Severity.WARNING,
+            severity=Severity.ERROR if left <= FAIL_AT and told_apart else Severity.WARNING,
             message=(
                 f"tokens collapse to one vector over {counted(len(attentions), 'attention layer')} without residual "
                 f"connection: {number(left)} of their energy still differs between positions. "
-                "The output cannot tell tokens apart, and queries and keys receive almost no gradient."
+                + ("The output cannot tell tokens apart" if told_apart else "The output sees one average of all tokens")
+                + ", and queries and keys receive almost no gradient."
             ),
             help="add the input of each attention layer to its output (x = x + attention(x))",
             modules=[name for node in attentions if (name := facts.traced.modules.get(node.name))],
