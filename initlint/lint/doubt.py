@@ -21,6 +21,7 @@ PER_DECADE = 2.0 * math.log(10.0)  # nats of a second moment in a decade of ampl
 CHANCE = 2.0  # deviations within which growth or decay is what another seed may undo
 TOLD = 0.2  # decades; a smaller spread is not worth a reader's time
 LAGGING = 0.5  # decades by which the typical draw lies below the mean before the difference is told
+SURE = 10.0  # decades beyond chance that no bent assumption makes or hides: each is off by a small factor
 NAMED = 2  # assumptions that one message names
 
 
@@ -58,11 +59,14 @@ def between_draws(spread: float, lag: float = 0.0) -> str:
 
 
 def with_assumptions(finding: Finding, facts: Facts) -> Finding:
-    """A finding that names what it assumes of the signals it rests on; an error is a warning where that may be far off."""
+    """A finding that names what it assumes of the signals it rests on; an error is a warning where that may be far off, unless
+    what was found is farther off still."""
     flags = assumed(finding.rests_on, facts)
     if not flags:
         return finding
-    severe = any(FLAGS[name].severe for name in flags)
+    evidence = finding.evidence
+    sure = abs(evidence.get("decades", 0.0)) - CHANCE * evidence.get("spread_decades", 0.0) >= SURE
+    severe = not sure and any(FLAGS[name].severe for name in flags)
     said = " and ".join(FLAGS[name].assuming for name in flags[:NAMED])
     return replace(
         finding,

@@ -27,12 +27,12 @@ RULE = Rule(
 
 # The effective alpha s·r·σ_A·√(3n) is alpha for the usual start (A uniform ±1/√n, s = alpha/r); the first step of Adam
 # moves an output by 0.46·rate·alpha_eff (docs/theory, adapters 2.1). Alphas in use lie between 1 and 256. Of six settings
-# (docs/calibration.md) two or more train from 0.5 to 3000, but none of SGD's from 1000 on; one trains at 0.05, 0.2 and 10000;
-# none at 0.01 and 30000.
+# (docs/calibration.md) two or more train from 0.5 to 3000, but none of SGD's from 1000 on; two or one at 7000; one at 0.05, 0.2
+# and 10000; none at 0.01 and 30000.
 FAIL_BELOW = 0.02
 WARN_BELOW = 0.5
 TELL_ABOVE = 512.0
-WARN_ABOVE = 5000.0
+WARN_ABOVE = 8000.0
 FAIL_ABOVE = 20000.0
 # Adam moves A as well, by its rate a step: after ten steps at 1e-3 a smaller start is forgotten.
 FORGOTTEN = 0.01

@@ -45,10 +45,10 @@ def test_spread_is_told_where_it_is_worth_it(spread, lag, words):
     assert between_draws(spread, lag) == words
 
 
-def rests_on(flag):
+def rests_on(flag, **evidence):
     finding = Finding(
         code="INI101", name="exploding-signal", severity=ERROR, message="It grows.", span=Span(path="m.py", line=1, end_line=1, end_column=2),
-        target="m.py::Net", rests_on=("out",),
+        target="m.py::Net", rests_on=("out",), evidence=evidence,
     )  # fmt: skip
     facts = SimpleNamespace(signals={"out": Signal(mean=0.0, second_moment=1.0, flags=(flag,) if flag else ())})
     return with_assumptions(finding, facts)
@@ -59,6 +59,13 @@ def test_assumption_is_named_and_a_severe_one_lowers_an_error(flag):
     found = rests_on(flag)
     assert FLAGS[flag].assuming in found.message
     assert found.severity is (WARNING if FLAGS[flag].severe else ERROR)
+
+
+@pytest.mark.parametrize("flag", FLAGS)
+def test_forty_decades_are_an_error_whatever_they_rest_on(flag):
+    found = rests_on(flag, decades=40.0, spread_decades=1.0)
+    assert FLAGS[flag].assuming in found.message
+    assert found.severity is ERROR
 
 
 def test_finding_on_sound_ground_is_unchanged():
