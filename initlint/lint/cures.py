@@ -12,10 +12,10 @@ from initlint.fixes.calls import Draw, calls_named, draw_at, without_argument
 from initlint.fixes.edit import Edit, Fix, Span
 from initlint.fixes.expressions import scales_on, usual_scale
 from initlint.fixes.moves import with_residual
-from initlint.fixes.starts import RECTIFIERS, SMALL, SMOOTH, Fan, Start, starts_for
+from initlint.fixes.starts import RECTIFIERS, SMALL, SMOOTH, ZEROS, Fan, Start, starts_for
 from initlint.fixes.tree import Code
 from initlint.graph.dataflow import NORMALIZING, PASSING, SATURATING, SELECTING, operands, operator, strip
-from initlint.lint.starting import Files, merged, own_draw, started
+from initlint.lint.starting import Files, merged, multiplied, own_draw, started
 from initlint.lint.wording import module_at, module_of, role_of, site_of_node
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from initlint.graph.adapters import Adapter
     from initlint.graph.layers import WeightLayer
     from initlint.graph.model import Parameter, Site
+    from initlint.graph.structure import Residual
     from initlint.lint.facts import Facts
     from initlint.lint.finding import Finding
 
@@ -273,6 +274,29 @@ def layer_of(facts: Facts, name: str) -> WeightLayer | None:
 
 
 # -- residual branches and adapters -------------------------------------------------------------------------------------
+
+
+# So many branches change what the net computes so many times as much in one step as one does, if nothing but their last weight is
+# zero: usual rates bear it for a few dozen of them.
+MANY = 32
+
+
+def silenced(facts: Facts, residuals: Sequence[Residual], files: Files) -> Iterator[Fix]:
+    """The last weight of every branch at zero; of many branches of m weights each, the others times L^(-1/(2m-2)), which keeps
+    the first steps of L blocks as large as those of one (Zhang, Dauphin, Ma 2019, arXiv:1901.09321)."""
+    silent = {weight: ZEROS for residual in residuals for weight in facts.structure.writers(residual)}
+    edits = started(facts, silent, files, together=False)
+    said = "start the last weight of each branch at zero"
+    if edits is not None and len(residuals) > MANY:
+        factors: dict[str, str] = {}
+        for residual in residuals:
+            weights = dict.fromkeys(facts.structure.layers[name].weight for name in residual.layers)
+            inner = [weight for weight in weights if weight not in silent]
+            factors |= {weight: f"{len(residuals)}**{-1 / (2 * len(weights) - 2):.3g}" for weight in inner}
+        smaller = multiplied(facts, factors, files)
+        if factors and smaller is not None:
+            yield from unsafe(f"{said}, and the others smaller by their number, as Fixup does", merged((*edits, *smaller)))
+    yield from unsafe(said, edits)
 
 
 def rescaled(facts: Facts, adapter: Adapter, files: Files) -> Iterator[Fix]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 import libcst as cst
@@ -109,6 +110,33 @@ def started(
             return None
         edits += added
     return merged(edits)
+
+
+def multiplied(facts: Facts, factors: Mapping[str, str], files: Files) -> tuple[Edit, ...] | None:
+    """Edits that multiply parameters (by node name) by these factors, behind all that starts them; None where one of them cannot
+    be reached."""
+    inserts: dict[tuple[str, str], _Insert] = {}
+    for name, factor in factors.items():
+        parameter = original(facts.parameter(name), facts)
+        place = _place(parameter, own_draw(parameter, facts), files)
+        if place is None:
+            return None
+        module, owner, line = place
+        insert = inserts.setdefault((f"{owner.code.path}:{owner.definition.name.value}", factor), _Insert(owner))
+        insert.paths[parameter.name[len(module) + 1 if module else 0 :]] = None
+        insert.after = max(insert.after, line)
+    edits = []
+    for (_, factor), insert in inserts.items():
+        written = partial(_product, factor)
+        edit = inserted(insert.owner, tuple(insert.paths), written, after=insert.after)
+        if edit is None:
+            return None
+        edits.append(edit)
+    return merged(edits)
+
+
+def _product(factor: str, tensor: str, _: str) -> list[str]:
+    return [f"{tensor}.data.mul_({factor})"]
 
 
 @dataclass(slots=True)

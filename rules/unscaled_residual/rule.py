@@ -196,7 +196,7 @@ def fixes(found: Finding, facts: Facts) -> Iterator[Fix]:
     """Usual weights where they are far too large; the last weight of every branch at zero; else the branch divided by √L."""
     from initlint.fixes.expressions import branch_divided
     from initlint.fixes.starts import ZEROS
-    from initlint.lint.cures import starts_of, unsafe
+    from initlint.lint.cures import silenced, starts_of, unsafe
     from initlint.lint.starting import Files, merged, started
 
     files = Files(facts)
@@ -210,7 +210,7 @@ def fixes(found: Finding, facts: Facts) -> Iterator[Fix]:
     usual = {layer.weight: starts_of(facts, layer)[0] for layer in layers} if _oversized(facts, layers) else {}
     silent = {weight: ZEROS for residual in taking_part for weight in facts.structure.writers(residual)}
     if not usual:
-        yield from unsafe("start the last weight of each branch at zero", started(facts, silent, files, together=False))
+        yield from silenced(facts, taking_part, files)
     else:
         yield from unsafe("start these weights at the usual size", started(facts, usual, files))
         inner = {name: start for name, start in usual.items() if name not in silent}

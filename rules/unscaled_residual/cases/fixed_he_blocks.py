@@ -12,6 +12,7 @@ class Block(nn.Module):
             nn.init.kaiming_normal_(layer.weight)
             nn.init.zeros_(layer.bias)
         nn.init.zeros_(self.fc2.weight)
+        self.fc1.weight.data.mul_(40**-0.5)
 
     def forward(self, x: Tensor) -> Tensor:
         return x + self.fc2(self.fc1(x).relu())  # finding: unscaled-residual
