@@ -26,19 +26,15 @@ import initlint.rules
 from initlint.lint.judge import judge, merge
 from initlint.lint.load import load_rules
 from tests.calibration.nets import held_back, nets
-from tests.calibration.probes import probes
 from tests.calibration.text import Generated
-from tests.calibration.training import PROBES, rows
+from tests.calibration.training import rows
 
 RECORD = Path(__file__).with_name("findings.jsonl")
-PROBED = Path(__file__).with_name("probes.jsonl")
 SHARED = ("initlint.lint.backward", "initlint.lint.doubt", "initlint.lint.paths")  # modules whose constants rules judge by
 # What evidence is gathered under. Nothing here decides anything.
 LOOSE: Mapping[str, Any] = {
-    "closed_gate.FLAT": 1.0,
     "dead_relu.WARN_AT": 0.05,
     "dead_relu.LOWEST_MEAN": 0.0,
-    "disturbed_frozen_model.SHARE": 1e-3,
     "exploding_gradient.WARN_AT": {"normalized": 0.3, "plain": 0.3},
     "exploding_signal.WARN_AT": 0.5,
     "exploding_signal.WARN_BEFORE_NORM": 1.0,
@@ -48,7 +44,6 @@ LOOSE: Mapping[str, Any] = {
     "vanishing_signal.LAYERS": 1,
     "vanishing_signal.WITHOUT_WORST": 0.0,
     "vanishing_gradient.WARN_AT": -0.3,
-    "miscounted_fan.RATIO": 1.5,
     "rank_collapse.WARN_AT": 0.1,
     "rank_collapse.ATTENTIONS": 1,
     "saturated_activation.WARN_AT": 0.7,
@@ -58,8 +53,8 @@ LOOSE: Mapping[str, Any] = {
     "unscaled_residual.BLOCKS": 1,
     "unscaled_residual.GROWING": 0.01,
     "lora_not_identity.WARN_AT": 1e-6,
-    "lora_scaling.SMALLEST": 8.0,
-    "lora_scaling.LARGEST": 32.0,
+    "lora_scaling.WARN_BELOW": 8.0,
+    "lora_scaling.TELL_ABOVE": 32.0,
     "lint.backward.SHORTEST": 4,
     "lint.doubt.CHANCE": 0.0,
 }
@@ -107,11 +102,11 @@ def _constants(module: Any) -> Iterator[tuple[str, Any]]:
                 yield statement.targets[0].id, value
 
 
-def recorded(record: Path = RECORD) -> tuple[dict[str, Any], dict[str, Said]]:
+def recorded() -> tuple[dict[str, Any], dict[str, Said]]:
     """(thresholds, what was said) of the committed run."""
-    if not record.exists():
+    if not RECORD.exists():
         return {}, {}
-    first, *rest = map(json.loads, record.read_text(encoding="utf-8").splitlines())
+    first, *rest = map(json.loads, RECORD.read_text(encoding="utf-8").splitlines())
     return first["thresholds"], {
         row["net"]: Said(**{key: tuple(map(tuple, value)) if isinstance(value, list) else value for key, value in row.items()})
         for row in rest
@@ -119,33 +114,29 @@ def recorded(record: Path = RECORD) -> tuple[dict[str, Any], dict[str, Said]]:
 
 
 def gather(*, choosing: bool = False, anew: bool = False) -> None:
-    """Check every trained net that has no row under these thresholds, those that thresholds may be chosen from first; then probes.
+    """Check every trained net that has no row under these thresholds, those that thresholds may be chosen from first.
+
+    A row stays when a threshold changes whose rule, loose as it is, had nothing to measure in that net.
 
     choosing  only those
     anew      keep no row
     """
-    trained = {run.net for run in (*rows(), *rows(PROBES))}
-    wanted = [net for net in nets() if net.name in trained and not (choosing and held_back(net.name))]
-    _gather(sorted(wanted, key=lambda net: held_back(net.name)), RECORD, anew=anew)
-    _gather([net for net in probes() if net.name in trained], PROBED, anew=anew)
-
-
-def _gather(wanted: Iterable[Generated], record: Path, *, anew: bool) -> None:
-    """A row stays when a threshold changes whose rule, loose as it is, had nothing to measure in that net."""
-    before, done = recorded(record)
+    before, done = recorded()
     now = json.loads(json.dumps(thresholds()))
     changed = {key for key in before.keys() | now.keys() if before.get(key) != now.get(key)}
     kept = {name: said for name, said in done.items() if said.status == "ok" and not anew and not _concerned(said, changed)}
     if changed or anew or len(kept) < len(done):
         lines = [{"thresholds": now}, *map(asdict, kept.values())]
-        record.write_text("".join(json.dumps(row, separators=(",", ":")) + "\n" for row in lines), encoding="utf-8")
-    with record.open("a", encoding="utf-8") as file:
+        RECORD.write_text("".join(json.dumps(row, separators=(",", ":")) + "\n" for row in lines), encoding="utf-8")
+    with RECORD.open("a", encoding="utf-8") as file:
 
         def keep(said: Said) -> None:
             file.write(json.dumps(asdict(said), separators=(",", ":")) + "\n")
             file.flush()
 
-        look([net for net in wanted if net.name not in kept], keep)
+        trained = {run.net for run in rows()}
+        wanted = [net for net in nets() if net.name in trained - kept.keys() and not (choosing and held_back(net.name))]
+        look(sorted(wanted, key=lambda net: held_back(net.name)), keep)
 
 
 def _concerned(said: Said, changed: Collection[str]) -> bool:

@@ -18,7 +18,8 @@ from tests.calibration.study import (
     fails,
     is_error,
     is_reported,
-    probe_cases,
+    not_given_time,
+    probe_labels,
     summary,
     trains,
 )
@@ -41,26 +42,37 @@ MEASURES: Mapping[str, tuple[str, Sequence[float]]] = {
     "dead-relu": ("dead", (0.1, 0.25, 0.5, 0.75, 0.95)),
     "unscaled-residual": ("decades", (0.5, 1, 1.5, 2, 3, 3.5, 5)),
     "lora-not-identity": ("change", (0.02, 0.1, 0.3, 1, 2, 5)),
-    "lora-scaling": ("alpha", (0.5, 8, 64, 256, 512, 2048)),
+    "lora-scaling": ("alpha", (0.02, 0.5, 8, 64, 512, 8000, 20000)),
 }
 
 # Held-back nets that are not as they should be, by name: what is known of the reason.
-WHY: Mapping[str, str] = {}
+WHY: Mapping[str, str] = {
+    "mlp_275": "six decades, but a warning: SELU reads scales that differ from draw to draw, which the prediction does not follow.",
+    "mlp_153": "48 rectifier layers, each behind an RMS norm: no rule measures anything large; not trained longer yet.",
+    "mlp_172": "60 layers, gradients grow by three decades: a warning; not trained longer yet.",
+    "attention_050": "all weights are one constant, but a random table of positions is added, which tells units apart.",
+    "attention_066": "the classifier reads the average of the tokens, which is all that is left of them.",
+    "mlp_191": "N(0.02, 1) where a deviation of 0.02 was meant.",
+    "recurrent_003": "the head is random and tells the units apart in time.",
+    "mlp_193": "the biases are random and tell the units apart in time.",
+    "mlp_179": "saturated, but three layers only.",
+    "adapter_035": "effective alpha 0.28: on the slow side of the probes that need care.",
+    "mlp_022": "residual connections carry what the chaotic branches do not.",
+}
 
-# What is varied: title, how names begin, the rule and what it measures.
+# What is varied: title, how names begin.
 PROBED = (
+    ("Growth and decay of plain nets: `exploding-signal`, `vanishing-signal`", "mlp_scale"),
+    ("Scale of adapters: `lora-scaling`", "adapter_alpha_usual"),
     (
-        "Growth of plain nets",
-        tuple(f"mlp_scale_{depth}_{sign}" for depth in (6, 12) for sign in "23456"),
-        "exploding-signal",
-        "decades",
+        "Scale of adapters with the zero in A: `zero-down-projection` (effective alpha 14 times what is given)",
+        "adapter_alpha_random_b",
     ),
-    ("Decay of plain nets", ("mlp_scale_6_-", "mlp_scale_12_-"), "vanishing-signal", "decades"),
-    ("Scale of low-rank adapters", "adapter_alpha_usual", "lora-scaling", "alpha"),
-    ("Scale of adapters with the zero in A", "adapter_alpha_random_b", "zero-down-projection", "alpha"),
-    ("Branches added to a frozen model", "adapter_frozen", "disturbed-frozen-model", "share"),
-    ("Fans without groups or kernel", "conv_", "miscounted-fan", "ratio"),
-    ("Gates", "gate_", "closed-gate", "slope"),
+    ("Sharp attention: `saturated-activation` (logits with a deviation of 51 and 204)", "attention_sharp"),
+    ("Attention without residual connections: `rank-collapse`", "attention_alike"),
+    ("Branches added to a frozen model: `disturbed-frozen-model`", "adapter_frozen"),
+    ("Fans without groups or kernel: `miscounted-fan`", "conv_"),
+    ("Gates: `closed-gate`", "gate_"),
 )
 
 INTRODUCTION = """\
@@ -75,6 +87,9 @@ Thresholds were chosen from one half of them; the other half was held back.
     python -m tests.calibration findings     begins anew when a threshold has changed → tests/calibration/findings.jsonl
     python -m tests.calibration page         → this page
 
+Findings are those of 28 November 2026: all nets at commit 645a084, and again at 2d72aef and after it those that its rules for adapters,
+attention, constant weights and doubt concern.
+
 ## What is called failing
 
 Fixed before any finding was looked at (`tests/calibration/labels.py`).
@@ -86,7 +101,8 @@ Fixed before any finding was looked at (`tests/calibration/labels.py`).
 - On one data set a net **trains** when at least two settings are good, **fails** when none gets half as far as the reference, and
   **needs care** otherwise: one setting only, or clearly slower than the reference at all of them.
 - How long one trains is a setting too: a net that would fail, unless all settings leave it where it was, is given Adam 1e-3 and 2e-4
-  with four times the steps before it counts as failing. (Added when some nets turned out to be slow only; decided by runs alone.)
+  with four times the steps before it counts as failing. (Added when some nets of the choosing half turned out to be slow only.)
+  Not given it yet, for want of time: {untried}.
 - The worse of the two data sets counts. Two classes can be told apart by a net that is left with a single direction.
 - An adapter also fails when it starts without half of what the net around it had learned, and needs care when a tenth is lost.
 
@@ -94,6 +110,16 @@ A net is trained until its label cannot change: at two good settings, or when it
 
 References: three layers of 64 ReLU units (16 channels) with He's start, an LSTM of 32 units and a pre-norm transformer of two blocks as
 torch starts them, rank-8 adapters with alpha 16 in a perceptron of four layers.
+"""
+
+CAVEAT = """\
+### How far the held-back half is held back
+
+Its list was on this page once before some rules were changed. On the choosing half and the probes rest: `lora-scaling`,
+`zero-down-projection`, and random biases in `symmetric-initialization`. On theory alone, after the lists had been seen: tokens that
+collapse are no error where the output averages them, saturated attention counts one step less where a residual trunk passes it (a
+probe agrees), and growth by ten decades stays an error whatever it rests on. Before these three, precision was 28/33 and recall 28/33.
+The target of 3 % false alarms is not reached.
 """
 
 ORIGINS = """\
@@ -108,7 +134,7 @@ equal, and no training enters. The others:
 | `exploding-signal` WARN_BEFORE_NORM 4, `half-precision-overflow` LARGE 4 | largest number of float16, 65504; entries at four deviations |
 | `unscaled-residual` WARN_BEFORE_NORM 3 | the same, less what the last layers add |
 | LAYERS, BLOCKS, SHORTEST, GROWING, DECAYING | what counts as a law of depth: one layer by itself is a choice |
-| `lint.doubt` CHANCE 2 | two standard deviations between draws |
+| `lint.doubt` CHANCE 2, SURE 10 | two standard deviations between draws; decades that no approximation makes |
 | `rank-collapse` WARN_AT 1e-3, FAIL_AT 1e-6; `uniform-attention` ALIKE 1e-3 | theory: gradients of queries and keys are smaller by this (squared) than those of values |
 | `deep-post-norm` LEFT 0.01 | a note; six encoder layers (0.06) train with a warm-up, twelve (0.001) are reported unstable |
 | `oversized-logits` WARN_AT 4 | a study of its own, in the rule's documentation |
@@ -130,7 +156,7 @@ def text() -> str:
     chosen = [case for case in items if not held_back(case.net)]
     return "\n".join(
         [
-            INTRODUCTION.format(count=len(items)),
+            INTRODUCTION.format(count=len(items), untried=", ".join(not_given_time()) or "none"),
             *_kinds(items),
             *_results(chosen, back),
             *_rules(back),
@@ -184,6 +210,7 @@ def _rules(back: Sequence[Case]) -> Iterator[str]:
 
 
 def _named(back: Sequence[Case]) -> Iterator[str]:
+    yield CAVEAT
     lists: tuple[tuple[str, Callable[[Case], bool]], ...] = (
         ("Held-back nets that fail without an error", lambda case: fails(case) and not is_error(case)),
         ("Held-back nets with an error that do not fail", lambda case: is_error(case) and not fails(case)),
@@ -233,23 +260,16 @@ def _thresholds(chosen: Sequence[Case]) -> Iterator[str]:
 
 
 def _probes() -> Iterator[str]:
-    items = probe_cases()
-    if not items:
-        return
     yield "## Probes\n"
     yield (
         "Nets in which one quantity is varied at a time (`tests/calibration/probes.py`), trained and labelled as the others; none is held\n"
-        "back. In brackets what the rule measured.\n"
+        "back. Those of the list that were not trained yet are not shown.\n"
     )
-    for title, begins, rule, key in PROBED:
-        yield f"### {title}\n"
-        rows = []
-        for case in items:
-            if case.net.startswith(begins):
-                value = _extreme(case, rule, key)
-                said = ", ".join(sorted({f"{name} ({severity})" for name, severity, _ in case.said.findings}))
-                rows.append((case.traits, "–" if value is None else f"{value:.2g}", case.label, said or "–"))
-        yield from _table(("what was varied", f"`{rule}`: {key}", "label", "findings"), rows)
+    for title, begins in PROBED:
+        rows = [(net.traits, label) for net, label in probe_labels() if net.name.startswith(begins)]
+        if rows:
+            yield f"### {title}\n"
+            yield from _table(("what was varied", "label"), rows)
 
 
 def _extreme(case: Case, rule: str, key: str) -> float | None:

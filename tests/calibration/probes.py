@@ -1,6 +1,8 @@
 """Nets in which one quantity is varied at a time, for the thresholds of warnings that the other nets hardly meet.
 
     scale   by how much plain rectifier nets grow or shrink their signal                  exploding-signal, vanishing-signal
+    sharp   by how much logits of an attention differ, with a residual connection and without      saturated-activation
+    alike   over how many attentions without residual connections tokens become alike      rank-collapse
     frozen  what a trainable branch adds to a frozen perceptron, relative to it           disturbed-frozen-model
     fan     convolutions drawn for a fan without their groups or without their kernel     miscounted-fan
     alpha   the scale of adapters, with the usual start and with the zero in A            lora-scaling, zero-down-projection
@@ -15,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from functools import cache
 
-from tests.calibration.adapters import written
+from tests.calibration import adapters, sequences
 from tests.calibration.text import Generated, activated, head
 
 DECADES = (6, 5, 4, 3, 2, -4, -5, -6, -7, -8)
@@ -32,7 +34,7 @@ STARTS = (-12.0, -10.0, -8.0, -7.0, -6.0, -5.0, -4.0, -2.0, 6.0, 8.0)
 @cache
 def probes() -> Sequence[Generated]:
     """All of them."""
-    return (*_scales(), *_frozen(), *_fans(), *_gates(), *_alphas())
+    return (*_scales(), *_attentions(), *_frozen(), *_fans(), *_gates(), *_alphas())
 
 
 def gate_reference() -> Generated:
@@ -53,6 +55,14 @@ def _scales() -> Iterator[Generated]:
                 "    def forward(self, x: Tensor) -> Tensor:\n        x = F.relu(self.stem(x))\n        for layer in self.layers:\n            x = F.relu(layer(x))\n        return self.head(x)\n"
             )
             yield Generated(name=f"mlp_scale_{depth}_{decades}", kind="mlp", traits=traits, text=text)
+
+
+def _attentions() -> Iterator[Generated]:
+    for skip, place in (("plain", "pre"), ("plain", "post"), ("none", "pre")):
+        for law in ("gain_3", "gain_6"):
+            yield sequences.written(f"attention_sharp_{skip}_{place}_{law}", 2, 32, 1, place, "layer", skip, False, law, "gelu")
+    for depth in (1, 2, 3, 4):
+        yield sequences.written(f"attention_alike_{depth}", depth, 32, 4, "none", "layer", "none", True, "orthogonal", "relu")
 
 
 def _frozen() -> Iterator[Generated]:
@@ -86,7 +96,7 @@ def _branched(name: str, share: float, reads: str, depth: int, activation: str) 
 def _alphas() -> Iterator[Generated]:
     for start, alphas in ALPHAS.items():
         for alpha in alphas:
-            yield written(f"adapter_alpha_{start}_{alpha:g}", start, "alpha / rank", 8, alpha, 2, 64, "relu")
+            yield adapters.written(f"adapter_alpha_{start}_{alpha:g}", start, "alpha / rank", 8, alpha, 2, 64, "relu")
 
 
 def _fans() -> Iterator[Generated]:

@@ -86,7 +86,7 @@ def attention(number: int, random: Random) -> Generated:
     norm = choose(random, {"layer": 3, "rms": 1})
     skip = choose(random, {"plain": 8, "scaled": 1, "none": 2})
     scaled = random.random() < 0.7
-    return _attention(
+    return written(
         f"attention_{number:03}",
         depth,
         width,
@@ -102,12 +102,18 @@ def attention(number: int, random: Random) -> Generated:
 
 def attention_reference() -> Generated:
     """Two pre-norm blocks of width 32 as torch starts them."""
-    return _attention("attention_reference", 2, 32, 4, "pre", "layer", "plain", True, "default", "gelu")
+    return written("attention_reference", 2, 32, 4, "pre", "layer", "plain", True, "default", "gelu")
 
 
-def _attention(
+def written(
     name: str, depth: int, width: int, heads: int, place: str, norm: str, skip: str, scaled: bool, law: str, activation: str
 ) -> Generated:  # fmt: skip
+    """A transformer.
+
+    place   of norms: pre, post or none
+    skip    what is done to branches before they are added: plain, scaled, or none where there is no residual connection
+    scaled  scores are divided by the root of the width of a head
+    """
     traits = f"depth={depth} width={width} heads={heads} {activation} norm={place if place == 'none' else norm + '-' + place} residual={skip} scores={'scaled' if scaled else 'raw'} law={law}"
     init = initializer(law, activation)
     made = [

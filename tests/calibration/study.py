@@ -7,11 +7,12 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from tests.calibration.findings import PROBED, Said, recorded
-from tests.calibration.labels import Label, labels
+from tests.calibration.findings import Said, recorded
+from tests.calibration.labels import HALF, LONGER, Label, Run, labels
 from tests.calibration.nets import held_back, nets
 from tests.calibration.probes import probes
-from tests.calibration.training import PROBES, rows
+from tests.calibration.text import Generated
+from tests.calibration.training import LEARNED, PROBES, rows
 
 Z = 1.96  # of the 95 % interval
 
@@ -63,14 +64,28 @@ def cases() -> tuple[Case, ...]:
     )
 
 
-def probe_cases() -> tuple[Case, ...]:
-    """Every probe, likewise."""
-    _, said = recorded(PROBED)
+def probe_labels() -> Sequence[tuple[Generated, Label]]:
+    """Every probe that was trained."""
     found = labels((*rows(), *rows(PROBES)))
-    return tuple(
-        Case(net=net.name, kind=net.kind, traits=net.traits, label=found[net.name], said=said[net.name])
-        for net in probes()
-        if net.name in found and net.name in said
+    return [(net, found[net.name]) for net in probes() if net.name in found]
+
+
+def not_given_time() -> Sequence[str]:
+    """Nets that count as failing, do move, and were not trained longer yet."""
+    runs = rows()
+    found = labels(runs)
+    grouped: dict[tuple[str, str], list[Run]] = {}
+    for run in runs:
+        grouped.setdefault((run.net, run.data), []).append(run)
+    return sorted(
+        {
+            net
+            for (net, _), group in grouped.items()
+            if found.get(net) is Label.FAILS
+            and max(skills := [run.skill for run in group]) - min(skills) >= LEARNED
+            and max(skills) < HALF
+            and not any(run.setting.endswith(LONGER) for run in group)
+        }
     )
 
 

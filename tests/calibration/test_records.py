@@ -42,10 +42,15 @@ def test_the_page_is_written_from_the_records() -> None:
     assert PAGE.read_text(encoding="utf-8") == text()
 
 
-@pytest.mark.xfail(reason="docs/calibration.md says how far it is", strict=True)
 def test_errors_mean_failure_on_the_held_back_half() -> None:
-    """What is promised: errors are right, few failures are missed, nets that train stay silent."""
+    """What is promised: errors are right, and few failures are missed."""
     back = [case for case in cases() if held_back(case.net)]
     assert share(back, is_error, fails).value >= 0.95
     assert share(back, fails, is_error).value >= 0.85
+
+
+@pytest.mark.xfail(reason="5 %: docs/calibration.md lists them", strict=True)
+def test_nets_that_train_stay_silent_on_the_held_back_half() -> None:
+    """At most three in a hundred are warned of."""
+    back = [case for case in cases() if held_back(case.net)]
     assert share(back, trains, is_reported).value <= 0.03
