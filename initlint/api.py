@@ -84,12 +84,10 @@ def analyze(
     if not path or installed(path):
         path, line = _caller()
     root = project_of(path) if path else os.getcwd()
-    if isinstance(model, torch.nn.Module):
-        recorded = measured_model(model)
-    else:
-        recorded = build_recorded(model, roots=(root,))
+    build = None if isinstance(model, torch.nn.Module) else model
+    recorded = measured_model(model) if isinstance(model, torch.nn.Module) else build_recorded(model, roots=(root,))
     name = type(recorded.model).__name__
-    result = analyse(recorded, given, kwargs, target=name, path=path, line=line, root=root)
+    result = analyse(recorded, given, kwargs, target=name, path=path, line=line, root=root, build=build)
     return Analysis(
         program=result.facts.traced.program,
         signals=result.propagation.signals,

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from initlint.graph.capture import capture
+from initlint.lint.confirm import confirmed
 from initlint.lint.facts import Facts, gather
 from initlint.lint.failures import unknown_operators
 from initlint.lint.judge import judge
 from initlint.propagate import propagate
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from initlint.config import InputSpec
     from initlint.graph.built import RecordedModel
     from initlint.graph.model import InputLaw, TracedModel
@@ -22,11 +25,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Analysed:
-    """One target, analysed: its graph with laws and signals, and what the rules say."""
+    """One target, analysed: its graph with laws and signals, what the rules say, and notes on what real draws refuted."""
 
     facts: Facts
     propagation: Propagation
     findings: tuple[Finding, ...]
+    notes: tuple[str, ...] = ()
 
 
 def analyse(
@@ -39,8 +43,9 @@ def analyse(
     line: int = 1,
     root: str = "",
     declared: Sequence[InputSpec] = (),
+    build: Callable[[], nn.Module] | None = None,
 ) -> Analysed:
-    """Trace, propagate, judge.
+    """Trace, propagate, judge; where there are warnings and `build` makes the model anew, hold them against a few real draws.
 
     Raises:
         CannotTrace: no way of tracing worked.
@@ -48,8 +53,9 @@ def analyse(
     traced = traced_as(recorded, args, kwargs, declared)
     propagation = propagate(traced)
     facts = gather(target=target, path=path, line=line, root=root, traced=traced, signals=propagation.signals)
-    findings = (*judge(facts), *unknown_operators(facts, propagation.coverage))
-    return Analysed(facts=facts, propagation=propagation, findings=findings)
+    held = confirmed(facts, judge(facts), recorded, build, propagation.layouts)
+    findings = (*held.findings, *unknown_operators(facts, propagation.coverage))
+    return Analysed(facts=facts, propagation=propagation, findings=findings, notes=held.notes)
 
 
 def traced_as(

@@ -87,7 +87,7 @@ def verified(
     problem = _too_large(_weights(recorded), trial, limit)
     traced = None if problem else traced_as(recorded)
     if traced is not None:
-        problem = _too_large(_cost(traced, recorded), trial, limit)
+        problem = _too_large(cost_of(traced, recorded), trial, limit)
     if problem:
         smaller = shallow(build, recorded.model, lambda b: build_recorded(b, roots=recorded.roots).model)
         if smaller is None:
@@ -96,11 +96,11 @@ def verified(
         recorded = build_recorded(build, roots=recorded.roots)
         problem = _too_large(_weights(recorded), trial, limit)
         traced = None if problem else traced_as(recorded)
-        problem = problem if traced is None else _too_large(_cost(traced, recorded), trial, limit)
+        problem = problem if traced is None else _too_large(cost_of(traced, recorded), trial, limit)
         if problem:
             raise CannotVerify(f"{problem}, even with {BLOCKS} blocks ({reduced})")
     assert traced is not None
-    draws = trial.draws or default_draws(_cost(traced, recorded))
+    draws = trial.draws or default_draws(cost_of(traced, recorded))
     done = -1
 
     def counted() -> nn.Module:
@@ -172,7 +172,7 @@ def _weights(recorded: RecordedModel) -> Cost:
     return Cost(seconds=count * PER_WEIGHT, memory=2.0 * count * BYTES)
 
 
-def _cost(traced: TracedModel, recorded: RecordedModel) -> Cost:
+def cost_of(traced: TracedModel, recorded: RecordedModel) -> Cost:
     """Weights, the values of all nodes (autograd keeps them), and a few copies in float64 of the largest."""
     weights = _weights(recorded)
     sizes: dict[str, int] = {}

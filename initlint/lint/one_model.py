@@ -112,6 +112,7 @@ def _analysed(candidate: Candidate, file: Imported, recorded: RecordedModel, inp
         line=candidate.line,
         root=file.root,
         declared=tuple(candidate.inputs),
+        build=candidate.build,
     )
 
 
@@ -137,7 +138,7 @@ def _judged(
         known=coverage.nodes - (coverage.floating - coverage.known),
         sampled=len(coverage.sampled),
         unknown=tuple(coverage.unknown),
-        notes=(f"built as {candidate.how}", f"inputs: {inputs.how}", *result.facts.traced.notes, *proved.notes),
+        notes=(f"built as {candidate.how}", f"inputs: {inputs.how}", *result.facts.traced.notes, *result.notes, *proved.notes),
     )
     return {
         "target": target_data(summary),

@@ -38,8 +38,12 @@ def check(facts: Facts) -> Iterator[Finding]:
     deviations = _deviations(facts)
     if not deviations:
         return
-    usual = Counter(round(math.log(value), 3) for value in deviations.values()).most_common(1)[0][0]
+    usual, many = Counter(round(math.log(value), 3) for value in deviations.values()).most_common(1)[0]
     scaled = {name for name, value in deviations.items() if _is_depth_scaled(math.exp(usual) / value, len(residuals))}
+    if 2 * many < len(deviations.keys() - scaled):
+        return  # deviations that differ by layer are those of fans: that one is just so much smaller is chance
+    plain = [name for name, value in deviations.items() if round(math.log(value), 3) == usual]
+    scaled = {name for name in scaled if not any(_by_fans(facts, deviations, name, other) for other in plain)}
     wrong: list[Parameter] = []
     missed: list[Parameter] = []
     for residual in residuals:
@@ -79,6 +83,20 @@ def _deviations(facts: Facts) -> Mapping[str, float]:
 def _is_depth_scaled(ratio: float, sums: int) -> bool:
     """Whether a ratio of deviations is √(number of sums), or of blocks with two sums each."""
     return any(abs(ratio / math.sqrt(depth) - 1) < SAME for depth in (sums, sums / 2, 2 * sums) if depth > 1)
+
+
+def _by_fans(facts: Facts, deviations: Mapping[str, float], one: str, other: str) -> bool:
+    """Whether two matrices are drawn by one formula in their inputs, their outputs or both."""
+
+    def fans(name: str) -> tuple[int, int, int]:
+        out, into, *kernel = facts.parameter(name).shape
+        area = math.prod(kernel)
+        return into * area, out * area, (into + out) * area
+
+    return any(
+        abs(deviations[one] * math.sqrt(a) / (deviations[other] * math.sqrt(b)) - 1) < SAME
+        for a, b in zip(fans(one), fans(other), strict=True)
+    )
 
 
 def _name_of(facts: Facts, parameter: Parameter) -> str:
