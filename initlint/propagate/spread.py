@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from initlint.graph.model import TracedModel
 
 LEAST = 1e-7  # relative variance below which a node adds nothing
+LARGEST = 1 << 25  # numbers of one second moment whose fluctuation is followed
 STEEPEST = 4.0  # d ln q_out/d ln q_in beyond which a straight line in ln q says nothing (exponentials)
 MOST = 600.0  # variance of ln q at which e^V is cut off
 SETTLED = NORMALIZING | {"softmax", "_softmax", "log_softmax", "_log_softmax", "normalize", "linalg_qr"}
@@ -355,6 +356,8 @@ def squares(x: Moments) -> Moments:
 
 def fluctuation(x: Moments) -> Pair:
     """Relative (co)variance of the average of x² over one sample, with itself and with another sample's."""
+    if x.pair.size > LARGEST:
+        return NOTHING  # the average is over so many kinds of pairs that hardly anything is left of it
     with np.errstate(all="ignore"):
         if x.profile is not None and not x.profile.normal:
             square = squares(x)
