@@ -7,6 +7,8 @@ from collections.abc import Sequence
 
 from initlint.graph.model import Family, Law
 
+STEPS = 64  # of probability, where a law is kept as quantiles
+
 
 def normal(mean: float, std: float) -> Law:
     """N(mean, std²)."""
@@ -19,6 +21,16 @@ def uniform(low: float, high: float) -> Law:
     """U(low, high): variance (high − low)²/12."""
     mean = (low + high) / 2
     return Law(family="uniform", mean=mean, second_moment=mean**2 + (high - low) ** 2 / 12, low=low, high=high)
+
+
+def by_quantiles(values: Sequence[float], mean: float, second_moment: float) -> Law:
+    """A law given by its values at equal steps of probability, ascending, and its exact moments."""
+    return Law(family="measured", mean=mean, second_moment=second_moment, quantiles=tuple(values))
+
+
+def coin(share: float) -> Law:
+    """One with probability `share`, else zero."""
+    return by_quantiles([float(step + 0.5 > STEPS * (1.0 - share)) for step in range(STEPS)], share, share)
 
 
 def constant(value: float) -> Law:

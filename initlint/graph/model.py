@@ -90,7 +90,9 @@ class Write:
     site: Site | None  # the innermost user frame (never a frame of torch or of initlint)
     stack: tuple[Site, ...] = ()  # all user frames, outermost first
     default: bool = False  # made by the default `reset_parameters` of a library module while it was constructed
-    options: Mapping[str, float | str] = field(default_factory=dict)  # numbers and modes the function of torch.nn.init was given
+    options: Mapping[str, float | str] = field(
+        default_factory=dict
+    )  # numbers and modes the function of torch.nn.init was given
     shape: tuple[int, ...] = ()  # of the tensor it was given, which may be a view of the parameter
 
 

@@ -76,6 +76,38 @@ def _normal(target: torch.Tensor, args: Sequence[Any], kwargs: Mapping[str, Any]
     return laws.normal(_number(args, kwargs, 0, "mean", 0.0), _number(args, kwargs, 1, "std", 1.0))
 
 
+def _coin(target: torch.Tensor, args: Sequence[Any], kwargs: Mapping[str, Any], of: Laws) -> Law:
+    """bernoulli_(p) with a number or a tensor, bernoulli(p) of a tensor: what its entries are, is what is drawn."""
+    chance = kwargs.get("p", args[1] if len(args) > 1 else args[0] if args and args[0] is not target else 0.5)
+    return laws.coin(of(chance).mean if isinstance(chance, torch.Tensor) else float(chance))
+
+
+def _at_steps(value: Callable[[float], float], mean: float, second_moment: float) -> Law:
+    """A law by its inverse distribution function."""
+    return laws.by_quantiles([value((step + 0.5) / laws.STEPS) for step in range(laws.STEPS)], mean, second_moment)
+
+
+def _exponential(target: torch.Tensor, args: Sequence[Any], kwargs: Mapping[str, Any], of: Laws) -> Law:
+    scale = 1.0 / _number(args, kwargs, 0, "lambd", 1.0)
+    return _at_steps(lambda share: -scale * math.log1p(-share), scale, 2.0 * scale**2)
+
+
+def _integers(low: float, high: float) -> Law:
+    """Integers from low to below high, all alike."""
+    count = high - low
+    if count < 1 or high > 2**53:
+        raise NoLaw("random")
+    middle = (low + high - 1.0) / 2.0
+    return _at_steps(lambda share: low + math.floor(share * count), middle, middle**2 + (count**2 - 1.0) / 12.0)
+
+
+def _random(target: torch.Tensor, args: Sequence[Any], kwargs: Mapping[str, Any], of: Laws) -> Law:
+    bounds = [a for a in args if isinstance(a, int) and not isinstance(a, bool)]
+    if not bounds:
+        raise NoLaw("random")
+    return _integers(float(bounds[0]) if len(bounds) > 1 else 0.0, float(bounds[-1]))
+
+
 def _complex_uniform() -> Law:
     """Real and imaginary parts uniform over (0, 1): the mean is that of the real part, the second moment |x|²."""
     return Law(family="measured", mean=0.5, second_moment=2.0 / 3.0)
@@ -92,6 +124,10 @@ FACTORIES: Mapping[str, Rule] = {
     "normal": _normal,
     "rand": lambda t, a, k, of: _complex_uniform() if t.is_complex() else laws.uniform(0.0, 1.0),
     "uniform": lambda t, a, k, of: laws.uniform(_number(a, k, 0, "from", 0.0), _number(a, k, 1, "to", 1.0)),
+    "bernoulli": _coin,
+    "exponential": _exponential,
+    "random": _random,
+    "randint": _random,
     "eye": lambda t, a, k, of: laws.identity(t.shape, min(t.shape)),
 }
 
@@ -235,14 +271,22 @@ def _sampled(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any], of: Laws
         if not isinstance(value, torch.Tensor):
             return value
         if id(value) not in drawn:
-            drawn[id(value)] = sample_of(of(value), generator) if value.is_meta else _resampled(value, generator)
+            values = sample_of(of(value), generator) if value.is_meta else _resampled(value, generator)
+            drawn[id(value)] = values.to(value.dtype)
         return drawn[id(value)]
 
     functional = func
     if func._schema.is_mutable:
         functional = getattr(torch.ops.aten, func.overloadpacket.__name__.removesuffix("_"))
-    result = functional(*(sample(a) for a in args), **{k: sample(v) for k, v in kwargs.items() if k not in ("device", "out")})
-    law = measured(result)
+    drawn_args, drawn_kwargs = (
+        [sample(a) for a in args],
+        {k: sample(v) for k, v in kwargs.items() if k not in ("device", "out")},
+    )
+    try:
+        result = functional(*drawn_args, **drawn_kwargs)
+    except RuntimeError as error:  # shapes that only the whole tensors have
+        raise NoLaw(str(func)) from error
+    law = measured(result.double() if result.dtype == torch.bool else result)
     return Law(family=law.family, mean=law.mean, second_moment=law.second_moment, quantiles=law.quantiles)
 
 
@@ -259,6 +303,8 @@ def sample_of(law: Law, generator: torch.Generator) -> torch.Tensor:
     """
     if law.family == "constant":
         return torch.full((SAMPLES,), law.mean)
+    if law.family == "measured" and law.quantiles:
+        return torch.tensor(law.quantiles)[torch.randint(0, len(law.quantiles), (SAMPLES,), generator=generator)]
     if law.family == "uniform" and law.low is not None and law.high is not None:
         return law.low + (law.high - law.low) * torch.rand(SAMPLES, generator=generator)
     if law.family in ("normal", "orthogonal"):

@@ -143,7 +143,9 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call,unused-ignore
             changed.append(args[0])
         if chance:
             fresh = [t.untyped_storage() for t in changed if key_of(t) not in random]
-            self.record.kept.extend(fresh)  # else another tensor, whose values were given, may take the place of one that is gone
+            self.record.kept.extend(
+                fresh
+            )  # else another tensor, whose values were given, may take the place of one that is gone
             random.update(key_of(t) for t in changed)
         elif random:
             known = {key_of(t) for t in read}
@@ -192,9 +194,12 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call,unused-ignore
             target = args[0]
             self.write(target, self.law_after(func, name[:-1], target, args, kwargs), name, self.source(name, args))
             return
-        if not outputs or not outputs[0].dtype.is_floating_point:
+        if not outputs:
             return
         output = outputs[0]
+        drawn = output.is_meta and (output.dtype == torch.bool or name == "randint")  # what masks and signs are made from
+        if not output.dtype.is_floating_point and not drawn:
+            return
         if any(key_of(output) == key_of(t) for t in tensors):
             return  # a view: its storage is known already
         base = name.removesuffix("_like").removeprefix("new_")
@@ -256,7 +261,12 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call,unused-ignore
             self.note(held, output, op, 1.0)
 
     def write(
-        self, target: torch.Tensor, law: Law, op: str, copied: int | None = None, options: Mapping[str, float | str] | None = None
+        self,
+        target: torch.Tensor,
+        law: Law,
+        op: str,
+        copied: int | None = None,
+        options: Mapping[str, float | str] | None = None,
     ) -> None:
         """`law` was written to a tensor, which may be a view of part of its storage."""
         held = self.record.held.get(key_of(target))
