@@ -34,7 +34,8 @@ LEFT = 1e-2
 def check(facts: Facts) -> Iterator[Finding]:
     """Chains in which the trunk of every sum is the normalized sum before it, by what the trunk keeps in all of them."""
     for chain in _chains(facts):
-        shares = [share for residual in chain if (share := _kept(facts, residual)) is not None]
+        # a branch without weights is a fixed map of the trunk, as FNet's Fourier transform: it carries the input on, too
+        shares = [share for residual in chain if residual.layers and (share := _kept(facts, residual)) is not None]
         left = math.prod(shares)
         if left > LEFT:
             continue
