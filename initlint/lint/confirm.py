@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import io
 import math
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING
 from initlint.lint.finding import Finding, Severity
 from initlint.lint.judge import judge
 from initlint.lint.monte_carlo import cost_of, student
-from initlint.propagate.oracle import LEAST, Measured, compare, measure
+from initlint.propagate.oracle import LEAST, CannotMeasure, Measured, compare, measure
 
 if TYPE_CHECKING:
     from torch import nn
@@ -71,7 +72,7 @@ def confirmed(
         return everything
     try:
         with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-            measured = measure(facts.traced, build, draws=LEAST, layouts=layouts)
+            measured = measure(facts.traced, _in_time(build), draws=LEAST, layouts=layouts)
     except Exception:  # noqa: BLE001 - what cannot be run for real is judged by the prediction
         return everything
     signals = corrected(facts.signals, measured)
@@ -88,6 +89,18 @@ def confirmed(
         else:
             kept.append(finding)
     return Confirmed(findings=tuple(kept), withdrawn=tuple(withdrawn))
+
+
+def _in_time(build: Callable[[], nn.Module]) -> Callable[[], nn.Module]:
+    """The builder, which gives up between two draws when they take longer than was expected: a constructor may do anything."""
+    started = time.monotonic()
+
+    def built() -> nn.Module:
+        if time.monotonic() - started > SECONDS:
+            raise CannotMeasure("its constructor is slow")
+        return build()
+
+    return built
 
 
 def _is_about_signals(finding: Finding) -> bool:

@@ -74,6 +74,25 @@ def refuses() -> nn.Module:
     raise RuntimeError("not twice")
 
 
+def slow(clock):
+    """A constructor after which an hour has passed."""
+
+    def build() -> nn.Module:
+        clock[0] += 3600.0
+        return healthy()
+
+    return build
+
+
+def test_a_slow_constructor_is_not_called_again_and_again(monkeypatch) -> None:
+    recorded, result = analysed(healthy)
+    wrong = replace(result.facts, signals=with_growth(result.facts.signals, 3.0))
+    clock = [0.0]
+    monkeypatch.setattr("initlint.lint.confirm.time.monotonic", lambda: clock[0])
+    assert codes(confirmed(wrong, judge(wrong), recorded, slow(clock), {}).findings) == ["INI101"]
+    assert clock == [3600.0]
+
+
 @pytest.mark.parametrize("build", [None, refuses])
 def test_what_cannot_be_drawn_is_judged_by_the_prediction(build) -> None:
     recorded, result = analysed(healthy)
