@@ -11,6 +11,7 @@ import os
 import subprocess
 import sys
 import threading
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from queue import Empty, Queue
@@ -173,6 +174,7 @@ def _unreadable(label: str, path: str, fault: Fault) -> dict[str, Any]:
 def _serve(work: Queue[tuple[Request, dict[str, Any]]], gathered: _Gathered, progress: Callable[[str], None] | None) -> None:
     """One worker process, lent to one file after another; replaced when it dies."""
     worker: subprocess.Popen[str] | None = None
+    last_words: deque[str] = deque(maxlen=1)
     try:
         while True:
             try:
@@ -183,9 +185,11 @@ def _serve(work: Queue[tuple[Request, dict[str, Any]]], gathered: _Gathered, pro
                 progress(job["label"])
             if worker is None:
                 worker = _start()
+                # a pipe that nobody reads fills up and blocks
+                threading.Thread(target=last_words.extend, args=(worker.stderr,), daemon=True).start()
             if not _ask(worker, request, job, gathered):
                 worker.wait()
-                gathered.add(request, _lost(job, worker.returncode))
+                gathered.add(request, _lost(job, worker.returncode, "".join(last_words).strip()))
                 worker = None
     finally:
         if worker is not None:
@@ -197,7 +201,7 @@ def _serve(work: Queue[tuple[Request, dict[str, Any]]], gathered: _Gathered, pro
 def _start() -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-c", _START], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        encoding="utf-8", env={**os.environ, **ONE_THREAD},
+        encoding="utf-8", errors="replace", env={**os.environ, **ONE_THREAD},
     )  # fmt: skip
 
 
@@ -217,10 +221,10 @@ def _ask(worker: subprocess.Popen[str], request: Request, job: Mapping[str, Any]
     return False
 
 
-def _lost(job: Mapping[str, Any], status: int) -> dict[str, Any]:
-    """The worker itself died: of a signal (most likely memory), or of a fault of initlint's own."""
+def _lost(job: Mapping[str, Any], status: int, last_words: str) -> dict[str, Any]:
+    """The worker itself died: of a signal (most likely memory), or of a fault of initlint's own, whose last words are told."""
     path = job["path"] or job["label"]
-    reason = f"signal {-status}" if status < 0 else f"status {status}"
+    reason = f"signal {-status}" if status < 0 else f"status {status}" + (f": {last_words}" if last_words else "")
     finding = failed(
         "resource-limit", path=path, line=1, target=job["label"], message=f"the process that analysed this file died ({reason})"
     )

@@ -9,6 +9,7 @@ A job and its answers are JSON lines; the last answer is {"end": …}. See `targ
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
@@ -43,21 +44,27 @@ def main() -> None:
 
         serve(job, answer)
         answer({"end": True})
+    answers.flush()
+    os._exit(0)  # taking torch apart costs as long as importing a third of it, and nobody would notice
 
 
 def _warm_up() -> None:
-    """Import what every model needs, so that children share it."""
+    """Import what every model needs, and analyse the smallest one: torch builds much at the first use, and children share it."""
     import torch
     import torch.export
     from torch.export import _trace  # noqa: F401 - the tracer itself is imported at the first use otherwise
 
-    import initlint.graph.capture
-    import initlint.lint.analyse
     import initlint.propagate.backward
-    import initlint.targets.discover
-    import initlint.targets.inputs  # noqa: F401
+    import initlint.targets.discover  # noqa: F401
+    from initlint.graph.built import build_recorded
+    from initlint.lint.analyse import analyse
+    from initlint.targets.inputs import infer
 
     torch.set_num_threads(1)
+    with contextlib.suppress(Exception), torch.random.fork_rng(devices=[]):
+        recorded = build_recorded(lambda: torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.ReLU()))
+        inputs = infer(recorded.model)
+        analyse(recorded, inputs.args, inputs.kwargs, target="", path=__file__)
 
 
 def serve(job: Job, answer: Send) -> None:
