@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -17,8 +16,9 @@ from typing import TYPE_CHECKING
 
 from initlint.lint.finding import Finding, Severity
 from initlint.lint.judge import judge
-from initlint.lint.monte_carlo import cost_of, student
-from initlint.propagate.oracle import LEAST, CannotMeasure, Measured, compare, measure
+from initlint.propagate.cost import cost_of
+from initlint.propagate.oracle import LEAST, CannotMeasure, Measured, measure
+from initlint.propagate.refuted import as_measured, refuted
 
 if TYPE_CHECKING:
     from torch import nn
@@ -28,11 +28,6 @@ if TYPE_CHECKING:
     from initlint.propagate.oracle import Layout
     from initlint.propagate.signals import Signal
 
-BITS = 1.0  # by which a prediction is off where reality refutes it
-SIGMAS = 3.0  # standard errors that the difference has to exceed besides
-SPREADS = 2.0  # of a finite net's own standard deviations: draws that differ by nature refute no average
-STRAY = 3.0  # times the deviation of four draws: a normal law's own is larger once in twenty
-SHARE = 1e-4  # of a second moment: what depends on the input is not told from rounding below
 SECONDS = 6.0  # that all draws may take
 MEMORY = 4 * 2.0**30  # bytes that one may take
 
@@ -67,7 +62,7 @@ def confirmed(
     everything = Confirmed(findings=findings)
     if build is None or not any(item.severity >= Severity.WARNING and _is_about_signals(item) for item in findings):
         return everything
-    cost = cost_of(facts.traced, recorded)
+    cost = cost_of(facts.traced, recorded.parameters.values())
     if LEAST * cost.seconds > SECONDS or cost.memory > MEMORY:
         return everything
     try:
@@ -113,50 +108,6 @@ def corrected(signals: Mapping[str, Signal], measured: Mapping[str, Measured]) -
 
     All are taken over, not the refuted ones alone: what a wrong number led to is wrong as well, if less clearly.
     """
-    # the gradient of a node feels all layers behind it: its draws differ as much as those of the most spread signal
-    spread = max((signal.spread for signal in signals.values()), default=0.0)
-    lag = min((signal.lag for signal in signals.values()), default=0.0)
-    result = dict(signals)
-    refuted = False
-    for row in compare(signals, measured):
-        signal, truth, gradient = signals.get(row.node), measured[row.node], measured[row.node].grad_second_moment
-        if signal is None:
-            continue
-        changed = signal
-        if math.isfinite(truth.second_moment.value) and truth.second_moment.value > truth.noise:
-            refuted |= _is_refuted(row.bits, row.doubt, signal.spread, signal.lag)
-            changed = replace(
-                changed,
-                mean=truth.mean.value,
-                second_moment=truth.second_moment.value,
-                k_pos=None if truth.k_pos is None else truth.k_pos.value,
-                k_batch=_shared(signal, truth),
-                zero_fraction=truth.zero_fraction.value,
-                spread=0.0,  # few draws are near the typical one
-                lag=0.0,
-            )
-        if gradient is not None and math.isfinite(gradient.value) and gradient.value > truth.grad_noise:
-            refuted |= _is_refuted(row.grad_bits or 0.0, row.grad_doubt, spread, lag)
-            changed = replace(changed, grad_second_moment=gradient.value)
-        result[row.node] = changed
-    return result if refuted else None
-
-
-def _is_refuted(bits: float, doubt: float, spread: float, lag: float) -> bool:
-    """Whether a prediction is further off than the sampling error and what draws differ by nature.
-
-    spread, lag  as of a `Signal`; believed only as far as the draws at hand differ, too
-    """
-    spread = min(spread, STRAY * doubt * math.sqrt(LEAST) * math.log(2))
-    apart = (SPREADS * spread + min(-lag, spread**2)) / math.log(2)
-    return bits > BITS + student(SIGMAS, LEAST - 1) * doubt + apart
-
-
-def _shared(signal: Signal, truth: Measured) -> float | None:
-    """E[x x'] of two samples. What depends on the input is taken as a share of the second moment: float32 resolves no small one,
-    so that only a larger one than was predicted is believed."""
-    if truth.k_batch is None or not signal.second_moment or signal.input_born is None:
-        return None if truth.k_batch is None else truth.k_batch.value
-    share = 1.0 - truth.k_batch.value / truth.second_moment.value
-    predicted = signal.input_born / signal.second_moment
-    return truth.second_moment.value * (1.0 - (share if share > max(SHARE, 2.0**BITS * predicted) else predicted))
+    if not refuted(signals, measured):
+        return None
+    return {name: as_measured(signal, measured[name]) if name in measured else signal for name, signal in signals.items()}

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from initlint.graph.built import RecordedModel
     from initlint.graph.model import TracedModel
+    from initlint.propagate.cost import Cost
     from initlint.propagate.oracle import Estimate, Measured, Row
     from initlint.propagate.signals import Signal
 
@@ -34,24 +35,10 @@ SEED = 1
 FEWEST, MOST = 6, 16  # draws, where nobody said how many
 PATIENCE = 10.0  # seconds that the default number of draws should take
 WORK = 120.0  # seconds that it may take at most
-# What a draw costs on one core, measured on the models of tests/zoo; only the order of magnitude matters.
-PER_WEIGHT = 2e-8  # seconds to draw a weight
-PER_ELEMENT = 6e-8  # seconds to compute, differentiate and measure an element
-PER_PRODUCT = 1e-10  # seconds for a multiplication, forward and backward
-BYTES = 4  # of an element of float32
-HEADROOM = 1.25  # for what autograd and the allocator need beside that
 
 
 class CannotVerify(Exception):
     """The model cannot be drawn for real; the message says why, and what would help."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cost:
-    """What one draw needs."""
-
-    seconds: float
-    memory: float  # bytes
 
 
 def verified(
@@ -78,29 +65,31 @@ def verified(
     from initlint.graph.built import build_recorded, parameter_count
     from initlint.lint.shallow import BLOCKS, shallow
     from initlint.propagate import propagate
+    from initlint.propagate.cost import cost_of, cost_of_weights
     from initlint.propagate.forward import EMPTY, name_of
     from initlint.propagate.oracle import CannotMeasure, compare, measure
+    from initlint.propagate.refuted import student
 
     started = time.perf_counter()
     limit = float(memory or memory_of_machine())
     reduced = ""
-    problem = _too_large(_weights(recorded), trial, limit)
+    problem = _too_large(cost_of_weights(recorded.parameters.values()), trial, limit)
     traced = None if problem else traced_as(recorded)
     if traced is not None:
-        problem = _too_large(cost_of(traced, recorded), trial, limit)
+        problem = _too_large(cost_of(traced, recorded.parameters.values()), trial, limit)
     if problem:
         smaller = shallow(build, recorded.model, lambda b: build_recorded(b, roots=recorded.roots).model)
         if smaller is None:
             raise CannotVerify(f"{problem}, and its depth is not recognized: verify a smaller one of its kind")
         build, reduced = smaller.build, smaller.said
         recorded = build_recorded(build, roots=recorded.roots)
-        problem = _too_large(_weights(recorded), trial, limit)
+        problem = _too_large(cost_of_weights(recorded.parameters.values()), trial, limit)
         traced = None if problem else traced_as(recorded)
-        problem = problem if traced is None else _too_large(cost_of(traced, recorded), trial, limit)
+        problem = problem if traced is None else _too_large(cost_of(traced, recorded.parameters.values()), trial, limit)
         if problem:
             raise CannotVerify(f"{problem}, even with {BLOCKS} blocks ({reduced})")
     assert traced is not None
-    draws = trial.draws or default_draws(cost_of(traced, recorded))
+    draws = trial.draws or default_draws(cost_of(traced, recorded.parameters.values()))
     done = -1
 
     def counted() -> nn.Module:
@@ -137,17 +126,6 @@ def verified(
     )
 
 
-def student(sigmas: float, freedom: int) -> float:
-    """Student's t as improbable as `sigmas` of a Gaussian (Cornish and Fisher's expansion, three terms)."""
-    z, n = sigmas, float(freedom)
-    return (
-        z
-        + (z**3 + z) / (4 * n)
-        + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * n**2)
-        + (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / (384 * n**3)
-    )
-
-
 # -- what it costs --------------------------------------------------------------------------------------------------------
 
 
@@ -164,40 +142,6 @@ def _too_large(cost: Cost, trial: Trial, limit: float) -> str:
     if trial.draws is None and seconds > WORK:
         return f"{FEWEST} draws would take about {seconds / 60:.0f} minutes (--draws does it all the same)"
     return ""
-
-
-def _weights(recorded: RecordedModel) -> Cost:
-    """Before anything is traced: the weights alone, with their gradients."""
-    count = sum(math.prod(p.shape) for p in recorded.parameters.values() if p.alias_of is None)
-    return Cost(seconds=count * PER_WEIGHT, memory=2.0 * count * BYTES)
-
-
-def cost_of(traced: TracedModel, recorded: RecordedModel) -> Cost:
-    """Weights, the values of all nodes (autograd keeps them), and a few copies in float64 of the largest."""
-    weights = _weights(recorded)
-    sizes: dict[str, int] = {}
-    products = 0.0
-    for node in traced.program.graph.nodes:
-        shape = getattr(node.meta.get("val"), "shape", None)
-        if shape is not None:
-            sizes[node.name] = math.prod(int(n) for n in shape)
-            products += sizes[node.name] * _terms(node)
-    own = sum(size for name, size in sizes.items() if name not in traced.parameters)
-    return Cost(
-        seconds=weights.seconds + own * PER_ELEMENT + products * PER_PRODUCT,
-        memory=HEADROOM * (weights.memory + own * BYTES + 8.0 * BYTES * max(sizes.values(), default=0)),
-    )
-
-
-def _terms(node: fx.Node) -> int:
-    """Products in one element of a node."""
-    name = str(node.target)
-    shapes = [tuple(map(int, getattr(i.meta.get("val"), "shape", ()))) for i in node.all_input_nodes]
-    if "conv" in name or "linear" in name:
-        return math.prod(shapes[1][1:]) if len(shapes) > 1 else 0
-    if any(word in name for word in ("mm", "matmul", "einsum", "attention")):
-        return max((shape[-1] for shape in shapes if shape), default=0)
-    return 0
 
 
 # -- verdicts -------------------------------------------------------------------------------------------------------------

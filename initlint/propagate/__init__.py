@@ -2,7 +2,8 @@
 
 Read in this order: `axes` (pair states), `moments` (the domain and its algebra), `pointwise` (functions of Gaussians),
 `tape` (pullbacks), `ops` (a file per operator family), `laws` (weights and inputs), `forward` and `backward` (the passes),
-`spread` (one construction from the next), `flags` and `assumptions` (bent ones), `signals` (what comes out), `oracle` (Monte Carlo, the judge of it all).
+`spread` (one construction from the next), `flags` and `assumptions` (bent ones), `signals` (what comes out), `oracle` (Monte Carlo, the judge of it all),
+`trial` (which asks it, where a prediction is doubtful and the model small).
 """
 
 from __future__ import annotations
@@ -15,7 +16,11 @@ if TYPE_CHECKING:
 
 
 def propagate(traced: TracedModel) -> Propagation:
-    """Predict the signal of every floating node of a traced model."""
-    from initlint.propagate.backward import run
+    """Predict the signal of every floating node of a traced model; doubtful numbers of small ones are held against real draws."""
+    import numpy as np
 
-    return run(traced)
+    from initlint.propagate.backward import run
+    from initlint.propagate.trial import tried
+
+    with np.errstate(all="ignore"):  # what is no number is found and said by the coverage
+        return tried(traced, run(traced))

@@ -95,6 +95,18 @@ def measure(
     Raises:
         CannotMeasure: the program needs a value nobody kept, or cannot run on the CPU.
     """
+    return measured_of(traced, lambda: constructed(traced, build), draws, seed, layouts, seconds)
+
+
+def measured_of(
+    traced: TracedModel,
+    weights: Callable[[], dict[str, torch.Tensor]],
+    draws: int,
+    seed: int = 0,
+    layouts: Mapping[str, Layout] | None = None,
+    seconds: float = math.inf,
+) -> dict[str, Measured]:
+    """`measure` with weights from anywhere: each call of `weights` gives those of one draw, by placeholder name."""
     import torch
 
     found: dict[str, list[dict[str, float]]] = {}
@@ -104,7 +116,7 @@ def measure(
             if n >= LEAST and time.monotonic() - start > seconds:
                 break
             torch.manual_seed(seed * 100_003 + n)
-            for name, quantities in _one_draw(traced, build, layouts or {}).items():
+            for name, quantities in _one_draw(traced, weights, layouts or {}).items():
                 found.setdefault(name, []).append(quantities)
     return {name: _measured(rows) for name, rows in found.items()}
 
@@ -125,14 +137,19 @@ def _quiet_threads() -> Iterator[None]:
         torch.set_default_dtype(dtype)
 
 
+def constructed(traced: TracedModel, build: Callable[[], nn.Module]) -> dict[str, torch.Tensor]:
+    """The weights of a fresh model in train mode, by placeholder name."""
+    model = build()
+    model.train()
+    return weights_of(traced, model)
+
+
 def _one_draw(
-    traced: TracedModel, build: Callable[[], nn.Module], layouts: Mapping[str, Layout]
+    traced: TracedModel, weights: Callable[[], dict[str, torch.Tensor]], layouts: Mapping[str, Layout]
 ) -> dict[str, dict[str, float]]:
     import torch
 
-    model = build()
-    model.train()
-    leaves = weights_of(traced, model)
+    leaves = weights()
     for name, law in traced.inputs.items():
         leaves[name] = draw_input(law)
     for name, parameter in traced.parameters.items():
@@ -335,8 +352,7 @@ def second_moment(tensor: torch.Tensor) -> float:
     if tensor.numel() == 0:
         return 0.0
     wide = tensor.detach()
-    wide = wide.abs().double() if wide.is_complex() else wide.double()
-    return float((wide * wide).mean())
+    return float((wide.abs().double() if wide.is_complex() else wide.double()).square().mean())
 
 
 def summary(tensor: torch.Tensor, layout: Layout | None) -> dict[str, float]:
@@ -348,16 +364,21 @@ def summary(tensor: torch.Tensor, layout: Layout | None) -> dict[str, float]:
         wide = wide.real.double() if wide.is_complex() else wide.double()
         if wide.numel() == 0:
             return {"m": 0.0, "q": 0.0, "z": 0.0}
-        result = {"m": float(wide.mean()), "q": second_moment(tensor), "z": float((tensor == 0).double().mean())}
+        squares = wide.square()
+        result = {
+            "m": float(wide.mean()),
+            "q": second_moment(tensor) if tensor.is_complex() else float(squares.mean()),
+            "z": 1.0 - int(torch.count_nonzero(tensor)) / tensor.numel(),
+        }
         if layout is None or math.prod(size for size, _ in layout) != wide.numel():
             return result
-        split = wide.reshape([size for size, _ in layout])
+        sizes = [size for size, _ in layout]
         for role, key in (("position", "k_pos"), ("batch", "k_batch")):
             along = [n for n, (_, r) in enumerate(layout) if r == role]
-            count = math.prod(layout[n][0] for n in along)
+            count = math.prod(sizes[n] for n in along)
             if along and count > 1:
-                total, own = split.sum(along), (split * split).sum(along)
-                result[key] = float(((total * total - own) / (count * (count - 1))).mean())
+                total, own = wide.reshape(sizes).sum(along), squares.reshape(sizes).sum(along)
+                result[key] = float((total.square_() - own).mean()) / (count * (count - 1))
         return result
 
 

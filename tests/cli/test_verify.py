@@ -8,7 +8,7 @@ from click.testing import CliRunner
 
 import initlint.lint.run
 from initlint.cli import main
-from initlint.lint.monte_carlo import student
+from initlint.propagate.refuted import student
 
 NET = """
 import torch

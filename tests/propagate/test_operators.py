@@ -170,6 +170,9 @@ case("x / (1 + |y|)", lambda m, x: m.a(x) / (1 + m.b(x).abs()), a=linear(), b=li
 case("squeeze and excite", lambda m, x: (lambda y: y * torch.sigmoid(m.e(F.relu(m.s(y.mean((2, 3)))))).view(6, 64, 1, 1))(m.c(x)),
      IMAGES, c=conv(16, 64, padding=1), s=linear(64, 32), e=linear(32, 64))  # fmt: skip
 case("lerp of two layers", lambda m, x: torch.lerp(m.a(x), m.b(x), 0.3), a=linear(), b=linear())
+case("lerp by a parameter", lambda m, x: m.o(torch.lerp(x, m.b(x), m.s)), b=linear(), o=linear(),
+     s=lambda: nn.Parameter(torch.full((64,), 0.3)))  # fmt: skip
+case("lerp by a gate", lambda m, x: m.o(torch.lerp(x, m.b(x), torch.sigmoid(m.t(x)))), b=linear(), t=linear(), o=linear())
 case("addcmul", lambda m, x: torch.addcmul(m.a(x), m.b(x), m.a(x) * 0 + 1.5, value=0.5), a=linear(), b=linear())
 
 # -- residual sums --------------------------------------------------------------------------------------------------------

@@ -506,7 +506,7 @@ def addcdiv(tape: Tape, x: Any, a: Any, b: Any, *, value: float = 1.0) -> Any:
 def lerp(tape: Tape, x: Any, y: Any, weight: Any) -> Any:
     if isinstance(weight, int | float):
         return add(tape, mul(tape, x, 1.0 - weight), y, alpha=float(weight))
-    return add(tape, x, mul(tape, weight, sub(tape, y, x)))
+    return add(tape, mul(tape, sub(tape, 1.0, weight), x), mul(tape, weight, y))  # x + w (y - x) would have x twice
 
 
 @transfer("pow")
