@@ -45,6 +45,7 @@ HOMOGENEOUS = frozenset(
 )
 EXACT_ZERO = frozenset({"uninitialized_weight"})
 SELECTIONS = frozenset("topk sort argsort kthvalue median nanmedian mode amax amin max min cummax cummin".split())
+MESSAGES = frozenset("scatter_add scatter_add_ index_add index_add_ scatter_reduce scatter_reduce_ index_reduce index_reduce_".split())
 AVERAGES = frozenset("mean sum avg_pool1d avg_pool2d avg_pool3d adaptive_avg_pool1d adaptive_avg_pool2d".split())
 MOVING = frozenset("slice select expand chunk split split_with_sizes unbind getitem detach neg narrow".split())
 SUMS = frozenset({"add", "sub", "cat", "stack"})
@@ -123,6 +124,8 @@ class _Pass:
         random = any(isinstance(self.produced.get(item), Moments) for item, _ in before)
         if name in SELECTIONS and random:
             found.append("selected")
+        if name in MESSAGES and random:
+            found.append("messages")
         if name in LAYERS and any(self._weight(item) in weights for item, _ in before):
             found.append("shared_weight")
         if "batch_norm" in name and before:

@@ -58,6 +58,10 @@ FLAGS: Mapping[str, Flag] = {
         "an operator without a formula was run on a few random tensors with the right moments",
         "that a few samples of an operator stand for it",
     ),
+    "messages": Flag(
+        "rows of a graph that get nearly as many messages are taken as alike, and so are their neighbours",
+        "that rows of a graph with nearly as many neighbours are alike",
+    ),
     "refuted": Flag(
         "a few real draws of the whole model refuted the prediction, or there was none; what they measured stands in its place",
         "that a few draws of the model stand for all",

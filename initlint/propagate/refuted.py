@@ -35,35 +35,33 @@ class Doubts:
         values = signals.values()
         return cls(max((s.spread for s in values), default=0.0), min((s.lag for s in values), default=0.0))
 
-    def refuted(self, bits: float, doubt: float, draws: int, least: float = BITS) -> bool:
+    def refuted(self, bits: float, doubt: float, draws: int) -> bool:
         """Whether a prediction is further off than the sampling error and what draws differ by nature.
 
         The spread is believed only as far as the draws at hand differ, too.
         """
         spread = min(self.spread, STRAY * doubt * math.sqrt(draws) * math.log(2))
         apart = (SPREADS * spread + min(-self.lag, spread**2)) / math.log(2)
-        return bits > least + student(SIGMAS, draws - 1) * doubt + apart
+        return bits > BITS + student(SIGMAS, draws - 1) * doubt + apart
 
 
-def refuted(signals: Mapping[str, Signal], measured: Mapping[str, Measured], least: float = BITS) -> dict[str, Sides]:
-    """The nodes whose second moment or gradient the draws refute by more than `least` bits."""
+def refuted(signals: Mapping[str, Signal], measured: Mapping[str, Measured]) -> dict[str, Sides]:
+    """The nodes whose second moment or gradient the draws refute beyond any doubt."""
     all_layers = Doubts.of_all(signals)
 
     def judge(row: Row, signal: Signal, truth: Measured) -> Sides:
         own = Doubts(signal.spread, signal.lag)
         return (
-            own.refuted(row.bits, row.doubt, truth.draws, least),
-            all_layers.refuted(row.grad_bits or 0.0, row.grad_doubt, truth.draws, least),
+            own.refuted(row.bits, row.doubt, truth.draws),
+            all_layers.refuted(row.grad_bits or 0.0, row.grad_doubt, truth.draws),
         )
 
     return _where(judge, signals, measured)
 
 
 def unlike(signals: Mapping[str, Signal], measured: Mapping[str, Measured], least: float, errors: float) -> dict[str, Sides]:
-    """As `refuted`, of a model whose prediction is wrong somewhere, so that the draws deserve the greater trust everywhere.
-
-    A difference counts that exceeds `least` bits and `errors` standard errors.
-    """
+    """The nodes that differ from the draws by more than `least` bits and `errors` standard errors: where a prediction is doubtful
+    anyway, the draws deserve the greater trust."""
 
     def judge(row: Row, _signal: Signal, _truth: Measured) -> Sides:
         return row.bits > max(least, errors * row.doubt), (row.grad_bits or 0.0) > max(least, errors * row.grad_doubt)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from initlint.propagate.cost import cost_of
 from initlint.propagate.drawn import drawn
 from initlint.propagate.oracle import LEAST, CannotMeasure, measured_of
-from initlint.propagate.refuted import as_measured, refuted, unlike
+from initlint.propagate.refuted import as_measured, unlike
 
 if TYPE_CHECKING:
     import torch
@@ -32,10 +32,12 @@ SECONDS, PER_NODE = 1.0, 2.5e-3  # that all draws of a doubtful model may take, 
 INSTANT = 0.1  # seconds that are spent on any model
 MEMORY = 2 * 2.0**30  # bytes that one draw may take
 ENOUGH, MOST = 6, 12  # draws, to find out whether a prediction is wrong, and to measure what it is instead
-BITS = 0.5  # by which a prediction is off that the draws refute, beyond what chance allows
-CLOSE, ERRORS = 0.25, 2.0  # bits and standard errors, in which a prediction is kept all the same
+FAR, CLOSE = 0.5, 0.25  # bits between prediction and draws: that call for more draws, and in which it is kept all the same
+ERRORS = 2.0  # standard errors that a difference has to exceed besides
 RANGE = 40.0  # bits between the largest and the smallest second moment of a net nobody doubts
-DOUBTFUL = {"selected", "sampled_operator", "shared_weight", "heavy_tailed"}
+DOUBTFUL = {
+    "selected", "sampled_operator", "shared_weight", "messages", "averaged_groups", "heavy_tailed", "few_samples",
+}  # fmt: skip
 SEED = 0x7121A1
 
 
@@ -48,7 +50,7 @@ def tried(traced: TracedModel, predicted: Propagation) -> Propagation:
         return predicted
     try:
         measured = _drawn(traced, _draws(cost, allowed, ENOUGH), {})
-        wrong = refuted(predicted.signals, measured, BITS)
+        wrong = unlike(predicted.signals, measured, FAR, ERRORS)
         lost = [name for name, signal in predicted.signals.items() if signal.second_moment is None and name in measured]
         if not wrong and not lost:
             return predicted

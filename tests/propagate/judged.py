@@ -18,7 +18,7 @@ from torch import fx, nn
 
 from initlint.graph.built import build_recorded
 from initlint.graph.capture import capture
-from initlint.propagate import propagate
+from initlint.propagate.backward import run as propagate
 from initlint.propagate.covariance import BROKEN
 from initlint.propagate.forward import EMPTY, name_of
 from initlint.propagate.ops import TRANSFERS
