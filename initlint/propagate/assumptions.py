@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 WIDE = 8  # terms of a sum beyond which it counts as Gaussian; values a batch norm's channel needs
 UNLIKE = 2.0  # ratio of second moments of positions that are not alike
 TAILS = math.log(4.0)  # √Var(ln q) beyond which the typical draw is another one than the mean: a factor of four in q
+NEAR_ZERO = 8.0  # E[x²/y²] E[y²] / E[x²] from which a divisor counts as wide; a χ² of five degrees of freedom has 12, of six 6
 STEADY = 0.1  # variance in second moment up to which a factor keeps a Gaussian one
 NOTED = 0.05  # share of a sum below which a flagged term does not matter
 HOMOGENEOUS = frozenset(
@@ -45,7 +46,8 @@ HOMOGENEOUS = frozenset(
 )
 EXACT_ZERO = frozenset({"uninitialized_weight"})
 SELECTIONS = frozenset("topk sort argsort kthvalue median nanmedian mode amax amin max min cummax cummin".split())
-MESSAGES = frozenset("scatter_add scatter_add_ index_add index_add_ scatter_reduce scatter_reduce_ index_reduce index_reduce_".split())
+MESSAGES = frozenset("scatter_add index_add scatter_reduce index_reduce".split())
+RUNNING = frozenset("cumsum cumprod logcumsumexp".split())
 AVERAGES = frozenset("mean sum avg_pool1d avg_pool2d avg_pool3d adaptive_avg_pool1d adaptive_avg_pool2d".split())
 MOVING = frozenset("slice select expand chunk split split_with_sizes unbind getitem detach neg narrow".split())
 SUMS = frozenset({"add", "sub", "cat", "stack"})
@@ -119,11 +121,18 @@ class _Pass:
     def own(self, node: Node, name: str, value: Any, before: list[tuple[Node, _Seen]], weights: frozenset[str]) -> list[str]:
         """What this operator itself bends."""
         found: list[str] = []
+        q = value.q if isinstance(value, Moments) else 0.0
         if node.name in self.sampled:
             found.append("sampled_operator")
         random = any(isinstance(self.produced.get(item), Moments) for item, _ in before)
         if name in SELECTIONS and random:
             found.append("selected")
+        if name == "div" and len(before) == 2 and q * before[1][1].q > NEAR_ZERO * before[0][1].q:
+            found.append("wide_divisor")
+        if name == "reciprocal" and q * before[0][1].q > NEAR_ZERO:
+            found.append("wide_divisor")
+        if name in RUNNING and random:
+            found.append("running_sum")
         if name in MESSAGES and random:
             found.append("messages")
         if name in LAYERS and any(self._weight(item) in weights for item, _ in before):

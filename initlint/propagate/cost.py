@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
 # On one core, measured on the models of tests/zoo; only the order of magnitude matters.
 PER_WEIGHT = 2e-8  # seconds to draw a weight
-PER_NODE = 4e-4  # seconds to run and measure a node, however small
-PER_ELEMENT = 6e-8  # seconds to compute, differentiate and measure an element
+PER_NODE = 3e-4  # seconds to run and measure a node, however small
+PER_ELEMENT = 3e-8  # seconds to compute, differentiate and measure an element
 PER_PRODUCT = 1e-10  # seconds for a multiplication, forward and backward
 BYTES = 4  # of an element of float32
 HEADROOM = 1.25  # for what autograd and the allocator need beside that

@@ -58,6 +58,15 @@ FLAGS: Mapping[str, Flag] = {
         "an operator without a formula was run on a few random tensors with the right moments",
         "that a few samples of an operator stand for it",
     ),
+    "wide_divisor": Flag(
+        "something was divided by values that come near zero, as far as their moments say: the quotient hangs on a few of them",
+        "that a divisor's law is known down to zero",
+        severe=True,
+    ),
+    "running_sum": Flag(
+        "sums over the first, the first two, … places are taken as alike where they have nearly as many terms",
+        "that running sums of nearly as many terms are alike",
+    ),
     "messages": Flag(
         "rows of a graph that get nearly as many messages are taken as alike, and so are their neighbours",
         "that rows of a graph with nearly as many neighbours are alike",

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 Layout = tuple[tuple[int, str], ...]  # (size, role) of each axis of a node, major first
 ROUNDING = 2.0**-20  # relative size of what float32 leaves of an exact zero after a few cancellations
 EPSILON = 2.0**-23  # of float32
+ALIASES = VIEWS | {"dropout", "feature_dropout", "alpha_dropout", "feature_alpha_dropout"}  # a dropout by zero gives what it got
 LEAST = 4  # draws; the standard error of fewer says little
 
 
@@ -338,7 +339,7 @@ class _Run:
 
 def written(node: fx.Node) -> bool:
     """Whether a later node writes to this one's memory, as far as it is reached through views."""
-    return any(writes(u.target) or (u.args and u.args[0] is node and name_of(u.target) in VIEWS and written(u)) for u in node.users)
+    return any(writes(u.target) or (u.args and u.args[0] is node and name_of(u.target) in ALIASES and written(u)) for u in node.users)
 
 
 def _deep(module: Any, target: str) -> Any:

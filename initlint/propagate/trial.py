@@ -28,15 +28,17 @@ if TYPE_CHECKING:
     from initlint.propagate.oracle import Layout, Measured
     from initlint.propagate.signals import Signal
 
-SECONDS, PER_NODE = 1.0, 2.5e-3  # that all draws of a doubtful model may take, whichever is longer: about as long as tracing
+SECONDS, PER_NODE = 1.5, 2.5e-3  # that all draws of a doubtful model may take, whichever is longer: about as long as tracing
 INSTANT = 0.1  # seconds that are spent on any model
 MEMORY = 2 * 2.0**30  # bytes that one draw may take
-ENOUGH, MOST = 6, 12  # draws, to find out whether a prediction is wrong, and to measure what it is instead
-FAR, CLOSE = 0.5, 0.25  # bits between prediction and draws: that call for more draws, and in which it is kept all the same
-ERRORS = 2.0  # standard errors that a difference has to exceed besides
-RANGE = 40.0  # bits between the largest and the smallest second moment of a net nobody doubts
+ENOUGH, MOST = 4, 12  # draws, to find out whether a prediction is wrong, and to measure what it is instead
+FAR, CLOSE = 0.7, 0.25  # bits between prediction and draws: that call for more draws, and in which it is kept all the same
+SURE, ERRORS = 3.0, 2.0  # standard errors that such a difference has to exceed besides
+MASKED = 2.0**200  # second moment of a mask: that of the largest float32 is 2^256
+RANGE = 60.0  # bits between the largest and the smallest second moment of a net nobody doubts
+LOST = 10.0  # seconds, where something has no prediction at all
 DOUBTFUL = {
-    "selected", "sampled_operator", "shared_weight", "messages", "averaged_groups", "heavy_tailed", "few_samples",
+    "selected", "sampled_operator", "messages", "heavy_tailed", "few_samples", "wide_divisor", "running_sum",
 }  # fmt: skip
 SEED = 0x7121A1
 
@@ -45,12 +47,14 @@ def tried(traced: TracedModel, predicted: Propagation) -> Propagation:
     """The prediction, corrected by a few draws where it is doubtful and the model is small enough to be asked."""
     cost = cost_of(traced)
     seconds = max(SECONDS, PER_NODE * predicted.coverage.nodes)
-    allowed = seconds if _is_doubtful(predicted) else INSTANT
+    if predicted.coverage.known < predicted.coverage.floating:
+        seconds = max(seconds, LOST)
+    allowed = seconds if _is_doubtful(traced, predicted) else INSTANT
     if LEAST * cost.seconds > allowed or cost.memory > MEMORY:
         return predicted
     try:
         measured = _drawn(traced, _draws(cost, allowed, ENOUGH), {})
-        wrong = unlike(predicted.signals, measured, FAR, ERRORS)
+        wrong = unlike(predicted.signals, measured, FAR, SURE)
         lost = [name for name, signal in predicted.signals.items() if signal.second_moment is None and name in measured]
         if not wrong and not lost:
             return predicted
@@ -64,20 +68,21 @@ def _draws(cost: Cost, seconds: float, most: int) -> int:
     return max(LEAST, min(most, int(seconds / cost.seconds)))
 
 
-def _is_doubtful(predicted: Propagation) -> bool:
+def _is_doubtful(traced: TracedModel, predicted: Propagation) -> bool:
     """Whether anything is unknown, bent, or out of every ordinary range."""
-    signals = predicted.signals.values()
-    if predicted.coverage.known < predicted.coverage.floating or any(DOUBTFUL.intersection(s.flags) for s in signals):
+    if predicted.coverage.known < predicted.coverage.floating:
         return True
-    return _range(s.second_moment for s in signals) > RANGE or _range(s.grad_second_moment for s in signals) > RANGE
+    if any(DOUBTFUL.intersection(signal.flags) for signal in predicted.signals.values()):
+        return True
+    # parameters may really get next to nothing (the bias of keys), and masks are filled with the largest number there is
+    passed = [s for name, s in predicted.signals.items() if s.grad_second_moment and name not in traced.parameters]
+    return max(_range(s.second_moment for s in passed), _range(s.grad_second_moment for s in passed)) > RANGE
 
 
 def _range(values: Iterable[float | None]) -> float:
-    """Bits between the largest and the smallest that is not zero."""
-    present = [value for value in values if value is not None and value > 0.0]
-    if not present or not all(map(math.isfinite, present)):
-        return math.inf if present else 0.0
-    return math.log2(max(present)) - math.log2(min(present))
+    """Bits between the largest and the smallest that is not zero; masks are left out."""
+    present = [value for value in values if value is not None and 0.0 < value < MASKED]
+    return math.log2(max(present)) - math.log2(min(present)) if present else 0.0
 
 
 def _corrected(predicted: Propagation, measured: Mapping[str, Measured]) -> Propagation:

@@ -175,6 +175,8 @@ case("lerp by a parameter", lambda m, x: m.o(torch.lerp(x, m.b(x), m.s)), b=line
 case("lerp by a gate", lambda m, x: m.o(torch.lerp(x, m.b(x), torch.sigmoid(m.t(x)))), b=linear(), t=linear(), o=linear())
 case("addcmul", lambda m, x: torch.addcmul(m.a(x), m.b(x), m.a(x) * 0 + 1.5, value=0.5), a=linear(), b=linear())
 
+case("max pool and back", lambda m, x: m.b(F.max_unpool2d(*F.max_pool2d(m.a(x), 2, return_indices=True), 2)), IMAGES,
+     a=conv(16, 32), b=conv(32, 32))  # fmt: skip
 # -- residual sums --------------------------------------------------------------------------------------------------------
 
 case("x + F(x)", lambda m, x: x + m.b(F.relu(m.a(x))), a=linear(64, 128), b=linear(128))
@@ -231,6 +233,10 @@ case("group norm", lambda m, x: m.b(m.n(F.relu(m.a(x)))), IMAGES, a=conv(16, 32)
 case("instance norm", lambda m, x: m.b(F.relu(m.n(m.a(x)))), IMAGES, a=conv(16, 32), b=conv(32, 32), n=lambda: nn.InstanceNorm2d(32))
 case("batch norm of a convolution", lambda m, x: m.b(F.relu(m.n(m.a(x)))), IMAGES, a=conv(16, 32), b=conv(32, 32), n=lambda: nn.BatchNorm2d(32))
 case("batch norm of ReLUs", lambda m, x: m.b(m.n(F.relu(m.a(x)))), IMAGES, a=conv(16, 32), b=conv(32, 32), n=lambda: nn.BatchNorm2d(32))
+case("ReLU of a batch norm of ReLUs", lambda m, x: m.b(F.relu(m.n(F.relu(m.p(m.a(x)))))), IMAGES, a=conv(16, 32), b=conv(32, 32),
+     n=lambda: nn.BatchNorm2d(32), p=lambda: nn.BatchNorm2d(32, affine=False))  # fmt: skip
+case("GELU of a layer norm of SiLUs", lambda m, x: m.b(F.gelu(m.n(F.silu(m.a(x))))), TOKENS, a=linear(64, 128), b=linear(128),
+     n=lambda: nn.LayerNorm(128))  # fmt: skip
 case("batch norm of features, few samples", lambda m, x: m.b(F.relu(m.n(m.a(x)))), a=linear(64, 128), b=linear(128),
      n=lambda: nn.BatchNorm1d(128))  # fmt: skip
 case("batch norm of (batch, channel, time)", lambda m, x: F.relu(m.n(m.a(x))), SIGNALS, a=lambda: nn.Conv1d(16, 32, 3),

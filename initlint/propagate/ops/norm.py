@@ -24,7 +24,7 @@ from initlint.propagate.ops.arithmetic import add, mul, spread, times_signal
 from initlint.propagate.ops.reduce import marginals, project
 from initlint.propagate.ops.registry import as_moments, scalar_of, transfer
 from initlint.propagate.ops.view import reshaped
-from initlint.propagate.pointwise import Cotangent, Profile, pair_of, profile_of, root_of, times
+from initlint.propagate.pointwise import Cotangent, Profile, Source, Term, pair_of, profile_of, root_of, times
 from initlint.propagate.quotient import Quotient, quotient_of, sent_back, weighted
 from initlint.propagate.rows import freedom_of_rows, normalized_rows
 from initlint.propagate.tape import Tape
@@ -107,16 +107,14 @@ def rescaled(
     freedom = freedom_of_rows(x, axes, directions)
     factor = by_state(x, axes, scale)
     shape = [1 if k in axes else axis.groups for k, axis in enumerate(x.axes)]
-    rows = np.ones((1,) * x.pair.ndim, dtype=bool)  # pairs of entries that are divided by the same deviation
-    for k in set(range(len(x.axes))) - set(axes):
-        rows = rows & (np.arange(x.axes[k].states) < x.axes[k].groups).reshape([-1 if n == k else 1 for n in range(x.pair.ndim)])
+    rows = same_rows(x, axes)
     level = 1.0
     if few is not None:
         level = float(few.values @ few.counts / few.counts.sum())
         level = level + level * float(np.mean((1.0 - share) / np.maximum(share, 1e-300)))
         pair = np.where(rows, weighted(x, pair, np.sqrt(few.kept * level), axes), pair)
     y = x.with_(mean=mean * scale.reshape(shape), pair=pair * factor, zeros=0.0, valid=None, positive=False, negative=False)
-    y.gram = normalized_rows(x, axes)
+    y.gram, known = normalized_rows(x, axes), as_function(x, mean, scale.reshape(shape), centre)
     wobble = freedom / np.maximum(freedom - 2.0, LEAST_FREEDOM)
     wobble = np.where(freedom > 1.0 + 1e-6, 1.0 + share * (wobble - 1.0), 1.0)
     apart = np.where(freedom > 1.0 + 1e-6, inverse_deviation(freedom), 1.0)  # E[1/√v̂], of which two rows have one each
@@ -125,10 +123,12 @@ def rescaled(
     lost = np.where(rows, lost, -by_state(x, axes, share))
     back = factor * np.where(rows, by_state(x, axes, np.sqrt(np.maximum(wobble, 0.0))), by_state(x, axes, 1.0 + share * (apart - 1.0)))
     kept = np.where(rows, 1.0, 1.0 - 2.0 * by_state(x, axes, np.sqrt(share / np.maximum(directions, 2.0))))
-    own = x.profile is not None or x.affine is not None
+    if known is not None and x.valid is None:
+        y.profile = Profile(profile_of(x).source, known)
 
     def pull(g: Cotangent) -> list[Cotangent | None]:
-        power = times_signal(g, y).total()
+        alike = [] if y.profile is None else functions_of(y.profile.source, g)
+        power, crossed = times_signal(g, y).total(), shifted_power(alike, known)
         total = g.total()
         if total is None or power is None:
             return [None]
@@ -136,28 +136,85 @@ def rescaled(
         inside = fine.dim_axes(dims)
         pair = project(fine, inside, -1.0)[1] if centre else fine.pair
         pair = pair * _fit(kept, x, fine)
-        coarse = _along(power, x, axes) if own else None
-        if coarse is None:
-            along = _summed(power, fine, inside)
-            sent = _less(fine, pair, along * _fit(lost * y.pair, x, fine)) * _fit(back, x, fine)
-            law = few
-            if few is not None and len(inside) > len(axes):  # the cotangent tells more apart
-                wide = align(x, fine)[0]
-                law = few_directions(wide, project(wide, inside, -1.0)[1] if centre else wide.pair, inside, few.eps)
-            if law is not None:
-                single = _less(fine, sent_back(law, fine, pair, inside, along), np.zeros(1)) * _fit(factor * level, x, fine)
-                sent = np.where(_fit(rows, x, fine) > 0, single, sent)
-            return [Cotangent(fine.with_(pair=sent))]
-        result = Cotangent(fine.with_(pair=pair * _fit(back, x, fine)))
-        root = x.with_(mean=np.zeros_like(x.mean), pair=-coarse * lost * back, valid=None, gram=None)
-        profile = profile_of(x)
-        values = profile.values * scale.reshape(shape)
-        if centre:
-            values = values - (x.mean - mean) * scale.reshape(shape)
-        result.add_coherent(root, profile.source, values)
-        return [result]
+        coarse = None if known is None else _along(power, x, axes)
+        if coarse is not None and known is not None:
+            plain = fine.with_(pair=pair * _fit(back, x, fine))
+            result = still_alike(alike, plain, total) if alike else Cotangent(plain)
+            taken = x.with_(mean=np.zeros_like(x.mean), pair=-coarse * lost * back, valid=None, gram=None)
+            both, even = (None, None) if crossed is None or not centre else (_along(crossed, x, axes), _along(total, x, axes))
+            if both is not None and even is not None:
+                add_cross(result, taken.with_(pair=(both - coarse - even) / 2 * lost * back), known, profile_of(x).source)
+            result.add_coherent(taken, profile_of(x).source, known)
+            return [result]
+        along = _summed(power, fine, inside)
+        sent = _less(fine, pair, along * _fit(lost * y.pair, x, fine)) * _fit(back, x, fine)
+        law = few
+        if few is not None and len(inside) > len(axes):  # the cotangent tells more apart
+            wide = align(x, fine)[0]
+            law = few_directions(wide, project(wide, inside, -1.0)[1] if centre else wide.pair, inside, few.eps)
+        if law is not None:
+            single = _less(fine, sent_back(law, fine, pair, inside, along), np.zeros(1)) * _fit(factor * level, x, fine)
+            sent = np.where(_fit(rows, x, fine) > 0, single, sent)
+        return [Cotangent(fine.with_(pair=sent))]
 
     return tape.record_coherent([x], y, pull)
+
+
+def same_rows(x: Moments, axes: Sequence[int]) -> Array:
+    """Which pairs of entries are divided by the same deviation, by pair state."""
+    rows = np.ones((1,) * x.pair.ndim, dtype=bool)
+    for k in set(range(len(x.axes))) - set(axes):
+        rows = rows & (np.arange(x.axes[k].states) < x.axes[k].groups).reshape([-1 if n == k else 1 for n in range(x.pair.ndim)])
+    return rows
+
+
+def as_function(x: Moments, mean: Array, scale: Array, centre: bool) -> Array | None:
+    """(x − x̄)·scale on the grid of the source that x is a function of; None where x is none."""
+    if x.profile is None and x.affine is None:
+        return None
+    values = profile_of(x).values
+    if values.shape[1:] != x.mean.shape:
+        return None
+    return np.asarray(values * scale - ((x.mean - mean) * scale if centre else 0.0))
+
+
+def functions_of(source: Any, g: Cotangent) -> list[Term]:
+    """The terms of a cotangent that is nothing but functions of this source; none where it is anything else."""
+    terms = list(g.coherent.values())
+    return terms if g.plain is None and g.drawn is None and all(term.source is source for term in terms) else []
+
+
+def shifted_power(terms: Sequence[Term], known: Array | None) -> Moments | None:
+    """Pair moments of g·(1 + x̂), for g made of functions of the source of x̂."""
+    if known is None:
+        return None
+    result = Cotangent()
+    for term in terms:
+        result.add_coherent(term.root, term.source, term.values * (1.0 + known))
+    return result.total()
+
+
+def still_alike(terms: Sequence[Term], sent: Moments, total: Moments) -> Cotangent:
+    """What a normalization sends back of a cotangent made of functions of its own input's source, which meet the next function
+    back again: the terms on the scale of `sent`, of whose pairs what the projection did to them stays."""
+    gain = math.sqrt(sent.q / total.q) if total.q > 0.0 else 0.0
+    result = Cotangent()
+    for term in terms:
+        result.add_term(Term(term.root, term.source, gain * term.values))
+    for term in result.coherent.values():
+        sent, own = align(sent, term.moments)
+        sent = sent.with_(pair=sent.pair - own.pair)
+    result.plain = sent
+    return result
+
+
+def add_cross(result: Cotangent, cross: Moments, known: Array, source: Source) -> None:
+    """ḡ and g·x̂/n are not independent where the power of g hangs on x̂: −c (x̂ + x̂') in pairs, as −c ((1 + x̂)(1 + x̂') − 1 − x̂ x̂')."""
+    result.add_coherent(cross.with_(pair=-cross.pair), source, 1.0 + known)
+    result.add_coherent(cross, source, known)
+    assert result.plain is not None
+    plain, more = align(result.plain, cross)
+    result.plain = plain.with_(pair=plain.pair + more.pair)
 
 
 def inverse_deviation(freedom: Array) -> Array:

@@ -14,7 +14,7 @@ from initlint.propagate.moments import Moments
 from initlint.propagate.ops.gather import single
 from initlint.propagate.ops.maps import along, each_of, matrix_of, separable, single_axis, tap_matrices
 from initlint.propagate.ops.reduce import maximum_law, selected
-from initlint.propagate.ops.registry import as_moments, transfer
+from initlint.propagate.ops.registry import CannotPredict, as_moments, transfer
 from initlint.propagate.ops.view import permuted, reshaped
 from initlint.propagate.pointwise import Cotangent, coarsened, profile_of
 from initlint.propagate.sparse import Sparse, total
@@ -157,6 +157,44 @@ def max_pooled(tape: Tape, x: Moments, taps: Sequence[Sequence[Sparse]]) -> Mome
         return [selected(before, routed, chance, out / into, (routed.dim_axes(range(first, len(dims))), whole))]
 
     return tape.record([before], y, pull)
+
+
+@transfer("max_unpool2d", "max_unpool3d")
+def unpooled(tape: Tape, x: Any, _indices: Any, size: Sequence[int], *_more: Any) -> Moments:
+    """Entries put back to where they were the largest, zero elsewhere. Places count as chance: each gets one with the same odds."""
+    x = as_moments(x)
+    n = len(size)
+    first = len(x.shape) - n
+    for d in range(first, len(x.shape)):
+        x = single_axis(tape, x, d)
+    before = x
+    x = coarsened(x, x.dim_axes(range(first, len(x.shape))))
+    share = float(np.prod(x.shape[first:])) / float(np.prod(size))
+    if share > 1.0 or any(not x.dims[d] for d in range(first, len(x.shape))):
+        raise CannotPredict("an unpooling of single places")
+    dims = list(x.dims)
+    for j, goal in enumerate(size):
+        dims[first + j] = (Axis(int(goal), None, x.dims[first + j][0].role),)
+    pair = x.pair * share**2  # two entries, even of two samples at one place, are there independently
+    pair[tuple(slice(0, axis.groups) for axis in x.axes)] /= share
+    y = Moments(tuple(dims), x.mean * share, pair, flags=before.flags)
+    y.zeros = 1.0 - share * (1.0 - x.zeros)
+
+    def pull(g: Moments) -> list[Cotangent]:
+        for d in range(first, len(g.dims)):
+            g = single(g, d)
+            if g.dims[d]:
+                g = g.coarsened(g.position(d))
+        if any(not g.dims[d] for d in range(first, len(g.dims))):
+            raise CannotPredict("a cotangent of all places at once")
+        return [Cotangent(Moments((*g.dims[:first], *before_places(x, first)), g.mean, g.pair))]
+
+    return tape.record([before], y, pull)
+
+
+def before_places(x: Moments, first: int) -> tuple[tuple[Axis, ...], ...]:
+    """The dimensions of places of x, one group each."""
+    return tuple((Axis(x.shape[d], None, x.dims[d][0].role),) for d in range(first, len(x.shape)))
 
 
 @transfer("im2col")

@@ -1,0 +1,136 @@
+"""Doubtful predictions of small models are held against real draws of their laws; all others cost nothing."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import nn
+
+from initlint.graph.built import build_recorded
+from initlint.graph.capture import capture
+from initlint.graph.model import Law, Parameter
+from initlint.propagate import propagate, trial
+from initlint.propagate.backward import run
+from initlint.propagate.oracle import CannotMeasure, compare, measure
+from initlint.propagate.trial import tried, weights_from_laws
+from tests.propagate.judged import net
+
+SPARSEMAX = (torch.zeros(8, 32),)
+
+
+def sparsemax(x: torch.Tensor) -> torch.Tensor:
+    """Martins & Astudillo 2016: a threshold that the sorted values themselves decide on."""
+    ordered = x.sort(-1, descending=True).values
+    sums = ordered.cumsum(-1) - 1
+    rank = torch.arange(1, x.shape[-1] + 1, dtype=x.dtype)
+    support = (rank * ordered > sums).sum(-1, keepdim=True)
+    return (x - sums.gather(-1, support - 1) / support).clamp_min(0)
+
+
+selecting = net(lambda m, x: m.b(sparsemax(m.a(x)) * 8), a=lambda: nn.Linear(32, 32), b=lambda: nn.Linear(32, 32))
+plain = net(lambda m, x: m.b(torch.relu(m.a(x))), a=lambda: nn.Linear(32, 512), b=lambda: nn.Linear(512, 512))
+
+
+def traced_as(build, inputs):
+    return capture(build_recorded(build), inputs)
+
+
+def test_a_refuted_prediction_gives_way_to_what_was_measured() -> None:
+    traced = traced_as(selecting, SPARSEMAX)
+    alone, corrected = run(traced), propagate(traced)
+    measured = measure(traced, selecting, draws=32, seed=3, layouts=alone.layouts)
+    before, after = compare(alone.signals, measured), compare(corrected.signals, measured)
+    assert max(row.bits - 5 * row.doubt for row in before) > 1.0
+    # both sides are estimates: of 12 draws here, of 32 there
+    assert max(row.bits - 5 * (1 + 32 / 12) ** 0.5 * row.doubt for row in after) < trial.CLOSE
+    assert max((row.grad_bits or 0.0) - 5 * (1 + 32 / 12) ** 0.5 * row.grad_doubt for row in after) < trial.CLOSE
+
+
+def test_what_was_measured_says_so() -> None:
+    corrected = propagate(traced_as(selecting, SPARSEMAX))
+    changed = [signal for signal in corrected.signals.values() if "refuted" in signal.flags]
+    assert changed
+    assert all(signal.method == "sampled" and signal.formula is None for signal in changed)
+    assert {name for name, s in corrected.signals.items() if "refuted" in s.flags} <= set(corrected.coverage.sampled)
+
+
+def test_the_same_model_gives_the_same_numbers() -> None:
+    traced = traced_as(selecting, SPARSEMAX)
+    torch.manual_seed(1)
+    first = propagate(traced).signals
+    torch.manual_seed(2)
+    assert {n: s.second_moment for n, s in propagate(traced).signals.items()} == {n: s.second_moment for n, s in first.items()}
+
+
+def test_a_prediction_in_no_doubt_is_not_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+    def never(*_args: object) -> None:
+        raise AssertionError("drawn")
+
+    monkeypatch.setattr(trial, "measured_of", never)
+    traced = traced_as(plain, (torch.zeros(64, 32),))
+    predicted = run(traced)
+    monkeypatch.setattr(trial, "INSTANT", 0.0)
+    assert tried(traced, predicted) is predicted
+
+
+def test_a_large_model_is_not_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trial, "MEMORY", 0)
+    traced = traced_as(selecting, SPARSEMAX)
+    predicted = run(traced)
+    assert tried(traced, predicted) is predicted
+
+
+def test_what_has_no_prediction_is_measured() -> None:
+    traced = traced_as(selecting, SPARSEMAX)
+    predicted = run(traced)
+    name = traced.outputs[0]
+    lost = replace(predicted.signals[name], mean=None, second_moment=None, grad_second_moment=None)
+    coverage = replace(predicted.coverage, known=predicted.coverage.known - 1, unknown={"some operator": "no formula"})
+    found = tried(traced, replace(predicted, signals={**predicted.signals, name: lost}, coverage=coverage))
+    assert found.signals[name].second_moment == pytest.approx(propagate(traced).signals[name].second_moment, rel=1.0)
+    assert found.coverage.known == found.coverage.floating
+    assert not found.coverage.unknown
+
+
+# -- weights from laws ----------------------------------------------------------------------------------------------------
+
+
+def parameter(name: str, law: Law, **more: object) -> Parameter:
+    return Parameter(name=name, shape=(64, 64), dtype="float32", kind="parameter", trainable=True, law=law, **more)  # type: ignore[arg-type]
+
+
+NORMAL = Law(family="normal", mean=0.5, second_moment=4.25)
+
+
+def test_weights_have_their_laws() -> None:
+    torch.manual_seed(0)
+    drawn = weights_from_laws({"a": parameter("a", NORMAL)})["a"]
+    assert drawn.requires_grad
+    assert float(drawn.detach().mean()) == pytest.approx(0.5, abs=5 * 2 / 64)
+    assert float(drawn.detach().square().mean()) == pytest.approx(4.25, rel=5 * 1.5 / 64)
+
+
+def test_tied_weights_are_one_tensor_and_copies_start_equal() -> None:
+    drawn = weights_from_laws(
+        {
+            "a": parameter("a", NORMAL),
+            "tied": parameter("tied", NORMAL, alias_of="a"),
+            "copy": parameter("copy", NORMAL, copy_of="a"),
+            "other": parameter("other", NORMAL),
+        }
+    )
+    assert drawn["tied"] is drawn["a"]
+    assert drawn["copy"] is not drawn["a"]
+    assert torch.equal(drawn["copy"], drawn["a"])
+    assert not torch.equal(drawn["other"], drawn["a"])
+
+
+def test_memory_nobody_wrote_counts_as_zero() -> None:
+    assert not weights_from_laws({"a": parameter("a", Law(family="uninitialized", mean=0.0, second_moment=0.0))})["a"].any()
+
+
+def test_an_unknown_law_cannot_be_drawn() -> None:
+    with pytest.raises(CannotMeasure, match="'a'"):
+        weights_from_laws({"a": parameter("a", Law(family="unknown", mean=0.0, second_moment=1.0))})
