@@ -64,7 +64,7 @@ def verified(
     """
     from initlint.graph.built import build_recorded, parameter_count
     from initlint.lint.shallow import BLOCKS, shallow
-    from initlint.propagate import propagate
+    from initlint.propagate.backward import run
     from initlint.propagate.cost import cost_of, cost_of_weights
     from initlint.propagate.forward import EMPTY, name_of
     from initlint.propagate.oracle import CannotMeasure, compare, measure
@@ -98,7 +98,7 @@ def verified(
         progress(done, draws)
         return build()
 
-    predicted = propagate(traced)
+    predicted = run(traced)  # the formulas alone: draws that correct them would hide what is wrong with them
     try:
         measured = measure(traced, counted, draws=draws, seed=SEED, layouts=predicted.layouts)
     except (CannotMeasure, RuntimeError) as error:  # what autograd refuses is one of torch's

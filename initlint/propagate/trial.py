@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from initlint.propagate.oracle import Layout, Measured
     from initlint.propagate.signals import Signal
 
-SECONDS, PER_NODE = 1.5, 2.5e-3  # that all draws of a doubtful model may take, whichever is longer: about as long as tracing
+SECONDS, PER_NODE, LONGEST = 1.5, 2.5e-3, 4.0  # that all draws of a doubtful model may take: about as long as tracing takes
 INSTANT = 0.1  # seconds that are spent on any model
 MEMORY = 2 * 2.0**30  # bytes that one draw may take
 ENOUGH, MOST = 4, 12  # draws, to find out whether a prediction is wrong, and to measure what it is instead
@@ -40,13 +40,14 @@ LOST = 10.0  # seconds, where something has no prediction at all
 DOUBTFUL = {
     "selected", "sampled_operator", "messages", "heavy_tailed", "few_samples", "wide_divisor", "running_sum",
 }  # fmt: skip
+STILL = {"uninitialized_weight"}  # what the draws assume as well
 SEED = 0x7121A1
 
 
 def tried(traced: TracedModel, predicted: Propagation) -> Propagation:
     """The prediction, corrected by a few draws where it is doubtful and the model is small enough to be asked."""
     cost = cost_of(traced)
-    seconds = max(SECONDS, PER_NODE * predicted.coverage.nodes)
+    seconds = min(max(SECONDS, PER_NODE * predicted.coverage.nodes), LONGEST)
     if predicted.coverage.known < predicted.coverage.floating:
         seconds = max(seconds, LOST)
     allowed = seconds if _is_doubtful(traced, predicted) else INSTANT
@@ -104,7 +105,7 @@ def _corrected(predicted: Propagation, measured: Mapping[str, Measured]) -> Prop
         signals[name] = replace(
             changed,
             method="sampled",
-            flags=tuple(dict.fromkeys((*signal.flags, "refuted"))),
+            flags=(*(flag for flag in signal.flags if flag in STILL), "refuted"),
             _formula=None,
         )
         found.add(name)

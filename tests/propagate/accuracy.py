@@ -5,7 +5,8 @@
 
 Every model of tests/zoo and tests/real is found and given inputs as `initlint check` does it, traced, predicted and run for
 real: --draws times, or as often as fits into --seconds. A row: nodes, share predicted, |log2| error of the second moment and of
-the gradient, once as it is and once less two standard errors of the measurement. Nodes whose own sampling error exceeds QUIET
+the gradient, once as it is and once less two standard errors of the measurement. A doubtful model that is small is held against draws of its laws by `propagate` itself; --formulas shows what the
+formulas say without that. Nodes whose own sampling error exceeds QUIET
 bits are left out of the percentiles, since they judge the draws and not the prediction, and are counted. What `tests.corpus`
 holds back shows in the totals only.
 """
@@ -31,6 +32,7 @@ from torch import nn
 from initlint.graph.built import build_recorded
 from initlint.graph.capture import capture
 from initlint.propagate import propagate
+from initlint.propagate.backward import run as run_formulas
 from initlint.propagate.oracle import Row, compare, measure
 from tests.corpus.halves import LOOKED_AT, Half, half_of, key_of, library_of, pseudonym, unseen
 from tests.corpus.workers import answers
@@ -121,8 +123,8 @@ def models_of(path: Path) -> Iterator[tuple[str, Callable[[], nn.Module]]]:
             yield f"{path.stem}::{name}", build
 
 
-def scored(name: str, build: Callable[[], nn.Module], draws: int, seconds: float = math.inf) -> Score:
-    """One model through the whole procedure; a failure is part of the result."""
+def scored(name: str, build: Callable[[], nn.Module], draws: int, seconds: float = math.inf, formulas: bool = False) -> Score:
+    """One model through the whole procedure; a failure is part of the result. `formulas` leaves out the trials of doubtful models."""
     from initlint.targets.inputs import infer
 
     score = Score(name=name)
@@ -133,7 +135,7 @@ def scored(name: str, build: Callable[[], nn.Module], draws: int, seconds: float
         traced = capture(recorded, inputs.args, inputs.kwargs)
         score.traced = time.process_time() - start
         start = time.process_time()
-        predicted = propagate(traced)
+        predicted = run_formulas(traced) if formulas else propagate(traced)
         score.seconds = time.process_time() - start
         score.nodes, score.predicted = predicted.coverage.floating, predicted.coverage.known
         score.sampled = len(predicted.coverage.sampled)
@@ -162,10 +164,10 @@ def names_in(path: Path) -> list[str]:
     return [name for name, _ in all_models_of(path)]
 
 
-def score_of(path: Path, name: str, draws: int, seconds: float) -> Score:
+def score_of(path: Path, name: str, draws: int, seconds: float, formulas: bool) -> Score:
     torch.set_num_threads(1)
     build = dict(all_models_of(path))[name]
-    return scored(f"{path.stem}::{name}", build, draws, seconds)
+    return scored(f"{path.stem}::{name}", build, draws, seconds, formulas)
 
 
 def run(options: argparse.Namespace) -> Iterator[Score]:
@@ -173,7 +175,7 @@ def run(options: argparse.Namespace) -> Iterator[Score]:
     folders = [name for name in FOLDERS if getattr(options, name)] or list(FOLDERS)
     paths = [p for folder in folders for p in sorted((TESTS / folder).glob("*.py"))]
     paths = [p for p in paths if p.parent.name == "zoo" or p.stem.endswith("_models")]
-    tasks: list[tuple[Path, str, int, float]] = []
+    tasks: list[tuple[Path, str, int, float, bool]] = []
     listed: dict[Path, list[str]] = {}
     for number, names, problem in answers(names_in, [(p,) for p in paths], options.jobs, options.limit):
         if names is None:
@@ -183,7 +185,7 @@ def run(options: argparse.Namespace) -> Iterator[Score]:
         for name in listed[path]:
             key = key_of(path, name)
             if (options.half is None or half_of(key) == options.half) and options.only in f"{path.stem}::{name}":
-                tasks.append((path, name, options.draws, options.seconds))
+                tasks.append((path, name, options.draws, options.seconds, options.formulas))
     for number, answer, problem in answers(score_of, tasks, options.jobs, options.limit):
         path, name = tasks[number][:2]
         score = answer or Score(name=f"{path.stem}::{name}", failed=problem)
@@ -286,6 +288,9 @@ def main() -> None:
     parser.add_argument("--half", choices=("tune", "held"))
     parser.add_argument("--draws", type=int, default=64, help="at most")
     parser.add_argument("--seconds", type=float, default=20.0, help="for drawing one model")
+    parser.add_argument(
+        "--formulas", action="store_true", help="predictions of the formulas alone, without trials of doubtful models"
+    )
     parser.add_argument("--limit", type=float, default=600.0, help="seconds for one model altogether")
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--only", default="", help="part of file::factory")

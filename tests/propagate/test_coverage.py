@@ -11,7 +11,7 @@ from torch import nn
 
 from initlint.graph.built import build_recorded
 from initlint.graph.capture import capture
-from initlint.propagate import propagate
+from initlint.propagate.backward import run as formulas
 from tests.propagate.judged import net
 
 
@@ -35,7 +35,7 @@ LOST: dict[str, Callable[..., Any]] = {
 def test_a_lost_node_says_so(run: Callable[..., Any]) -> None:
     """Nodes without a prediction come with a reason, and those without a reason do not come."""
     traced = capture(build_recorded(net(run, a=lambda: nn.Linear(64, 64))), (torch.zeros(16, 64),))
-    coverage = propagate(traced).coverage
+    coverage = formulas(traced).coverage
     assert coverage.known < coverage.floating
     assert coverage.unknown
 
@@ -43,6 +43,6 @@ def test_a_lost_node_says_so(run: Callable[..., Any]) -> None:
 def test_nothing_is_said_where_all_is_known() -> None:
     """The same for a module without such an operator."""
     traced = capture(build_recorded(net(lambda m, x: m.a(x).relu(), a=lambda: nn.Linear(64, 64))), (torch.zeros(16, 64),))
-    coverage = propagate(traced).coverage
+    coverage = formulas(traced).coverage
     assert coverage.known == coverage.floating
     assert not coverage.unknown
