@@ -174,7 +174,6 @@ def _unreadable(label: str, path: str, fault: Fault) -> dict[str, Any]:
 def _serve(work: Queue[tuple[Request, dict[str, Any]]], gathered: _Gathered, progress: Callable[[str], None] | None) -> None:
     """One worker process, lent to one file after another; replaced when it dies."""
     worker: subprocess.Popen[str] | None = None
-    last_words: deque[str] = deque(maxlen=1)
     try:
         while True:
             try:
@@ -185,10 +184,12 @@ def _serve(work: Queue[tuple[Request, dict[str, Any]]], gathered: _Gathered, pro
                 progress(job["label"])
             if worker is None:
                 worker = _start()
-                # a pipe that nobody reads fills up and blocks
-                threading.Thread(target=last_words.extend, args=(worker.stderr,), daemon=True).start()
+                last_words: deque[str] = deque(maxlen=1)
+                listener = threading.Thread(target=last_words.extend, args=(worker.stderr,), daemon=True)
+                listener.start()  # a pipe that nobody reads fills up and blocks
             if not _ask(worker, request, job, gathered):
                 worker.wait()
+                listener.join()
                 gathered.add(request, _lost(job, worker.returncode, "".join(last_words).strip()))
                 worker = None
     finally:

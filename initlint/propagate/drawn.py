@@ -86,21 +86,28 @@ class Draws:
         import torch
 
         parameter = self.parameters.get(name)
-        if parameter is None or parameter.law.family in ("uninitialized", "unknown"):
-            return None
-        if parameter.value is not None:
-            value = parameter.value.detach()
-            values = [value.clone() for _ in range(count)]
+        generator = torch.Generator().manual_seed(SEED + zlib.crc32(key.encode()))
+        return None if parameter is None else draws_of(parameter, count, generator)
+
+
+def draws_of(parameter: Parameter, count: int, generator: torch.Generator) -> list[torch.Tensor] | None:
+    """Values that a parameter, buffer or constant may have; leaves of autograd where it is one. None where its law is not known."""
+    import torch
+
+    if parameter.law.family in ("uninitialized", "unknown"):
+        return None
+    if parameter.value is not None:
+        value = parameter.value.detach()
+        values = [value.clone() for _ in range(count)]
+    else:
+        if "complex" in parameter.dtype:
+            parts = [drawn(parameter.law, parameter.shape, count, generator) for _ in range(2)]
+            values = list(torch.complex(*parts) * 0.5**0.5)
         else:
-            generator = torch.Generator().manual_seed(SEED + zlib.crc32(key.encode()))
-            if "complex" in parameter.dtype:
-                parts = [drawn(parameter.law, parameter.shape, count, generator) for _ in range(2)]
-                values = list(torch.complex(*parts) * 0.5**0.5)
-            else:
-                values = list(drawn(parameter.law, parameter.shape, count, generator))
-            values = [value.to(getattr(torch, parameter.dtype.removeprefix("torch."))) for value in values]
-        floating = values[0].is_floating_point() or values[0].is_complex()
-        return [value.requires_grad_() for value in values] if floating and parameter.kind == "parameter" else values
+            values = list(drawn(parameter.law, parameter.shape, count, generator))
+        values = [value.to(getattr(torch, parameter.dtype.removeprefix("torch."))) for value in values]
+    floating = values[0].is_floating_point() or values[0].is_complex()
+    return [value.requires_grad_() for value in values] if floating and parameter.kind == "parameter" else values
 
 
 def drawn(law: Law, shape: Sequence[int], count: int, generator: torch.Generator) -> torch.Tensor:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from initlint.propagate.oracle import compare
@@ -22,41 +22,29 @@ STRAY = 3.0  # times the deviation of four draws: a normal law's own is larger o
 SHARE = 1e-4  # of a second moment: what depends on the input is not told from rounding below
 
 
-@dataclass(frozen=True, slots=True)
-class Doubts:
-    """What lets draws differ by nature: of a `Signal`, or the most of a whole net, for gradients feel all layers behind."""
-
-    spread: float
-    lag: float
-
-    @classmethod
-    def of_all(cls, signals: Mapping[str, Signal]) -> Doubts:
-        """The most spread signal's."""
-        values = signals.values()
-        return cls(max((s.spread for s in values), default=0.0), min((s.lag for s in values), default=0.0))
-
-    def refuted(self, bits: float, doubt: float, draws: int) -> bool:
-        """Whether a prediction is further off than the sampling error and what draws differ by nature.
-
-        The spread is believed only as far as the draws at hand differ, too.
-        """
-        spread = min(self.spread, STRAY * doubt * math.sqrt(draws) * math.log(2))
-        apart = (SPREADS * spread + min(-self.lag, spread**2)) / math.log(2)
-        return bits > BITS + student(SIGMAS, draws - 1) * doubt + apart
-
-
 def refuted(signals: Mapping[str, Signal], measured: Mapping[str, Measured]) -> dict[str, Sides]:
     """The nodes whose second moment or gradient the draws refute beyond any doubt."""
-    all_layers = Doubts.of_all(signals)
+    # the gradient of a node feels all layers behind it: its draws differ as much as those of the most spread signal
+    spread = max((signal.spread for signal in signals.values()), default=0.0)
+    lag = min((signal.lag for signal in signals.values()), default=0.0)
 
     def judge(row: Row, signal: Signal, truth: Measured) -> Sides:
-        own = Doubts(signal.spread, signal.lag)
         return (
-            own.refuted(row.bits, row.doubt, truth.draws),
-            all_layers.refuted(row.grad_bits or 0.0, row.grad_doubt, truth.draws),
+            _is_refuted(row.bits, row.doubt, truth.draws, signal.spread, signal.lag),
+            _is_refuted(row.grad_bits or 0.0, row.grad_doubt, truth.draws, spread, lag),
         )
 
     return _where(judge, signals, measured)
+
+
+def _is_refuted(bits: float, doubt: float, draws: int, spread: float, lag: float) -> bool:
+    """Whether a prediction is further off than the sampling error and what draws differ by nature.
+
+    spread, lag  as of a `Signal`; believed only as far as the draws at hand differ, too
+    """
+    spread = min(spread, STRAY * doubt * math.sqrt(draws) * math.log(2))
+    apart = (SPREADS * spread + min(-lag, spread**2)) / math.log(2)
+    return bits > BITS + student(SIGMAS, draws - 1) * doubt + apart
 
 
 def unlike(signals: Mapping[str, Signal], measured: Mapping[str, Measured], least: float, errors: float) -> dict[str, Sides]:
@@ -105,9 +93,9 @@ def as_measured(signal: Signal, truth: Measured, *, forward: bool = True, backwa
 
 
 def _resolved(truth: Measured, signal: Signal) -> bool:
-    """Whether prediction or measurement is more than rounding."""
-    value = truth.second_moment.value
-    return math.isfinite(value) and max(value, signal.second_moment or 0.0) > truth.noise
+    """Whether prediction or measurement is more than rounding, or there is no prediction."""
+    value, predicted = truth.second_moment.value, signal.second_moment
+    return math.isfinite(value) and (predicted is None or max(value, predicted) > truth.noise)
 
 
 def _gradient_resolved(truth: Measured, signal: Signal) -> bool:

@@ -14,19 +14,19 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from initlint.graph.model import Law
 from initlint.propagate.cost import cost_of
-from initlint.propagate.drawn import drawn
+from initlint.propagate.drawn import draws_of
 from initlint.propagate.oracle import LEAST, CannotMeasure, measured_of
 from initlint.propagate.refuted import as_measured, unlike
 
 if TYPE_CHECKING:
     import torch
 
-    from initlint.graph.model import Law, Parameter, TracedModel
+    from initlint.graph.model import Parameter, TracedModel
     from initlint.propagate.backward import Propagation
     from initlint.propagate.cost import Cost
     from initlint.propagate.oracle import Layout, Measured
-    from initlint.propagate.signals import Signal
 
 SECONDS, PER_NODE, LONGEST = 1.5, 2.5e-3, 4.0  # that all draws of a doubtful model may take: about as long as tracing takes
 INSTANT = 0.1  # seconds that are spent on any model
@@ -48,16 +48,14 @@ def tried(traced: TracedModel, predicted: Propagation) -> Propagation:
     """The prediction, corrected by a few draws where it is doubtful and the model is small enough to be asked."""
     cost = cost_of(traced)
     seconds = min(max(SECONDS, PER_NODE * predicted.coverage.nodes), LONGEST)
-    if predicted.coverage.known < predicted.coverage.floating:
+    if predicted.coverage.unknown:
         seconds = max(seconds, LOST)
     allowed = seconds if _is_doubtful(traced, predicted) else INSTANT
     if LEAST * cost.seconds > allowed or cost.memory > MEMORY:
         return predicted
     try:
         measured = _drawn(traced, _draws(cost, allowed, ENOUGH), {})
-        wrong = unlike(predicted.signals, measured, FAR, SURE)
-        lost = [name for name, signal in predicted.signals.items() if signal.second_moment is None and name in measured]
-        if not wrong and not lost:
+        if not unlike(predicted.signals, measured, FAR, SURE):
             return predicted
         measured = _drawn(traced, _draws(cost, seconds, MOST), predicted.layouts)
     except Exception:  # noqa: BLE001 - what cannot be run for real keeps its prediction
@@ -71,7 +69,7 @@ def _draws(cost: Cost, seconds: float, most: int) -> int:
 
 def _is_doubtful(traced: TracedModel, predicted: Propagation) -> bool:
     """Whether anything is unknown, bent, or out of every ordinary range."""
-    if predicted.coverage.known < predicted.coverage.floating:
+    if predicted.coverage.unknown:
         return True
     if any(DOUBTFUL.intersection(signal.flags) for signal in predicted.signals.values()):
         return True
@@ -87,44 +85,29 @@ def _range(values: Iterable[float | None]) -> float:
 
 
 def _corrected(predicted: Propagation, measured: Mapping[str, Measured]) -> Propagation:
-    """Measured numbers where the prediction is refuted or missing."""
+    """Measured numbers where the prediction is refuted or missing; what is no number in the draws either stays without one."""
     wrong = unlike(predicted.signals, measured, CLOSE, ERRORS)
     signals = dict(predicted.signals)
-    found: set[str] = set()
-    for name, signal in predicted.signals.items():
-        truth = measured.get(name)
-        if truth is None:
-            continue
-        forward, backward = wrong.get(name, (False, False))
-        lost = signal.second_moment is None
-        if not (forward or backward or lost):
-            continue
-        changed = as_measured(signal, truth, forward=forward or lost, backward=backward or lost)
-        if lost and changed.second_moment is None:  # zero up to rounding
-            changed = replace(changed, mean=truth.mean.value, second_moment=truth.second_moment.value)
+    for name, (forward, backward) in wrong.items():
         signals[name] = replace(
-            changed,
+            as_measured(signals[name], measured[name], forward=forward, backward=backward),
             method="sampled",
-            flags=(*(flag for flag in signal.flags if flag in STILL), "refuted"),
+            flags=(*(flag for flag in signals[name].flags if flag in STILL), "refuted"),
             _formula=None,
         )
-        found.add(name)
     coverage = predicted.coverage
-    known = sum(_has_number(signals[name]) for name in signals)
+    lost = {name for name, signal in predicted.signals.items() if signal.second_moment is None}
+    left = {name for name in lost if signals[name].second_moment is None}
     return replace(
         predicted,
         signals=signals,
         coverage=replace(
             coverage,
-            known=max(coverage.known, min(known, coverage.floating)),
-            sampled=tuple(name for name in signals if name in found or name in coverage.sampled),
-            unknown={} if known >= coverage.floating else coverage.unknown,
+            known=coverage.known + len(lost) - len(left),
+            sampled=tuple(name for name in signals if name in wrong or name in coverage.sampled),
+            unknown=coverage.unknown if left else {},
         ),
     )
-
-
-def _has_number(signal: Signal) -> bool:
-    return signal.second_moment is not None
 
 
 # -- drawing --------------------------------------------------------------------------------------------------------------
@@ -135,42 +118,26 @@ def _drawn(traced: TracedModel, draws: int, layouts: Mapping[str, Layout]) -> di
 
 
 def weights_from_laws(parameters: Mapping[str, Parameter]) -> dict[str, torch.Tensor]:
-    """One draw of all weights; tied ones are one tensor, copies start equal. torch's own generator is used.
+    """One draw of all weights, by placeholder name; tied ones are one tensor, copies start equal, memory nobody wrote is zero.
 
     Raises:
         CannotMeasure: a law is unknown.
     """
+    import torch
+
     values: dict[str, torch.Tensor] = {}
     made: dict[str, torch.Tensor] = {}
     for node, parameter in parameters.items():
         own = parameter.alias_of or parameter.name
         if own not in made:
+            if parameter.law.family == "uninitialized":
+                parameter = replace(parameter, law=Law(family="constant", mean=0.0, second_moment=0.0))
+            drawn = draws_of(parameter, 1, torch.default_generator)
+            if drawn is None:
+                raise CannotMeasure(f"nobody knows the law of '{parameter.name}'")
+            made[own] = drawn[0]
             source = made.get(parameter.copy_of or "")
-            value = _one(parameter) if source is None or source.shape != parameter.shape else source.detach().clone()
-            floating = value.is_floating_point() or value.is_complex()
-            made[own] = value.requires_grad_() if floating and parameter.kind == "parameter" else value
+            if source is not None and source.shape == made[own].shape:
+                made[own].detach().copy_(source.detach())
         values[node] = made[own]
     return values
-
-
-def _one(parameter: Parameter) -> torch.Tensor:
-    import torch
-
-    dtype = getattr(torch, parameter.dtype.removeprefix("torch."))
-    if parameter.value is not None:
-        return parameter.value.detach().to("cpu", copy=True)
-    if parameter.law.family == "uninitialized":
-        return torch.zeros(parameter.shape, dtype=dtype)
-    if parameter.law.family == "unknown":
-        raise CannotMeasure(f"nobody knows the law of '{parameter.name}'")
-    if dtype.is_complex:
-        parts = [_of_law(parameter.law, parameter.shape) for _ in range(2)]
-        return torch.complex(*parts).mul(0.5**0.5).to(dtype)
-    return _of_law(parameter.law, parameter.shape).to(dtype)
-
-
-def _of_law(law: Law, shape: tuple[int, ...]) -> torch.Tensor:
-    import torch
-
-    value: torch.Tensor = drawn(law, shape, 1, torch.default_generator)[0]
-    return value

@@ -5,10 +5,10 @@
 
 Every model of tests/zoo and tests/real is found and given inputs as `initlint check` does it, traced, predicted and run for
 real: --draws times, or as often as fits into --seconds. A row: nodes, share predicted, |log2| error of the second moment and of
-the gradient, once as it is and once less two standard errors of the measurement. A doubtful model that is small is held against draws of its laws by `propagate` itself; --formulas shows what the
-formulas say without that. Nodes whose own sampling error exceeds QUIET
-bits are left out of the percentiles, since they judge the draws and not the prediction, and are counted. What `tests.corpus`
-holds back shows in the totals only.
+the gradient, once as it is and once less two standard errors of the measurement. A doubtful model that is small is held
+against draws of its laws by `propagate` itself; --formulas shows what the formulas say without that. Nodes whose own sampling
+error exceeds QUIET bits are left out of the percentiles, since they judge the draws and not the prediction, and are counted.
+What `tests.corpus` holds back shows in the totals only.
 """
 
 from __future__ import annotations

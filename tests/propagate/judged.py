@@ -1,4 +1,4 @@
-"""One procedure for all operator tests: trace a small module, predict, measure over real initializations, compare.
+"""One procedure for all operator tests: trace a small module, predict by formulas alone, measure over real initializations, compare.
 
 A difference is an error when it exceeds five standard errors of the measurement plus the bound that the row states for a
 documented approximation (in bits; the usual 0.06 is the O(1/width) of the finite test layers).
@@ -18,7 +18,7 @@ from torch import fx, nn
 
 from initlint.graph.built import build_recorded
 from initlint.graph.capture import capture
-from initlint.propagate.backward import run as propagate
+from initlint.propagate.backward import run as formulas
 from initlint.propagate.covariance import BROKEN
 from initlint.propagate.forward import EMPTY, name_of
 from initlint.propagate.ops import TRANSFERS
@@ -104,7 +104,7 @@ def examined(
         }
         moved = replace(traced, inputs=prescribed)
         with no_broken_rules():
-            predicted = propagate(moved)
+            predicted = formulas(moved)
         measured = measure(moved, build, draws=draws, seed=11, layouts=predicted.layouts)
         sampled |= {operators[name] for name in predicted.coverage.sampled}
         found = [

@@ -130,3 +130,10 @@ def test_a_large_allocation_costs_no_memory(tmp_path: Path) -> None:
     )
     result = run(tmp_path, seconds=60.0)
     assert [item.parameters for item in result.targets] == [160_000**2], result.findings
+
+
+def test_much_that_the_worker_itself_prints_blocks_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Imports are told line by line on standard error: more than a pipe holds."""
+    monkeypatch.setenv("PYTHONPROFILEIMPORTTIME", "1")
+    (tmp_path / "model.py").write_text(GOOD)
+    assert [target.status for target in run(tmp_path, seconds=60.0).targets] == ["ok"]

@@ -178,7 +178,7 @@ def as_function(x: Moments, mean: Array, scale: Array, centre: bool) -> Array | 
     return np.asarray(values * scale - ((x.mean - mean) * scale if centre else 0.0))
 
 
-def functions_of(source: Any, g: Cotangent) -> list[Term]:
+def functions_of(source: Source, g: Cotangent) -> list[Term]:
     """The terms of a cotangent that is nothing but functions of this source; none where it is anything else."""
     terms = list(g.coherent.values())
     return terms if g.plain is None and g.drawn is None and all(term.source is source for term in terms) else []
@@ -197,7 +197,7 @@ def shifted_power(terms: Sequence[Term], known: Array | None) -> Moments | None:
 def still_alike(terms: Sequence[Term], sent: Moments, total: Moments) -> Cotangent:
     """What a normalization sends back of a cotangent made of functions of its own input's source, which meet the next function
     back again: the terms on the scale of `sent`, of whose pairs what the projection did to them stays."""
-    gain = math.sqrt(sent.q / total.q) if total.q > 0.0 else 0.0
+    gain = math.sqrt(max(sent.q / total.q, 0.0)) if total.q > 0.0 else 0.0
     result = Cotangent()
     for term in terms:
         result.add_term(Term(term.root, term.source, gain * term.values))

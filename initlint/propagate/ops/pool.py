@@ -125,10 +125,7 @@ def max_pooled(tape: Tape, x: Moments, taps: Sequence[Sequence[Sparse]]) -> Mome
     out = float(np.prod([m[0].shape[0] for m in taps]))
 
     def pull(g: Moments) -> list[Cotangent]:
-        for d in range(first, len(g.dims)):
-            g = single(g, d)
-            if g.dims[d]:
-                g = g.coarsened(g.position(d))
+        g = with_alike_places(g, first)
         dims = list(g.dims)
         pair = g.pair
         whole = g.summed(g.dim_axes(range(first, len(g.dims)))).pair
@@ -181,20 +178,22 @@ def unpooled(tape: Tape, x: Any, _indices: Any, size: Sequence[int], *_more: Any
     y.zeros = 1.0 - share * (1.0 - x.zeros)
 
     def pull(g: Moments) -> list[Cotangent]:
-        for d in range(first, len(g.dims)):
-            g = single(g, d)
-            if g.dims[d]:
-                g = g.coarsened(g.position(d))
+        g = with_alike_places(g, first)
         if any(not g.dims[d] for d in range(first, len(g.dims))):
             raise CannotPredict("a cotangent of all places at once")
-        return [Cotangent(Moments((*g.dims[:first], *before_places(x, first)), g.mean, g.pair))]
+        places = tuple((Axis(x.shape[d], None, x.dims[d][0].role),) for d in range(first, len(x.shape)))
+        return [Cotangent(Moments((*g.dims[:first], *places), g.mean, g.pair))]
 
     return tape.record([before], y, pull)
 
 
-def before_places(x: Moments, first: int) -> tuple[tuple[Axis, ...], ...]:
-    """The dimensions of places of x, one group each."""
-    return tuple((Axis(x.shape[d], None, x.dims[d][0].role),) for d in range(first, len(x.shape)))
+def with_alike_places(g: Moments, first: int) -> Moments:
+    """g with one axis of one group in every dimension from `first` on."""
+    for d in range(first, len(g.dims)):
+        g = single(g, d)
+        if g.dims[d]:
+            g = g.coarsened(g.position(d))
+    return g
 
 
 @transfer("im2col")
