@@ -65,8 +65,8 @@ def verified(
     from initlint.graph.built import build_recorded, parameter_count
     from initlint.lint.shallow import BLOCKS, shallow
     from initlint.propagate.backward import run
+    from initlint.propagate.calls import EMPTY, name_of
     from initlint.propagate.cost import cost_of, cost_of_weights
-    from initlint.propagate.forward import EMPTY, name_of
     from initlint.propagate.oracle import CannotMeasure, compare, measure
     from initlint.propagate.refuted import student
 

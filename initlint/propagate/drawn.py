@@ -296,7 +296,7 @@ class Drawn:
         import torch
         from torch import fx
 
-        from initlint.propagate.forward import functional, without_out
+        from initlint.propagate.calls import functional, without_out
 
         given = {operand: self.drawn(source, own) for operand, source in self.wiring[node].items()}
         if any(values is None for values in given.values()):

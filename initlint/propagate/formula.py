@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from initlint.propagate.forward import name_of
+from initlint.propagate.calls import name_of
 
 if TYPE_CHECKING:
     import sympy

@@ -10,11 +10,23 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from initlint.propagate.calls import (
+    CHECKS,
+    EMPTY,
+    KEEPING,
+    NUMBERS,
+    RANDOM,
+    VIEWS,
+    functional,
+    in_floats,
+    name_of,
+    without_out,
+    writes,
+)
 from initlint.propagate.drawn import Drawn, Draws
 from initlint.propagate.joint import Joint
 from initlint.propagate.lineage import note
@@ -27,25 +39,9 @@ from initlint.propagate.sampling import sampled
 from initlint.propagate.tape import Known, Tape, Unknown
 
 if TYPE_CHECKING:
-    import torch
     from torch import fx
 
     from initlint.propagate.axes import Labels
-
-RANDOM = {
-    "rand", "randn", "rand_like", "randn_like", "bernoulli", "bernoulli_", "uniform", "uniform_", "normal", "normal_",
-    "exponential", "exponential_", "dropout", "dropout_", "alpha_dropout", "feature_dropout", "native_dropout",
-    "alpha_dropout_", "feature_dropout_", "feature_alpha_dropout",
-}  # fmt: skip
-EMPTY = {"empty", "empty_like", "new_empty", "empty_strided", "new_empty_strided"}
-CHECKS = ("_assert", "sym_constrain", "assert_")
-NUMBERS = {"item", "_local_scalar_dense", "is_nonzero", "equal"}  # what they give is a Python number
-VIEWS = {
-    "slice", "select", "view", "reshape", "_unsafe_view", "transpose", "permute", "unsqueeze", "squeeze", "t", "alias",
-    "detach", "narrow", "flatten", "unflatten", "swapaxes", "movedim", "contiguous", "to", "view_as", "reshape_as", "numpy_T",
-}  # fmt: skip
-KEEPING = {"clone", "_to_copy"}
-
 
 @dataclass(slots=True)
 class Forward:
@@ -473,13 +469,6 @@ def taken(whole: Any, key: Any) -> Any:
     return whole[key]
 
 
-@lru_cache(maxsize=4096)
-def name_of(target: Any) -> str:
-    """An operator's base name: "add" for aten.add.Tensor, with the underscore of in-place operators kept."""
-    packet = getattr(target, "overloadpacket", None)
-    return packet.__name__ if packet is not None else getattr(target, "__name__", str(target))
-
-
 def memory_of(node: fx.Node, name: str) -> dict[str, Any]:
     """What the formula of `as_strided` has to know besides its arguments: where the entries of its tensor lie."""
     from torch import fx
@@ -495,52 +484,6 @@ def formula_of(target: Any) -> Callable[..., Any] | None:
     if library != "aten":
         return TRANSFERS.get(f"{library}::{name}")
     return TRANSFERS.get(name) or (TRANSFERS.get(name[:-1]) if name.endswith("_") else None)
-
-
-@lru_cache(maxsize=4096)
-def writes(target: Any) -> bool:
-    """Whether the operator writes to its first argument."""
-    schema = getattr(target, "_schema", None)
-    if schema is None or not schema.arguments:
-        return False
-    info = schema.arguments[0].alias_info
-    return info is not None and info.is_write
-
-
-def functional(target: Any) -> Callable[..., Any]:
-    """The operator on private copies, so that sampling an in-place one is legal under autograd."""
-    if not writes(target):
-        return target  # type: ignore[no-any-return]
-
-    def run(first: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
-        return target(first.clone(), *args, **kwargs)
-
-    run.tags = target.tags  # type: ignore[attr-defined]
-    return run
-
-
-def without_out(target: Any) -> Any:
-    """The overload that makes its result: `aten.div.Tensor` for `aten.div.out`."""
-    packet = target.overloadpacket
-    wanted = [argument.type for argument in target._schema.arguments if argument.name != "out"]
-    for name in packet.overloads():
-        overload = getattr(packet, name)
-        if [argument.type for argument in overload._schema.arguments] == wanted:
-            return overload
-    return target
-
-
-def in_floats(target: Any, args: Any, kwargs: Any) -> Any:
-    """An operator on integers carried out on floats; None where that fails too."""
-    import torch
-
-    integral = [a.dtype for a in args if isinstance(a, torch.Tensor) and not a.dtype.is_floating_point]
-    try:
-        with torch.no_grad():
-            result = target(*[a.double() if isinstance(a, torch.Tensor) else a for a in args], **kwargs)
-    except (RuntimeError, TypeError, IndexError, ValueError, NotImplementedError):
-        return None
-    return result.to(integral[0]) if integral and isinstance(result, torch.Tensor) else None
 
 
 def first_of(kind: type, value: Any) -> Any:

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from initlint.propagate.forward import VIEWS, in_floats, name_of, writes
+from initlint.propagate.calls import VIEWS, in_floats, name_of, writes
 
 if TYPE_CHECKING:
     import torch

@@ -35,7 +35,7 @@ WEIGHTED = {
 
 def ranks(traced: TracedModel, signals: Mapping[str, Signal]) -> dict[str, int]:
     """The bound for every floating node, by name."""
-    from initlint.propagate.forward import name_of
+    from initlint.propagate.calls import name_of
 
     bound: dict[str, int] = {}
     total = 0

@@ -140,7 +140,7 @@ def read_by_functions(node: Any) -> bool:
     """Whether a result is a signal: a condition that only chooses among signals is one, an index is not."""
     import torch
 
-    from initlint.propagate.forward import CHECKS, name_of
+    from initlint.propagate.calls import CHECKS, name_of
 
     value = node.meta.get("val")
     if not isinstance(value, torch.Tensor):

@@ -19,8 +19,8 @@ from torch import fx, nn
 from initlint.graph.built import build_recorded
 from initlint.graph.capture import capture
 from initlint.propagate.backward import run as formulas
+from initlint.propagate.calls import EMPTY, name_of
 from initlint.propagate.covariance import BROKEN
-from initlint.propagate.forward import EMPTY, name_of
 from initlint.propagate.ops import TRANSFERS
 from initlint.propagate.oracle import Measured, Row, compare, measure
 from initlint.propagate.signals import Signal
