@@ -1,4 +1,4 @@
-"""One layer, copied: a note."""
+"""One layer, copied, by hand and by PyTorch: a note."""
 
 import copy
 
@@ -30,3 +30,17 @@ class Net(nn.Module):
         for layer in self.layers:
             x = layer(x)
         return self.head(x)
+
+
+class Encoder(nn.Module):
+    """nn.TransformerEncoder makes deep copies of the one layer it is given."""
+
+    def __init__(self, width: int = 64, depth: int = 4) -> None:
+        super().__init__()
+        self.enter = nn.Linear(16, width)
+        layer = nn.TransformerEncoderLayer(width, 4, 4 * width, batch_first=True, norm_first=True)
+        self.encoder = nn.TransformerEncoder(layer, depth, enable_nested_tensor=False)  # finding: symmetric-initialization
+        self.head = nn.Linear(width, 10)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.encoder(self.enter(x)).mean(1))

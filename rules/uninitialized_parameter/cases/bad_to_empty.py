@@ -1,4 +1,4 @@
-"""Built on meta and given memory afterwards: the frequencies were computed once, and nobody computes them again."""
+"""Built on meta and given memory afterwards: frequencies and a scale were computed once, and nobody computes them again."""
 
 import torch
 from torch import Tensor, nn
@@ -15,11 +15,21 @@ class Rotary(nn.Module):
         return torch.cat([angles.cos(), angles.sin()], -1)
 
 
+class LayerScale(nn.Module):
+    def __init__(self, width: int, init_values: float = 1e-5) -> None:
+        super().__init__()
+        self.gamma = nn.Parameter(init_values * torch.ones(width))  # finding: uninitialized-parameter
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * self.gamma
+
+
 class Net(nn.Module):
     def __init__(self, width: int = 64) -> None:
         super().__init__()
         self.rotary = Rotary(width)
         self.fc = nn.Linear(width, width)
+        self.scale = LayerScale(width)
         self.head = nn.Linear(width, 10)
 
     def init_weights(self) -> None:
@@ -29,7 +39,7 @@ class Net(nn.Module):
                 nn.init.zeros_(module.bias)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.head(self.fc(x) * self.rotary(x))
+        return self.head(x + self.scale(self.fc(x) * self.rotary(x)))
 
 
 def build() -> Net:
