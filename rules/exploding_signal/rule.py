@@ -23,7 +23,7 @@ RULE = Rule(
     severity=Severity.ERROR,
     summary="Activations grow layer by layer, far beyond the scale of the input.",
     fix="unsafe",
-    explained_by=("unscaled-residual",),
+    explained_by=("unscaled-residual", "unstable-activation", "non-isometric-skip"),
 )
 
 # Growth of the root mean square over layers without normalization, in decades. Calibrated on plain ReLU nets: at 300 the
