@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 PER_WEIGHT = 2e-8  # seconds to draw a weight
 PER_NODE = 3e-4  # seconds to run and measure a node, however small
 PER_ELEMENT = 3e-8  # seconds to compute, differentiate and measure an element
+BRIEFLY = 5e-9  # the same where only second moments are measured
 PER_PRODUCT = 1e-10  # seconds for a multiplication, forward and backward
 BYTES = 4  # of an element of float32
 HEADROOM = 1.25  # for what autograd and the allocator need beside that
@@ -26,13 +27,14 @@ class Cost:
     """What one draw needs."""
 
     seconds: float
+    brief: float  # seconds, where only second moments are measured
     memory: float  # bytes
 
 
 def cost_of_weights(parameters: Iterable[Parameter]) -> Cost:
     """Before anything is traced: the weights alone, with their gradients."""
     count = sum(math.prod(p.shape) for p in parameters if p.alias_of is None)
-    return Cost(seconds=count * PER_WEIGHT, memory=2.0 * count * BYTES)
+    return Cost(seconds=count * PER_WEIGHT, brief=count * PER_WEIGHT, memory=2.0 * count * BYTES)
 
 
 def cost_of(traced: TracedModel, parameters: Iterable[Parameter] | None = None) -> Cost:
@@ -49,8 +51,10 @@ def cost_of(traced: TracedModel, parameters: Iterable[Parameter] | None = None) 
             sizes[node.name] = math.prod(int(n) for n in shape)
             products += sizes[node.name] * _terms(node)
     own = sum(size for name, size in sizes.items() if name not in traced.parameters)
+    same = weights.seconds + len(sizes) * PER_NODE + products * PER_PRODUCT
     return Cost(
-        seconds=weights.seconds + len(sizes) * PER_NODE + own * PER_ELEMENT + products * PER_PRODUCT,
+        seconds=same + own * PER_ELEMENT,
+        brief=same + own * BRIEFLY,
         memory=HEADROOM * (weights.memory + own * BYTES + 8.0 * BYTES * max(sizes.values(), default=0)),
     )
 

@@ -32,6 +32,7 @@ from initlint.propagate.joint import Joint
 from initlint.propagate.lineage import note
 from initlint.propagate.moments import Moments
 from initlint.propagate.ops import TRANSFERS, CannotPredict
+from initlint.propagate.ops.gather import STATES, bounded
 from initlint.propagate.ops.registry import as_moments
 from initlint.propagate.ops.view import overwritten, permuted, reshaped
 from initlint.propagate.recipes import Piece
@@ -287,7 +288,7 @@ class _Run:
                 result = function(self.state.tape, *args, **kwargs, **memory_of(node, name))
                 if was_sampled(result) and not was_sampled((args, kwargs)):
                     self.state.sampled.add(node.name)
-                result = self.joint.note(self.state.tape, node, name, functional(target), args, kwargs, result)
+                result = self.joint.note(self.state.tape, node, name, functional(target), args, kwargs, self.bounded(result))
                 return self.remembered(node, args, kwargs, result)
             except CannotPredict as problem:
                 reason = str(problem)
@@ -304,6 +305,12 @@ class _Run:
             return Unknown(reason)
         self.state.sampled.add(node.name)
         return result
+
+    def bounded(self, value: Any) -> Any:
+        """The same value, in fewer groups where there are too many."""
+        if not isinstance(value, Moments) or value.pair.size <= STATES:
+            return value
+        return self.state.tape.record_coherent([value], bounded(value), lambda g: [g])
 
     def together(self, node: fx.Node, target: Any, name: str, args: Any, kwargs: Any) -> Moments | None:
         """The result of an element-wise operator from joint draws of its operands; None where it cannot be had so."""

@@ -30,6 +30,7 @@ Layout = tuple[tuple[int, str], ...]  # (size, role) of each axis of a node, maj
 ROUNDING = 2.0**-20  # relative size of what float32 leaves of an exact zero after a few cancellations
 EPSILON = 2.0**-23  # of float32
 ALIASES = VIEWS | {"dropout", "feature_dropout", "alpha_dropout", "feature_alpha_dropout"}  # a dropout by zero gives what it got
+SMALL, LARGE = 2.0**-90, 2.0**127  # sums of squares that float32 adds up without loss
 LEAST = 4  # draws; the standard error of fewer says little
 
 
@@ -52,9 +53,9 @@ class Estimate:
 class Measured:
     """What one node was found to be, over the draws; None where a quantity is not defined for it."""
 
-    mean: Estimate
     second_moment: Estimate
-    zero_fraction: Estimate
+    mean: Estimate | None = None
+    zero_fraction: Estimate | None = None
     grad_second_moment: Estimate | None = None
     k_pos: Estimate | None = None
     k_batch: Estimate | None = None
@@ -106,8 +107,13 @@ def measured_of(
     seed: int = 0,
     layouts: Mapping[str, Layout] | None = None,
     seconds: float = math.inf,
+    *,
+    brief: bool = False,
 ) -> dict[str, Measured]:
-    """`measure` with weights from anywhere: each call of `weights` gives those of one draw, by placeholder name."""
+    """`measure` with weights from anywhere: each call of `weights` gives those of one draw, by placeholder name.
+
+    brief  only second moments and gradients, in float32 where its range allows: many times faster
+    """
     import torch
 
     found: dict[str, list[dict[str, float]]] = {}
@@ -117,7 +123,7 @@ def measured_of(
             if n >= LEAST and time.monotonic() - start > seconds:
                 break
             torch.manual_seed(seed * 100_003 + n)
-            for name, quantities in _one_draw(traced, weights, layouts or {}).items():
+            for name, quantities in _one_draw(traced, weights, _Run(layouts or {}, brief)).items():
                 found.setdefault(name, []).append(quantities)
     return {name: _measured(rows) for name, rows in found.items()}
 
@@ -146,7 +152,7 @@ def constructed(traced: TracedModel, build: Callable[[], nn.Module]) -> dict[str
 
 
 def _one_draw(
-    traced: TracedModel, weights: Callable[[], dict[str, torch.Tensor]], layouts: Mapping[str, Layout]
+    traced: TracedModel, weights: Callable[[], dict[str, torch.Tensor]], run: _Run
 ) -> dict[str, dict[str, float]]:
     import torch
 
@@ -156,7 +162,6 @@ def _one_draw(
     for name, parameter in traced.parameters.items():
         if parameter.law.family == "uninitialized":  # memory nobody wrote is taken as zero; what lies there is nobody's
             leaves[name].detach().zero_()
-    run = _Run(layouts)
     graph_module = traced.program.graph_module
     values = run.graph(graph_module, leaves)
     losses = []
@@ -232,8 +237,10 @@ def draw_input(law: InputLaw) -> torch.Tensor:
 class _Run:
     """One execution of a graph on real tensors; `found` collects what was measured, by node name."""
 
-    def __init__(self, layouts: Mapping[str, Layout]) -> None:
+    def __init__(self, layouts: Mapping[str, Layout], brief: bool = False) -> None:
         self.layouts = layouts
+        self.power = power if brief else second_moment
+        self.brief = brief
         self.found: dict[str, dict[str, float]] = {}
 
     def graph(self, module: fx.GraphModule, leaves: Mapping[str, Any], outer: bool = True) -> dict[str, Any]:
@@ -303,7 +310,8 @@ class _Run:
 
         if not isinstance(value, torch.Tensor) or not (value.is_floating_point() or value.is_complex()):
             return
-        found = self.found[node.name] = summary(value, self.layouts.get(node.name))
+        layout = self.layouts.get(node.name)
+        found = self.found[node.name] = {"q": power(value)} if self.brief else summary(value, layout)
         inputs = [self.found[i.name]["q"] for i in node.all_input_nodes if i.name in self.found]
         found["scale"] = max([q for q in inputs if math.isfinite(q)], default=0.0)
         found["n"] = float(value.numel())
@@ -313,7 +321,7 @@ class _Run:
                 found["g"] = 0.0
 
             def remember(gradient: torch.Tensor | None) -> None:
-                found["g"] = 0.0 if gradient is None else second_moment(gradient)
+                found["g"] = 0.0 if gradient is None else self.power(gradient)
 
             value.register_hook(remember)  # type: ignore[no-untyped-call]
 
@@ -356,6 +364,18 @@ def second_moment(tensor: torch.Tensor) -> float:
     return float((wide.abs().double() if wide.is_complex() else wide.double()).square().mean())
 
 
+def power(tensor: torch.Tensor) -> float:
+    """`second_moment` by one product in float32, unless that overflows or underflows."""
+    import torch
+
+    if tensor.dtype is torch.float32 and (count := tensor.numel()):
+        flat = tensor.detach().reshape(-1)
+        value = float(torch.dot(flat, flat))
+        if SMALL * count < value < LARGE:
+            return value / count
+    return second_moment(tensor)
+
+
 def summary(tensor: torch.Tensor, layout: Layout | None) -> dict[str, float]:
     """Mean, second moment, share of zeros, and pair moments along the axes of the layout."""
     import torch
@@ -395,12 +415,12 @@ def _estimate(rows: Sequence[Mapping[str, float]], key: str) -> Estimate | None:
 
 
 def _measured(rows: Sequence[Mapping[str, float]]) -> Measured:
-    mean, second, zeros = (_estimate(rows, key) for key in ("m", "q", "z"))
-    assert mean is not None and second is not None and zeros is not None
+    second = _estimate(rows, "q")
+    assert second is not None
     return Measured(
-        mean=mean,
         second_moment=second,
-        zero_fraction=zeros,
+        mean=_estimate(rows, "m"),
+        zero_fraction=_estimate(rows, "z"),
         grad_second_moment=_estimate(rows, "g"),
         k_pos=_estimate(rows, "k_pos"),
         k_batch=_estimate(rows, "k_batch"),

@@ -57,6 +57,17 @@ def unlike(signals: Mapping[str, Signal], measured: Mapping[str, Measured], leas
     return _where(judge, signals, measured)
 
 
+def amiss(signals: Mapping[str, Signal], measured: Mapping[str, Measured], bits: float, share: float) -> bool:
+    """Whether second moments or gradients of more than `share` of the nodes differ from one draw by more than `bits`."""
+
+    def judge(row: Row, _signal: Signal, _truth: Measured) -> Sides:
+        return row.bits > bits, (row.grad_bits or 0.0) > bits
+
+    found = _where(judge, signals, measured).values()
+    gradients = sum(truth.grad_second_moment is not None for truth in measured.values())
+    return sum(forward for forward, _ in found) > share * len(measured) or sum(back for _, back in found) > share * gradients
+
+
 def _where(
     judge: Callable[[Row, Signal, Measured], Sides], signals: Mapping[str, Signal], measured: Mapping[str, Measured]
 ) -> dict[str, Sides]:
@@ -79,11 +90,11 @@ def as_measured(signal: Signal, truth: Measured, *, forward: bool = True, backwa
     if forward and _resolved(truth, signal):
         changed = replace(
             changed,
-            mean=truth.mean.value,
+            mean=None if truth.mean is None else truth.mean.value,
             second_moment=truth.second_moment.value,
             k_pos=None if truth.k_pos is None else truth.k_pos.value,
             k_batch=_shared(signal, truth),
-            zero_fraction=truth.zero_fraction.value,
+            zero_fraction=signal.zero_fraction if truth.zero_fraction is None else truth.zero_fraction.value,
             spread=0.0,  # few draws are near the typical one
             lag=0.0,
         )
@@ -108,7 +119,7 @@ def _gradient_resolved(truth: Measured, signal: Signal) -> bool:
 def _shared(signal: Signal, truth: Measured) -> float | None:
     """E[x x'] of two samples. What depends on the input is taken as a share of the second moment: float32 resolves no small one,
     so that only a larger one than was predicted is believed."""
-    if truth.k_batch is None or not signal.second_moment or signal.input_born is None:
+    if truth.k_batch is None or not truth.second_moment.value or not signal.second_moment or signal.input_born is None:
         return None if truth.k_batch is None else truth.k_batch.value
     share = 1.0 - truth.k_batch.value / truth.second_moment.value
     predicted = signal.input_born / signal.second_moment

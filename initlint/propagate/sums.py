@@ -98,7 +98,7 @@ def quantiles(columns: list[Array], variance: float, z: Array) -> Array:
     if len(values) > DEPTH:
         values, weights = thinned(values, weights), np.full(DEPTH, 1.0 / DEPTH)
     values, weights = merged(values, weights)
-    at = np.linspace(values[0] - 7.0 * sigma, values[-1] + 7.0 * sigma, 4 * DEPTH)
+    at = np.linspace(values[0] - 7.0 * sigma, values[-1] + 7.0 * sigma, 2 * DEPTH)
     reached = torch.special.ndtr(torch.from_numpy((at[:, None] - values[None, :]) / sigma)).numpy() @ weights
     return np.asarray(np.interp(z, torch.special.ndtri(torch.from_numpy(np.clip(reached, EDGE, 1.0 - EDGE))).numpy(), at))
 

@@ -4,11 +4,13 @@ Where tensors depend on each other in a way that no formula follows (sorted valu
 inverse), a prediction can be wrong by any factor. Such places are known by their flags, or by numbers that leave every ordinary
 range. A small model can be asked: its weights are drawn from their laws, the graph is run and differentiated a few times, and
 where the difference exceeds what chance allows, the measured number stands, with the flag `refuted`. What has no prediction at
-all is measured as well. A large model, or one whose prediction is in no doubt, costs nothing.
+all is measured as well. A model whose prediction is in no doubt is drawn once, if that costs a tenth of tracing at most, and counts
+as doubtful where that draw is unlike the prediction in many places. A large model costs nothing.
 """
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
@@ -18,18 +20,18 @@ from initlint.graph.model import Law
 from initlint.propagate.cost import cost_of
 from initlint.propagate.drawn import draws_of
 from initlint.propagate.oracle import LEAST, CannotMeasure, measured_of
-from initlint.propagate.refuted import as_measured, unlike
+from initlint.propagate.refuted import amiss, as_measured, unlike
 
 if TYPE_CHECKING:
     import torch
 
     from initlint.graph.model import Parameter, TracedModel
     from initlint.propagate.backward import Propagation
-    from initlint.propagate.cost import Cost
     from initlint.propagate.oracle import Layout, Measured
 
 SECONDS, PER_NODE, LONGEST = 1.5, 2.5e-3, 4.0  # that all draws of a doubtful model may take: about as long as tracing takes
-INSTANT = 0.1  # seconds that are spent on any model
+GLANCE = 6e-4  # seconds a node that the one draw of a model in no doubt may take: a tenth of tracing
+AMISS, SHARE = 0.8, 0.1  # bits, and the share of nodes that have to differ by more from this one draw, to raise a doubt
 MEMORY = 2 * 2.0**30  # bytes that one draw may take
 ENOUGH, MOST = 4, 12  # draws, to find out whether a prediction is wrong, and to measure what it is instead
 FAR, CLOSE = 0.7, 0.25  # bits between prediction and draws: that call for more draws, and in which it is kept all the same
@@ -50,21 +52,23 @@ def tried(traced: TracedModel, predicted: Propagation) -> Propagation:
     seconds = min(max(SECONDS, PER_NODE * predicted.coverage.nodes), LONGEST)
     if predicted.coverage.unknown:
         seconds = max(seconds, LOST)
-    allowed = seconds if _is_doubtful(traced, predicted) else INSTANT
-    if LEAST * cost.seconds > allowed or cost.memory > MEMORY:
+    if LEAST * cost.brief > seconds or cost.memory > MEMORY:
         return predicted
     try:
-        measured = _drawn(traced, _draws(cost, allowed, ENOUGH), {})
-        if not unlike(predicted.signals, measured, FAR, SURE):
+        if not _is_doubtful(traced, predicted) and (
+            cost.brief > GLANCE * predicted.coverage.nodes or not amiss(predicted.signals, _drawn(traced, 1, None), AMISS, SHARE)
+        ):
             return predicted
-        measured = _drawn(traced, _draws(cost, seconds, MOST), predicted.layouts)
+        if not unlike(predicted.signals, _drawn(traced, _draws(cost.brief, seconds, ENOUGH), None), FAR, SURE):
+            return predicted
+        measured = _drawn(traced, _draws(cost.seconds, seconds, MOST), predicted.layouts)
     except Exception:  # noqa: BLE001 - what cannot be run for real keeps its prediction
         return predicted
     return _corrected(predicted, measured)
 
 
-def _draws(cost: Cost, seconds: float, most: int) -> int:
-    return max(LEAST, min(most, int(seconds / cost.seconds)))
+def _draws(cost: float, seconds: float, most: int) -> int:
+    return max(LEAST, min(most, int(seconds / cost)))
 
 
 def _is_doubtful(traced: TracedModel, predicted: Propagation) -> bool:
@@ -113,8 +117,10 @@ def _corrected(predicted: Propagation, measured: Mapping[str, Measured]) -> Prop
 # -- drawing --------------------------------------------------------------------------------------------------------------
 
 
-def _drawn(traced: TracedModel, draws: int, layouts: Mapping[str, Layout]) -> dict[str, Measured]:
-    return measured_of(traced, lambda: weights_from_laws(traced.parameters), draws, SEED, layouts)
+def _drawn(traced: TracedModel, draws: int, layouts: Mapping[str, Layout] | None) -> dict[str, Measured]:
+    """Second moments and gradients alone where no layouts are given."""
+    weights = functools.partial(weights_from_laws, traced.parameters)
+    return measured_of(traced, weights, draws, SEED, layouts, brief=layouts is None)
 
 
 def weights_from_laws(parameters: Mapping[str, Parameter]) -> dict[str, torch.Tensor]:
@@ -132,7 +138,7 @@ def weights_from_laws(parameters: Mapping[str, Parameter]) -> dict[str, torch.Te
         if own not in made:
             if parameter.law.family == "uninitialized":
                 parameter = replace(parameter, law=Law(family="constant", mean=0.0, second_moment=0.0))
-            drawn = draws_of(parameter, 1, torch.default_generator)
+            drawn = draws_of(parameter, 1, torch.default_generator, evenly=False)
             if drawn is None:
                 raise CannotMeasure(f"nobody knows the law of '{parameter.name}'")
             made[own] = drawn[0]

@@ -140,6 +140,7 @@ def faults(row: Row, signal: Signal, truth: Measured, bits: float, grad_bits: fl
         yield f"q {row.predicted:.4g} for {row.measured}" if row.predicted is not None else "no prediction"
     elif row.grad_bits is not None and row.grad_bits > grad_bits + SIGMAS * row.grad_doubt:
         yield f"g {row.grad_predicted} for {row.grad_measured}"
+    assert truth.mean is not None and truth.zero_fraction is not None
     scale = math.sqrt(truth.second_moment.value) if math.isfinite(truth.second_moment.value) else math.inf
     if signal.mean is not None and abs(signal.mean - truth.mean.value) > SIGMAS * truth.mean.error + 0.03 * scale:
         yield f"mean {signal.mean:.4g} for {truth.mean}"

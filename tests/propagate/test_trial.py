@@ -13,7 +13,8 @@ from initlint.graph.capture import capture
 from initlint.graph.model import Law, Parameter
 from initlint.propagate import propagate, trial
 from initlint.propagate.backward import run
-from initlint.propagate.oracle import CannotMeasure, compare, measure
+from initlint.propagate.oracle import CannotMeasure, Estimate, Measured, compare, measure
+from initlint.propagate.refuted import as_measured
 from initlint.propagate.trial import tried, weights_from_laws
 from tests.propagate.judged import net
 
@@ -64,15 +65,44 @@ def test_the_same_model_gives_the_same_numbers() -> None:
     assert {n: s.second_moment for n, s in propagate(traced).signals.items()} == {n: s.second_moment for n, s in first.items()}
 
 
-def test_a_prediction_in_no_doubt_is_not_tried(monkeypatch: pytest.MonkeyPatch) -> None:
-    def never(*_args: object) -> None:
-        raise AssertionError("drawn")
+def counted_draws(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    counts: list[int] = []
+    real = trial._drawn
+    monkeypatch.setattr(trial, "_drawn", lambda traced, draws, layouts: counts.append(draws) or real(traced, draws, layouts))
+    return counts
 
-    monkeypatch.setattr(trial, "measured_of", never)
+
+def test_a_prediction_in_no_doubt_is_drawn_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trial, "GLANCE", 1.0)
     traced = traced_as(plain, (torch.zeros(64, 32),))
     predicted = run(traced)
-    monkeypatch.setattr(trial, "INSTANT", 0.0)
+    counts = counted_draws(monkeypatch)
     assert tried(traced, predicted) is predicted
+    assert counts == [1]
+
+
+def test_one_draw_unlike_the_prediction_raises_a_doubt(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trial, "GLANCE", 1.0)
+    traced = traced_as(plain, (torch.zeros(64, 32),))
+    predicted = run(traced)
+    wrong = {
+        name: replace(signal, grad_second_moment=signal.grad_second_moment and 4.0 * signal.grad_second_moment)
+        for name, signal in predicted.signals.items()
+    }
+    counts = counted_draws(monkeypatch)
+    found = tried(traced, replace(predicted, signals=wrong))
+    assert counts == [1, trial.ENOUGH, trial.MOST]
+    first = traced.outputs[0]
+    assert "refuted" in next(s.flags for name, s in found.signals.items() if name != first and s.grad_second_moment)
+
+
+def test_a_draw_that_costs_too_much_is_not_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trial, "GLANCE", 0.0)
+    traced = traced_as(plain, (torch.zeros(64, 32),))
+    predicted = run(traced)
+    counts = counted_draws(monkeypatch)
+    assert tried(traced, predicted) is predicted
+    assert not counts
 
 
 def test_a_large_model_is_not_tried(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -103,6 +133,14 @@ def test_what_is_no_number_for_real_either_stays_unknown() -> None:
     assert found.coverage.unknown
     assert found.coverage.known < found.coverage.floating
     assert found.signals[traced.outputs[0]].second_moment is None
+
+
+def test_what_is_exactly_zero_for_real_is_zero() -> None:
+    predicted = run(traced_as(plain, (torch.zeros(64, 32),)))
+    signal = next(s for s in predicted.signals.values() if s.k_batch is not None)
+    nothing = Estimate(value=0.0, error=0.0)
+    found = as_measured(signal, Measured(second_moment=nothing, mean=nothing, zero_fraction=nothing, k_batch=nothing, draws=12))
+    assert found.second_moment == found.k_batch == 0.0
 
 
 # -- weights from laws ----------------------------------------------------------------------------------------------------

@@ -10,6 +10,8 @@ from initlint.propagate.axes import GROUP_LIMIT, Axis, Labels, canonical, state_
 from initlint.propagate.moments import Moments, align, replaced, size_of
 from initlint.propagate.rows import joined_rows, rows_at
 
+STATES = 1 << 15  # pair moments of one tensor: more cost more time than they add truth
+
 
 def single(x: Moments, d: int) -> Moments:
     """x with dimension d made of exactly one axis (size-one dimensions keep none)."""
@@ -222,6 +224,16 @@ def worst(pieces: Sequence[Moments]) -> str:
 def flags_of(pieces: Sequence[Moments]) -> tuple[str, ...]:
     """All flags, each once."""
     return tuple(dict.fromkeys(flag for p in pieces for flag in p.flags))
+
+
+def bounded(x: Moments, most: int = STATES) -> Moments:
+    """x with its finest axes in fewer groups, the most alike averaged, until it has at most so many pair moments."""
+    while x.pair.size > most:
+        k = max(range(len(x.axes)), key=lambda n: x.axes[n].groups)
+        if x.axes[k].groups < 2:
+            break
+        x = tidy(x, k, x.axes[k].groups // 2)
+    return x
 
 
 def tidy(x: Moments, k: int, limit: int = GROUP_LIMIT) -> Moments:

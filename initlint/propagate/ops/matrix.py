@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -16,11 +17,13 @@ from initlint.propagate.axes import Array, Axis, common
 from initlint.propagate.moments import Gram, Moments, common_factors, factored, size_of
 from initlint.propagate.ops.arithmetic import add, added, mul
 from initlint.propagate.ops.functions import affine
-from initlint.propagate.ops.gather import flags_of, worst
+from initlint.propagate.ops.gather import flags_of, tidy, worst
 from initlint.propagate.ops.registry import CannotPredict, as_moments, transfer
 from initlint.propagate.ops.view import reshaped
 from initlint.propagate.rows import image_of_rows, shifted_rows
 from initlint.propagate.tape import Known, Tape
+
+PRODUCTS = 1 << 20  # of pair states in one contraction: more cost more time than they add truth
 
 einsum_of: Any = np.einsum  # its stubs do not know operands with lists of axes
 
@@ -38,6 +41,7 @@ def contract(x: Moments, y: Moments, a: str, b: str, out: str) -> Moments:
         for n in range(len(sizes)):
             fine = common(x.dims[i][n], y.dims[j][n])
             x, y = x.refined(x.position(i) + n, fine), y.refined(y.position(j) + n, fine)
+    x, y = _bounded(x, y, a, b)
     names: dict[tuple[str, int], int] = {}
     axis_of: dict[str, tuple[Axis, ...]] = {}
     for letters, tensor in ((a, x), (b, y)):
@@ -76,6 +80,28 @@ def contract(x: Moments, y: Moments, a: str, b: str, out: str) -> Moments:
     z = Moments(tuple(axis_of.get(letter, ()) for letter in out), mean, pair, method=worst([x, y]), flags=flags_of([x, y]))
     z.gram = _inherited(x, y, index_x, index_y, index_out)
     return z
+
+
+def _bounded(x: Moments, y: Moments, a: str, b: str) -> tuple[Moments, Moments]:
+    """Both factors in fewer groups, the most alike averaged, where their product would be too large: windows of windows of tiles."""
+    while True:
+        axes = {
+            (letter, n): axis
+            for letters, tensor in ((a, x), (b, y))
+            for letter, dim in zip(letters, tensor.dims, strict=True)
+            for n, axis in enumerate(dim)
+        }
+        (letter, n), finest = max(axes.items(), key=lambda item: item[1].groups, default=(("", 0), None))
+        if finest is None or finest.groups < 2 or prod(axis.states for axis in axes.values()) <= PRODUCTS:
+            return x, y
+        to = None
+        if letter in a and x.dims[a.index(letter)]:
+            k = x.position(a.index(letter)) + n
+            x = tidy(x, k, finest.groups // 2)
+            to = x.axes[k]
+        if letter in b and y.dims[b.index(letter)]:
+            k = y.position(b.index(letter)) + n
+            y = tidy(y, k, finest.groups // 2) if to is None else y.coarsened(k, to)
 
 
 def _together(x: Moments, y: Moments, index_x: list[int], index_y: list[int], index_out: list[int]) -> Array | None:
