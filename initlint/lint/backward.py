@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 # Fewer layers give no trend: two layers of one net differ by their fans alone.
 SHORTEST = 5
+TREND = 0.5  # share of the variance of log gradients that a straight line has to explain
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,13 +99,17 @@ def relative_gradient(layer: WeightLayer, facts: Facts) -> float | None:
 def _fitted(values: Sequence[float]) -> float:
     """Decades from last to first: by least squares over the inner layers, or by the ends, whichever says less.
 
-    The first and the last layer are left out of the fit: they often have a start of their own.
+    The first and the last layer are left out of the fit: they often have a start of their own. Layers that alternate, as those of
+    blocks whose last one starts small, are no trend: the line has to explain most of what they differ by.
     """
     inner = values[1:-1]
     centre = (len(inner) - 1) / 2
     mean = sum(inner) / len(inner)
     spread = sum((number - centre) ** 2 for number in range(len(inner)))
     slope = sum((number - centre) * (value - mean) for number, value in enumerate(inner)) / spread
+    varied = sum((value - mean) ** 2 for value in inner)
+    if slope**2 * spread < TREND * varied:
+        return 0.0
     fitted = -slope * (len(values) - 1)
     ends = max(1, len(inner) // 4)
     direct = sum(inner[:ends]) / ends - sum(inner[-ends:]) / ends

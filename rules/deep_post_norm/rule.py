@@ -29,6 +29,9 @@ RULE = Rule(
 # What is left of the first trunk's second moment at the end. Six encoder layers with Xavier weights keep 0.06 and train with a
 # warm-up (Vaswani et al. 2017); twelve keep 0.001, from where on they are reported to be unstable (xformers pull request 229).
 LEFT = 1e-2
+# On digits, twelve encoder layers with Xavier weights (1e-4) train with Adam at 1e-3 and no warm-up, twenty-four (1e-8) stay at
+# guessing: three times as many decades as are worth a note.
+LOST = LEFT**3
 
 
 def check(facts: Facts) -> Iterator[Finding]:
@@ -45,14 +48,14 @@ def check(facts: Facts) -> Iterator[Finding]:
             RULE,
             facts,
             at=site_of_node(chain[0].add, facts),
-            severity=Severity.WARNING if _fails(left) else Severity.INFO,
+            severity=Severity.WARNING if left < LOST else Severity.INFO,
             message=(
                 f"post-norm over {counted(len(shares), 'residual sum')} with branches {pattern_of(modules)}: every sum keeps "
                 f"{number(100 * left ** (1 / len(shares)))} % of the trunk, all of them together {number(left)}. Updates of early "
                 "branches are amplified by those above; such a stack "
                 + (
                     "learns nothing at usual rates."
-                    if _fails(left)
+                    if left < LOST
                     else "needs a long warm-up and small rates, and fails when made deeper."
                 )
             ),
@@ -61,12 +64,6 @@ def check(facts: Facts) -> Iterator[Finding]:
             evidence={"left": left, "sums": float(len(shares))},
             rests_on=(chain[-1].add,),
         )
-
-
-def _fails(left: float) -> bool:
-    """Three times as many decades as are worth a note: on digits twelve encoder layers with Xavier weights (1e-4) train with Adam
-    at 1e-3 and no warm-up, twenty-four (1e-8) stay at guessing."""
-    return left < LEFT**3
 
 
 def _chains(facts: Facts) -> Iterator[Sequence[Residual]]:

@@ -137,6 +137,7 @@ equal, and no training enters. The others:
 | `lint.doubt` CHANCE 2, SURE 10 | two standard deviations between draws; decades that no approximation makes |
 | `rank-collapse` WARN_AT 1e-3, FAIL_AT 1e-6; `uniform-attention` ALIKE 1e-3 | theory: gradients of queries and keys are smaller by this (squared) than those of values |
 | `deep-post-norm` LEFT 0.01 | a note; six encoder layers (0.06) train with a warm-up, twelve (0.001) are reported unstable |
+| `deep-post-norm` LOST 1e-6 | a warning; on digits twelve encoder layers (1e-4) train without a warm-up, twenty-four (1e-8) stay at guessing |
 | `oversized-logits` WARN_AT 4 | a study of its own, in the rule's documentation |
 | `saturated-activation` SHARP_LOGITS 10, HARD_LOGITS 50 | theory: a softmax of such logits has one entry, and no gradient |
 | `mismatched-fan` RATIO 4 | as `miscounted-fan`: two such layers change the signal fourfold |
