@@ -67,3 +67,9 @@ def slope_left(function: str, spread: float) -> float:
         z = -reach + step * number
         total += slope(z) ** 2 * math.exp(-((z / spread) ** 2) / 2)
     return total * step / (spread * math.sqrt(2 * math.pi)) / largest
+
+
+def between_left(low: float, high: float, spread: float) -> float:
+    """The share of inputs that a function with slope between two bounds and none beyond them lets through, if the input's mean
+    is in the middle: P(|z| < (high − low)/2), z ~ N(0, spread²). No other mean leaves more."""
+    return math.erf((high - low) / 2 / (spread * math.sqrt(2)))

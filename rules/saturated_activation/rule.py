@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from initlint.graph.dataflow import SATURATING, is_node, operands, operator, shape_of, strip
 from initlint.lint.finding import Severity
-from initlint.lint.gauss import slope_left
+from initlint.lint.gauss import between_left, slope_left
 from initlint.lint.paths import feeding_layer
 from initlint.lint.rule import Rule
 from initlint.lint.wording import finding, module_at, number, site_of_cause, site_of_node
@@ -37,6 +37,9 @@ FAIL_AT = 0.01
 SHARP_LOGITS = 10.0
 HARD_LOGITS = 50.0
 SOFTMAX = ("softmax", "_softmax")
+# Functions with a slope between two bounds, which the call may name, and none beyond: nn.ReLU6 is traced as hardtanh(0, 6).
+BOUNDS = {"hardtanh": (-1.0, 1.0), "relu6": (0.0, 6.0)}
+BOUNDED = frozenset({*SATURATING, *BOUNDS})
 
 
 def check(facts: Facts) -> Iterator[Finding]:
@@ -46,7 +49,7 @@ def check(facts: Facts) -> Iterator[Finding]:
         name = operator(node)
         if node.name not in data:
             continue
-        if name in SATURATING:
+        if name in BOUNDED:
             yield from _bounded(facts, node, name)
         elif name in SOFTMAX:
             yield from _softmax(facts, node)
@@ -57,9 +60,10 @@ def check(facts: Facts) -> Iterator[Finding]:
 def _bounded(facts: Facts, node: Node, name: str) -> Iterator[Finding]:
     source = next(operands(node))
     spread = _spread(facts, source)
-    if spread is None or spread < 1:
+    if not spread or (spread < 1 and name not in BOUNDS):
         return
-    left = slope_left(name, spread)
+    bounds = _bounds(node, name)
+    left = slope_left(name, spread) if bounds is None else between_left(*bounds, spread)
     if left > WARN_AT:
         return
     layer = feeding_layer(facts, source)
@@ -70,13 +74,34 @@ def _bounded(facts: Facts, node: Node, name: str) -> Iterator[Finding]:
         at=site_of_cause(facts, source, layer),
         severity=_severity(facts, node, fails=left <= FAIL_AT),
         message=(
-            f"{name} is saturated: its input has a standard deviation of {number(spread)}, so that "
+            f"{_called(name, bounds)} is saturated: its input has a standard deviation of {number(spread)}, so that "
             f"{number(100 * left)} % of its squared slope is left. Units sit at the bounds and learn slowly or not at all."
         ),
-        help=f"start {_weights(modules)} about {number(spread)}x smaller (std near 1/sqrt(fan_in)), or normalize before it",
+        help=f"start {_weights(modules)} about {number(_excess(spread, bounds))}x smaller (std near 1/sqrt(fan_in)), or normalize before it",
         modules=modules,
         evidence={"std": spread, "slope_left": left},
     )
+
+
+def _called(name: str, bounds: tuple[float, float] | None) -> str:
+    return name if bounds is None or bounds == BOUNDS[name] else f"{name}({bounds[0]:g}, {bounds[1]:g})"
+
+
+def _excess(spread: float, bounds: tuple[float, float] | None) -> float:
+    """How many times half the distance of the bounds, or one, the input's deviation is."""
+    return spread if bounds is None else spread * 2 / (bounds[1] - bounds[0])
+
+
+def _bounds(node: Node, name: str) -> tuple[float, float] | None:
+    """Where the slope of a piecewise linear function begins and ends; None for the others."""
+    if name not in BOUNDS:
+        return None
+    low, high = BOUNDS[name]
+    if name == "hardtanh":
+        given = (*node.args[1:3], *(node.kwargs[key] for key in ("min_val", "max_val") if key in node.kwargs))
+        if len(given) == 2 and isinstance(given[0], int | float) and isinstance(given[1], int | float):
+            low, high = float(given[0]), float(given[1])
+    return (low, high) if high > low else None
 
 
 def _severity(facts: Facts, node: Node, *, fails: bool) -> Severity:
@@ -208,7 +233,7 @@ def _fed_by(facts: Facts, modules: set[str]) -> Iterator[tuple[Node, Node | None
     data = facts.structure.dependence.data
     for node in facts.structure.dependence.order:
         name = operator(node)
-        if node.name not in data or (name not in SATURATING and name not in (*SOFTMAX, "scaled_dot_product_attention")):
+        if node.name not in data or (name not in BOUNDED and name not in (*SOFTMAX, "scaled_dot_product_attention")):
             continue
         source = next(operands(node))
         if name in SOFTMAX:
