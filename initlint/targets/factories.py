@@ -81,7 +81,10 @@ class _Look:
     def call_yields(self, call: ast.Call, looking: frozenset[str]) -> bool:
         func = call.func
         if isinstance(func, ast.Name) and func.id in self.functions:
-            return returns_module(func.id, self.namespace, self.functions, self.seen)
+            if returns_module(func.id, self.namespace, self.functions, self.seen):
+                return True
+            given = _given_back(self.functions[func.id], call)  # `return add_lora(Net())`
+            return bool(given) and all(self.yields(value, looking) for value in given)
         if isinstance(func, ast.Name) and func.id in self.assigned:  # a class picked from a table: `cls = Net if … else Other`
             classes = [_resolved(v, self.namespace) for v in self.assigned[func.id]]
             return bool(classes) and all(isinstance(c, type) and issubclass(c, nn.Module) for c in classes)
@@ -97,6 +100,17 @@ class _Look:
         if callable(target) and _annotated_module(target):
             return True
         return any(self.yields(argument, looking) for argument in [*call.args, *(k.value for k in call.keywords)])
+
+
+def _given_back(node: ast.FunctionDef, call: ast.Call) -> list[ast.expr]:
+    """The arguments of a call that its function returns as they are, changed in place perhaps; none where it returns more."""
+    names = [parameter.arg for parameter in (*node.args.posonlyargs, *node.args.args)]
+    given = {**dict(zip(names, call.args, strict=False)), **{word.arg: word.value for word in call.keywords if word.arg}}
+    inner = _own_nodes(node)
+    rebound = {item.id for item in inner if isinstance(item, ast.Name) and isinstance(item.ctx, ast.Store)}
+    returned = [item.value for item in inner if isinstance(item, ast.Return)]
+    kept = [given[v.id] for v in returned if isinstance(v, ast.Name) and v.id in given and v.id not in rebound]
+    return kept if len(kept) == len(returned) and not _acts(node) else []
 
 
 def _imported(node: ast.FunctionDef) -> dict[str, Any]:
