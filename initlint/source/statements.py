@@ -172,11 +172,14 @@ def plain_weights(tree: ast.Module) -> Iterator[PlainWeight]:
         for item in ast.walk(function):
             if not isinstance(item, ast.Assign) or len(item.targets) != 1 or not isinstance(item.targets[0], ast.Attribute):
                 continue
-            calls = [_name_of(call) for call in ast.walk(item.value) if isinstance(call, ast.Call)]
+            value = item.value
+            if isinstance(value, ast.Name):  # `w = torch.randn(…)` above, `self.w = w` here
+                value = next((made.value for made in reversed(_made_above(function, item, value.id))), value)
+            calls = [_name_of(call) for call in ast.walk(value) if isinstance(call, ast.Call)]
             graded = any(
                 isinstance(word, ast.keyword) and word.arg == "requires_grad" and isinstance(word.value, ast.Constant)
                 and word.value.value is True
-                for word in ast.walk(item.value)
+                for word in ast.walk(value)
             )  # fmt: skip
             drawn = any(name in RANDOM or name.startswith(("xavier_", "kaiming_", "orthogonal_")) for name in calls)
             if (drawn or graded) and not any(name[:1].isupper() for name in calls):
@@ -184,6 +187,17 @@ def plain_weights(tree: ast.Module) -> Iterator[PlainWeight]:
                     owner=owner, name=item.targets[0].attr, graded=graded, line=item.lineno, column=item.col_offset + 1,
                     end_line=item.end_lineno or item.lineno, end_column=(item.end_col_offset or item.col_offset) + 1,
                 )  # fmt: skip
+
+
+def _made_above(function: ast.FunctionDef, item: ast.Assign, name: str) -> list[ast.Assign]:
+    """The assignments to a local variable that stand above a statement, in source order."""
+    found = [
+        made
+        for made in ast.walk(function)
+        if isinstance(made, ast.Assign) and made.lineno < item.lineno
+        and any(isinstance(target, ast.Name) and target.id == name for target in made.targets)
+    ]  # fmt: skip
+    return sorted(found, key=lambda made: made.lineno)
 
 
 def _name_of(call: ast.Call) -> str:
