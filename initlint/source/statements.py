@@ -34,10 +34,15 @@ class Dropped:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Start:
-    """A statement of a constructor that certainly runs and starts an initializer; `later` counts modules made after it."""
+    """A statement of a constructor that certainly runs and starts an initializer.
+
+    later  modules that the constructor makes after it
+    heirs  classes of the file that inherit it, with the number of modules that they make after the constructor they inherit
+    """
 
     initializer: Initializer
     owner: str
+    heirs: tuple[tuple[str, int], ...]
     line: int
     column: int
     end_line: int
@@ -100,6 +105,7 @@ def starts(tree: ast.Module) -> Iterator[Start]:
     for owner in ast.walk(tree):
         if not isinstance(owner, ast.ClassDef):
             continue
+        heirs = tuple(_heirs(tree, owner.name))
         for function in owner.body:
             if not isinstance(function, ast.FunctionDef) or function.name != "__init__":
                 continue
@@ -110,11 +116,30 @@ def starts(tree: ast.Module) -> Iterator[Start]:
                 if started is None:
                     continue
                 yield Start(
-                    initializer=started, owner=owner.name, line=statement.lineno, column=statement.col_offset + 1,
+                    initializer=started, owner=owner.name, heirs=heirs, line=statement.lineno, column=statement.col_offset + 1,
                     end_line=statement.end_lineno or statement.lineno,
                     end_column=(statement.end_col_offset or statement.col_offset) + 1,
                     later=sum(_makes_module(item) for item in function.body[place + 1 :]),
                 )  # fmt: skip
+
+
+def _heirs(tree: ast.Module, base: str) -> Iterator[tuple[str, int]]:
+    """Classes whose only base is `base`, or a class without a constructor of its own between, and that make modules after
+    `super().__init__()`, a statement of their constructors."""
+    for heir in ast.walk(tree):
+        if not isinstance(heir, ast.ClassDef) or [ast.unparse(item) for item in heir.bases] != [base]:
+            continue
+        constructor = next((f for f in heir.body if isinstance(f, ast.FunctionDef) and f.name == "__init__"), None)
+        if constructor is None:
+            yield from _heirs(tree, heir.name)
+            continue
+        calls = [place for place, statement in enumerate(constructor.body) if _calls_super(statement)]
+        if calls:
+            yield heir.name, sum(_makes_module(item) for item in constructor.body[calls[0] + 1 :])
+
+
+def _calls_super(statement: ast.stmt) -> bool:
+    return isinstance(statement, ast.Expr) and ast.unparse(statement).startswith("super(") and ".__init__(" in ast.unparse(statement)
 
 
 def _started(call: ast.Call, known: list[Initializer], owner: str) -> Initializer | None:
@@ -140,10 +165,7 @@ def _makes_module(statement: ast.stmt) -> bool:
     """`self.fc = nn.Linear(…)`: an attribute is set to what a call of a capitalized name returns."""
     if not isinstance(statement, ast.Assign) or not isinstance(statement.value, ast.Call):
         return False
-    function = statement.value.func
-    name = function.attr if isinstance(function, ast.Attribute) else function.id if isinstance(function, ast.Name) else ""
-    target = statement.targets[0]
-    return name[:1].isupper() and isinstance(target, ast.Attribute)
+    return _name_of(statement.value)[:1].isupper() and isinstance(statement.targets[0], ast.Attribute)
 
 
 # -- tensors that are no parameters --------------------------------------------------------------------------------------

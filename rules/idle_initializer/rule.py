@@ -30,10 +30,15 @@ def check(facts: Facts) -> Iterator[Finding]:
     paths = facts.modules_by_class()
     for path, item in ((path, item) for path, tree in facts.sources() for item in starts(tree)):
         called = item.initializer
-        if item.owner not in paths or facts.wrote(path, called.line, called.end_line):
+        heir, later = item.owner, item.later
+        if item.owner not in paths:  # the constructor of a base: it runs before the modules of whoever inherits it exist
+            heir, later = next(((name, count) for name, count in item.heirs if name in paths and count), ("", 0))
+        if heir not in paths or facts.wrote(path, called.line, called.end_line):
             continue
         name = f"{called.owner}.{called.name}" if called.owner else called.name
-        early = item.later > 0
+        early = later > 0
+        where = "of this class" if heir == item.owner else f"of `{heir}`"
+        after = "below this line, after it has run" if heir == item.owner else "after super().__init__(), which has run it"
         yield finding(
             RULE,
             facts,
@@ -41,17 +46,16 @@ def check(facts: Facts) -> Iterator[Finding]:
             message=(
                 f"`{name}` is called here and writes to no parameter: "
                 + (
-                    f"{counted(item.later, 'module')} of this class {'is' if item.later == 1 else 'are'} made below this line, "
-                    "after it has run. "
+                    f"{counted(later, 'module')} {where} {'is' if later == 1 else 'are'} made {after}. "
                     if early
                     else "none of the layers passes its tests. "
                 )
                 + "The model starts from the defaults of its layers."
             ),
-            help="call it at the end of __init__, when all layers exist"
+            help=f"call it at the end of {'' if heir == item.owner else f'{heir}.'}__init__, when all layers exist"
             if early
             else "test for the classes that the model has",
-            modules=[name for name in paths[item.owner][:1] if name],
+            modules=[name for name in paths[heir][:1] if name],
             related=step_at(Site(path=path, line=called.line), "the initializer that finds nothing"),
         )
 
