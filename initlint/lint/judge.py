@@ -29,9 +29,14 @@ def judge(facts: Facts, rules: Iterable[LoadedRule] | None = None) -> tuple[Find
 
 
 def _is_explained(finding: Finding, found: Sequence[Finding], by: frozenset[str]) -> bool:
-    """Whether a rule that names the cause reports one of the same modules, at least as severely as info."""
-    covered = set(finding.modules)
+    """Whether a rule that names the cause reports one of the same modules, or what holds it, at least as severely as info."""
+    covered = {*finding.modules, *(name[:end] for name in finding.modules for end in _dots(name))}
     return any(other.name in by and (covered & set(other.modules) or other.span == finding.span) for other in found)
+
+
+def _dots(path: str) -> list[int]:
+    """Where the paths of the modules end that hold this one."""
+    return [place for place, letter in enumerate(path) if letter == "."]
 
 
 def merge(findings: Iterable[Finding]) -> tuple[Finding, ...]:
