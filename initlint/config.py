@@ -43,6 +43,7 @@ EXCLUDED = (
 COMMAND_LINE = "command line"  # the origin of what is not from a file
 TIMEOUT = 120.0  # seconds per target
 MEMORY = 8.0  # GiB per target
+OPTIMIZERS = ("sgd", "adam", "adamw")  # that a learning rate can be for
 
 
 class SettingsError(Exception):
@@ -74,6 +75,8 @@ class TargetSettings:
     name           class, factory or instance in it
     args, kwargs   to build it: values as TOML has them
     inputs         of `forward`; none: inferred
+    learning_rate  of the first steps; None: not told, and nothing is said of it
+    optimizer      one of OPTIMIZERS
     """
 
     path: str
@@ -81,6 +84,8 @@ class TargetSettings:
     args: tuple[object, ...] = ()
     kwargs: Mapping[str, object] = field(default_factory=dict)
     inputs: tuple[InputSpec, ...] = ()
+    learning_rate: float | None = None
+    optimizer: str = "sgd"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

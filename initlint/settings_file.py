@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from initlint.config import EXCLUDED, MEMORY, TIMEOUT, Selectors, Settings, SettingsError, TargetSettings
+from initlint.config import EXCLUDED, MEMORY, OPTIMIZERS, TIMEOUT, Selectors, Settings, SettingsError, TargetSettings
 from initlint.inputspec import InputSpec, InputSpecError, input_from_table, input_from_text
 
 if sys.version_info >= (3, 11):
@@ -128,6 +128,13 @@ def _strings(value: object, place: Place) -> tuple[str, ...]:
     return tuple(value)
 
 
+def _one_of(value: object, known: tuple[str, ...], place: Place) -> str:
+    said = _string(value, place)
+    if said not in known:
+        raise place.error(f"`{place.key}` is one of {', '.join(known)}, not `{said}`")
+    return said
+
+
 def _positive(value: object, place: Place) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not (math.isfinite(value) and value > 0):
         raise place.error(
@@ -162,7 +169,7 @@ def _targets(value: object, place: Place) -> tuple[TargetSettings, ...]:
 
 
 def _target(table: Mapping[str, object], place: Place) -> TargetSettings:
-    _only(table, ("path", "name", "args", "kwargs", "inputs"), place, what="a target")
+    _only(table, ("path", "name", "args", "kwargs", "inputs", "learning-rate", "optimizer"), place, what="a target")
     for key in ("path", "name"):
         if key not in table:
             raise place.error(f"a target needs `{key}`")
@@ -173,6 +180,8 @@ def _target(table: Mapping[str, object], place: Place) -> TargetSettings:
         args=tuple(_list(table.get("args", []), _at(place, "args"))),
         kwargs=_table(table.get("kwargs", {}), _at(place, "kwargs")),
         inputs=tuple(_input(item, _at(place, "inputs")) for item in _list(table.get("inputs", []), _at(place, "inputs"))),
+        learning_rate=_positive(table["learning-rate"], _at(place, "learning-rate")) if "learning-rate" in table else None,
+        optimizer=_one_of(table.get("optimizer", OPTIMIZERS[0]), OPTIMIZERS, _at(place, "optimizer")),
     )
 
 

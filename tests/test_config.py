@@ -81,6 +81,8 @@ name = "GPT"
 args = [3, "x"]
 kwargs = { width = 64, deep = { a = 1 } }
 inputs = ["int64[2,64] < 50304", { shape = [2], dtype = "float32", std = 0.5 }]
+learning-rate = 0.1
+optimizer = "adam"
 """
         },
     )
@@ -97,6 +99,7 @@ inputs = ["int64[2,64] < 50304", { shape = [2], dtype = "float32", std = 0.5 }]
     assert settings.per_file_ignores == (("tests/*", ("INI4",)),)
     (target,) = settings.targets
     assert (target.path, target.name, target.args) == (str(tmp_path / "pkg/model.py"), "GPT", (3, "x"))
+    assert (target.learning_rate, target.optimizer) == (0.1, "adam")
     assert target.kwargs == {"width": 64, "deep": {"a": 1}}
     assert target.inputs == (
         InputSpec(dtype="int64", shape=(2, 64), high=50304),
@@ -136,6 +139,16 @@ FAULTS = [
     pytest.param("timeout = true", "initlint.toml:1: `timeout` is a number above 0", id="true is no number"),
     pytest.param(
         "[per-file-ignores]\n'a.py' = 'x'", "initlint.toml:2: `a.py` is a list of strings, not a string", id="a pattern's rules"
+    ),
+    pytest.param(
+        "[[targets]]\npath = 'm.py'\nname = 'N'\noptimizer = 'sdg'",
+        "initlint.toml:4: `optimizer` is one of sgd, adam, adamw, not `sdg`",
+        id="an unknown optimizer",
+    ),
+    pytest.param(
+        "[[targets]]\npath = 'm.py'\nname = 'N'\nlearning-rate = 0",
+        "initlint.toml:4: `learning-rate` is a number above 0, not 0",
+        id="no rate",
     ),
     pytest.param("targets = 3", "initlint.toml:1: `targets` is a list, not a number", id="targets"),
     pytest.param("[[targets]]\npath = 'a'", "initlint.toml:1: a target needs `name`", id="a target without a name"),

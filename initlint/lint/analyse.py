@@ -44,6 +44,7 @@ def analyse(
     root: str = "",
     declared: Sequence[InputSpec] = (),
     build: Callable[[], nn.Module] | None = None,
+    rate: float | None = None,
 ) -> Analysed:
     """Trace, propagate, judge; where there are warnings and `build` makes the model anew, hold them against a few real draws.
 
@@ -52,7 +53,7 @@ def analyse(
     """
     traced = traced_as(recorded, args, kwargs, declared)
     propagation = propagate(traced)
-    facts = gather(target=target, path=path, line=line, root=root, traced=traced, signals=propagation.signals)
+    facts = gather(target=target, path=path, line=line, root=root, traced=traced, signals=propagation.signals, rate=rate)
     held = confirmed(facts, judge(facts), recorded, build, propagation.layouts)
     findings = (*held.findings, *unknown_operators(facts, propagation.coverage))
     return Analysed(facts=facts, propagation=propagation, findings=findings, notes=held.notes)

@@ -25,6 +25,7 @@ class Facts:
     line       where the class, factory or instance is defined: the place of last resort
     signals    by node name
     liveness   which parameters can ever receive a gradient
+    rate       the learning rate of the settings for SGD; None where none is told, or it is for another optimizer
     ran        (file, line) of the user's lines that were running while a parameter was written, or a tensor that was lost
     """
 
@@ -37,6 +38,7 @@ class Facts:
     structure: Structure
     liveness: Liveness
     ran: frozenset[tuple[str, int]]
+    rate: float | None = None
 
     def parameter(self, name: str) -> Parameter:
         """The parameter read by the placeholder of this name."""
@@ -66,7 +68,14 @@ class Facts:
 
 
 def gather(
-    *, target: str, path: str, line: int = 1, root: str = "", traced: TracedModel, signals: Mapping[str, Signal]
+    *,
+    target: str,
+    path: str,
+    line: int = 1,
+    root: str = "",
+    traced: TracedModel,
+    signals: Mapping[str, Signal],
+    rate: float | None = None,
 ) -> Facts:
     """Facts of a traced and propagated model; finds its structure."""
     from initlint.graph.liveness import liveness_of
@@ -83,5 +92,6 @@ def gather(
         signals=signals,
         structure=structure_of(traced),
         liveness=liveness_of(traced),
+        rate=rate,
         ran=frozenset((site.path, site.line) for write in writes for site in write.stack),
     )

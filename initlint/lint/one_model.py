@@ -113,6 +113,7 @@ def _analysed(candidate: Candidate, file: Imported, recorded: RecordedModel, inp
         root=file.root,
         declared=tuple(candidate.inputs),
         build=candidate.build,
+        rate=candidate.rate,
     )
 
 

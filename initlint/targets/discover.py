@@ -37,6 +37,7 @@ class Candidate:
     parts      names of this file's classes and factories that its source refers to, directly or not
     defines    the class of this file that it is an instance of ("" if none): covered by analysing this candidate
     inputs     example inputs that the settings declare for it
+    rate       the learning rate of SGD that they declare
     """
 
     name: str
@@ -48,6 +49,7 @@ class Candidate:
     parts: frozenset[str] = frozenset()
     defines: str = ""
     inputs: tuple[InputSpec, ...] = ()
+    rate: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -195,11 +197,12 @@ class _File:
     def declared(self, settings: TargetSettings) -> Candidate:
         value = self.lookup(settings.name)
         inputs = tuple(settings.inputs)
+        rate = settings.learning_rate if settings.optimizer == "sgd" else None
         if isinstance(value, nn.Module):
             found = self.from_instance(settings.name, value)
             return Candidate(
                 name=found.name, kind="declared", line=found.line, how=found.how, build=None, instance=value,
-                parts=found.parts, defines=found.defines, inputs=inputs,
+                parts=found.parts, defines=found.defines, inputs=inputs, rate=rate,
             )  # fmt: skip
         call = fill(value, self.space, name=settings.name, args=tuple(settings.args), kwargs=settings.kwargs)
         if isinstance(call, Missing) and not settings.args and not settings.kwargs:
@@ -209,7 +212,7 @@ class _File:
         found = self.candidate(settings.name, value, call)
         return Candidate(
             name=found.name, kind="declared", line=found.line, how=found.how, build=found.build,
-            parts=found.parts, defines=found.defines, inputs=inputs,
+            parts=found.parts, defines=found.defines, inputs=inputs, rate=rate,
         )  # fmt: skip
 
     def lookup(self, dotted: str) -> Any:
