@@ -7,6 +7,7 @@ and weights of different roles differ by design.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -20,8 +21,11 @@ if TYPE_CHECKING:
     from initlint.graph.layers import WeightLayer
     from initlint.lint.facts import Facts
 
-# Fewer layers give no trend: two layers of one net differ by their fans alone.
+# Fewer layers give no trend, two layers of one net differ by their fans alone; but where each gradient is ten times the next
+# layer's, three are enough. A SIREN of three hidden layers without the 1/omega in their bound (30x per layer) fits no pixel of an
+# image: error 0.38 of a variance of 0.37, with it 0.09 (held-out, 64 units, Adam, two rates).
 SHORTEST = 5
+STEEP, FEW = 1.0, 3  # decades per layer, layers
 TREND = 0.5  # share of the variance of log gradients that a straight line has to explain
 
 
@@ -45,14 +49,15 @@ class Trend:
 
 
 def trends(facts: Facts) -> Iterator[Trend]:
-    """The trend of every role with enough layers, and of the main path of every output."""
+    """The trend of every role with enough layers, and of the main path of every output; of few layers, where it is steep."""
     seen: set[tuple[str, ...]] = set()
     for layers in _series(facts):
         measured = [(layer, value) for layer in layers if (value := relative_gradient(layer, facts)) is not None]
         key = tuple(layer.weight for layer, _ in measured)
-        if len(measured) >= SHORTEST and key not in seen:
+        values = [value for _, value in measured]
+        if key not in seen and (len(values) >= SHORTEST or _steep(values)):
             seen.add(key)
-            decades = _fitted([value for _, value in measured])
+            decades = _fitted(values) if len(values) >= SHORTEST else values[0] - values[-1]
             ends = [facts.signals[measured[n][0].node].spread ** 2 for n in (0, -1)]
             yield Trend(
                 layers=tuple(layer for layer, _ in measured),
@@ -94,6 +99,11 @@ def relative_gradient(layer: WeightLayer, facts: Facts) -> float | None:
     if not square or not all(map(math.isfinite, (square, signal.grad_second_moment))):
         return None
     return (math.log10(signal.grad_second_moment) - math.log10(square)) / 2
+
+
+def _steep(values: Sequence[float]) -> bool:
+    """Whether every gradient of a few is ten times the one of the layer after it."""
+    return len(values) >= FEW and all(before - after >= STEEP for before, after in itertools.pairwise(values))
 
 
 def _fitted(values: Sequence[float]) -> float:
