@@ -21,6 +21,7 @@ import pytest
 
 from initlint.config import Settings
 from initlint.fixes.write import plain
+from initlint.lint.finding import Severity
 from initlint.lint.load import load_rules
 from initlint.lint.mend import Mended, mended
 from initlint.source.files import requests_of
@@ -111,8 +112,14 @@ def test_a_fixed_form_parses_and_has_every_comment(path: Path) -> None:
     assert not comments(path.read_text(encoding="utf-8")) - comments(plain(text))
 
 
-def test_nine_of_ten_bad_cases_have_a_fixed_form() -> None:
-    assert sum(fixed_of(path).exists() for path in BAD) >= 0.9 * len(BAD)
+# Their rules warn elsewhere; these are noted, and a note asks for nothing to be changed.
+NOTED = {"deep_post_norm/bad_twelve_blocks", "repeated_initialization/bad_every_constructor", "symmetric_initialization/bad_clones"}
+
+
+def test_nine_of_ten_warnings_and_errors_have_a_fixed_form() -> None:
+    notes = {item.package.rpartition(".")[2] for item in load_rules() if item.rule.severity is Severity.INFO}
+    warned = [path for path in BAD if path.parts[-3] not in notes and f"{path.parts[-3]}/{path.stem}" not in NOTED]
+    assert sum(fixed_of(path).exists() for path in warned) >= 0.9 * len(warned)
 
 
 def test_fixed_forms_belong_to_bad_ones() -> None:
