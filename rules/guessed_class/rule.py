@@ -28,7 +28,14 @@ RULE = Rule(
     severity=Severity.INFO,
     summary="What all inputs share grows layer by layer until an untrained classifier gives nearly all of them one class.",
     fix="unsafe",
-    explained_by=("vanishing-signal", "dead-relu", "symmetric-initialization", "rank-collapse", "saturated-activation"),
+    explained_by=(
+        "vanishing-signal",
+        "dead-relu",
+        "symmetric-initialization",
+        "rank-collapse",
+        "saturated-activation",
+        "collapsing-correlation",
+    ),
 )
 
 # Decades of √(1 − c). `vanishing-signal` warns at −3.5 and has the measurements: at −1.2 a plain default net trains with every

@@ -1,4 +1,4 @@
-"""Eight ReLU layers as PyTorch starts them: nearly all of the logits is the same for every input."""
+"""Seven ReLU layers as PyTorch starts them: nearly all of the logits is the same for every input."""
 
 import torch
 from torch import Tensor, nn
@@ -7,7 +7,7 @@ from torch import Tensor, nn
 class Net(nn.Module):
     def __init__(self, width: int = 256) -> None:
         super().__init__()
-        self.layers = nn.ModuleList(nn.Linear(width, width) for _ in range(8))  # finding: guessed-class
+        self.layers = nn.ModuleList(nn.Linear(width, width) for _ in range(7))  # finding: guessed-class
         self.head = nn.Linear(width, 10)
         for layer in self.layers:
             nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
