@@ -63,6 +63,12 @@ def build_recorded(factory: Callable[[], nn.Module], *, roots: tuple[str, ...] =
             continue
         if not isinstance(model, nn.Module):
             raise TypeError(f"the factory returned a {type(model).__name__}, not a torch.nn.Module")
+        lazy = next((name for name, parameter in model.named_parameters() if nn.parameter.is_lazy(parameter)), None)
+        if lazy is not None:
+            raise TypeError(
+                f"'{lazy}' is a parameter of a lazy layer, which has no shape before its first input: give the layer its sizes, or let a "
+                "function without arguments build the model and call it once"
+            )
         restore_tables(model, record)
         notes = [f"built on {attempt} device"] if attempt != "mixed" else []
         return RecordedModel(

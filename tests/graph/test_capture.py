@@ -25,6 +25,12 @@ def test_lent_weights_take_no_memory_and_are_given_back() -> None:
     assert model.weight.is_meta
 
 
+def test_a_lazy_layer_says_what_to_do() -> None:
+    """It has no weights yet, and what it reports of itself helps nobody."""
+    with pytest.raises(TypeError, match="'weight' is a parameter of a lazy layer.* give the layer its sizes"):
+        build_recorded(lambda: nn.LazyLinear(8))
+
+
 class Branching(nn.Module):
     """Takes one of two ways by the sign of an activation."""
 
