@@ -27,7 +27,7 @@ def test_lent_weights_take_no_memory_and_are_given_back() -> None:
 
 def test_a_lazy_layer_says_what_to_do() -> None:
     """It has no weights yet, and what it reports of itself helps nobody."""
-    with pytest.raises(TypeError, match="'weight' is a parameter of a lazy layer.* give the layer its sizes"):
+    with pytest.raises(TypeError, match=r"'weight' is a parameter of a lazy layer.* give the layer its sizes"):
         build_recorded(lambda: nn.LazyLinear(8))
 
 
