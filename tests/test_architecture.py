@@ -94,9 +94,12 @@ def test_codes_and_names_are_unique():
     assert len({rule.code for rule in rules}) == len({rule.name for rule in rules}) == len(rules)
 
 
+TOLD_IN_SETTINGS = {"INI205"}  # what it judges no file can say: tests/rules/test_learning_rate.py has its bad cases
+
+
 @pytest.mark.parametrize("item", [item for item in load_rules() if item.check is not None], ids=lambda item: item.rule.code)
 def test_a_rule_has_cases_of_both_kinds(item):
     cases = {
         path.name.partition("_")[0] for path in (ROOT.parent / "rules" / item.package.rpartition(".")[2] / "cases").glob("*.py")
     }
-    assert {"bad", "good"} <= cases
+    assert ({"good"} if item.rule.code in TOLD_IN_SETTINGS else {"bad", "good"}) <= cases

@@ -266,7 +266,7 @@ class TestNamed:
             found(NET, wanted="Nett")
 
     def test_settings_supply_the_arguments(self, found):
-        told = SimpleNamespace(name="Net", args=(8,), kwargs={"classes": 3}, inputs=())
+        told = SimpleNamespace(name="Net", args=(8,), kwargs={"classes": 3}, inputs=(), learning_rate=None, optimizer="sgd")
         for options in ({}, {"wanted": "Net"}):
             (candidate,) = found(SIZED, declared=[told], **options).candidates
             assert (candidate.kind, candidate.how) == ("declared", "Net(8, classes=3)")
