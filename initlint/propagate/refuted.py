@@ -58,10 +58,13 @@ def unlike(signals: Mapping[str, Signal], measured: Mapping[str, Measured], leas
 
 
 def amiss(signals: Mapping[str, Signal], measured: Mapping[str, Measured], bits: float, share: float) -> bool:
-    """Whether second moments or gradients of more than `share` of the nodes differ from one draw by more than `bits`."""
+    """Whether second moments or gradients of more than `share` of the nodes differ from one draw by more than `bits`, and by more
+    than draws of a finite net differ by nature."""
+    spread = max((signal.spread for signal in signals.values()), default=0.0)
+    limit = bits + SPREADS * spread / math.log(2)
 
-    def judge(row: Row, _signal: Signal, _truth: Measured) -> Sides:
-        return row.bits > bits, (row.grad_bits or 0.0) > bits
+    def judge(row: Row, signal: Signal, _truth: Measured) -> Sides:
+        return row.bits > bits + SPREADS * signal.spread / math.log(2), (row.grad_bits or 0.0) > limit
 
     found = _where(judge, signals, measured).values()
     gradients = sum(truth.grad_second_moment is not None for truth in measured.values())
