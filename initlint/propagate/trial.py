@@ -52,12 +52,10 @@ def tried(traced: TracedModel, predicted: Propagation) -> Propagation:
     seconds = min(max(SECONDS, PER_NODE * predicted.coverage.nodes), LONGEST)
     if predicted.coverage.unknown:
         seconds = max(seconds, LOST)
-    if LEAST * cost.brief > seconds or cost.memory > MEMORY:
+    if LEAST * cost.seconds > seconds or cost.memory > MEMORY:
         return predicted
     try:
-        if not _is_doubtful(traced, predicted) and (
-            cost.brief > GLANCE * predicted.coverage.nodes or not amiss(predicted.signals, _drawn(traced, 1, None), AMISS, SHARE)
-        ):
+        if not _is_doubtful(traced, predicted) and not _looks_wrong(traced, predicted, cost.brief):
             return predicted
         if not unlike(predicted.signals, _drawn(traced, _draws(cost.brief, seconds, ENOUGH), None), FAR, SURE):
             return predicted
@@ -69,6 +67,12 @@ def tried(traced: TracedModel, predicted: Propagation) -> Propagation:
 
 def _draws(cost: float, seconds: float, most: int) -> int:
     return max(LEAST, min(most, int(seconds / cost)))
+
+
+def _looks_wrong(traced: TracedModel, predicted: Propagation, cost: float) -> bool:
+    """Whether one draw, where it costs no more than a glance, is unlike the prediction in many places."""
+    cheap = cost <= GLANCE * predicted.coverage.nodes
+    return cheap and amiss(predicted.signals, _drawn(traced, 1, None), AMISS, SHARE)
 
 
 def _is_doubtful(traced: TracedModel, predicted: Propagation) -> bool:

@@ -165,7 +165,7 @@ def _makes_module(statement: ast.stmt) -> bool:
     """`self.fc = nn.Linear(…)`: an attribute is set to what a call of a capitalized name returns."""
     if not isinstance(statement, ast.Assign) or not isinstance(statement.value, ast.Call):
         return False
-    return _name_of(statement.value)[:1].isupper() and isinstance(statement.targets[0], ast.Attribute)
+    return called_name(statement.value)[:1].isupper() and isinstance(statement.targets[0], ast.Attribute)
 
 
 # -- tensors that are no parameters --------------------------------------------------------------------------------------
@@ -197,7 +197,7 @@ def plain_weights(tree: ast.Module) -> Iterator[PlainWeight]:
             value = item.value
             if isinstance(value, ast.Name):  # `w = torch.randn(…)` above, `self.w = w` here
                 value = next((made.value for made in reversed(_made_above(function, item, value.id))), value)
-            calls = [_name_of(call) for call in ast.walk(value) if isinstance(call, ast.Call)]
+            calls = [called_name(call) for call in ast.walk(value) if isinstance(call, ast.Call)]
             graded = any(
                 isinstance(word, ast.keyword) and word.arg == "requires_grad" and isinstance(word.value, ast.Constant)
                 and word.value.value is True
@@ -222,7 +222,7 @@ def _made_above(function: ast.FunctionDef, item: ast.Assign, name: str) -> list[
     return sorted(found, key=lambda made: made.lineno)
 
 
-def _name_of(call: ast.Call) -> str:
+def called_name(call: ast.Call) -> str:
     """The last name of what is called."""
     function = call.func
     return function.attr if isinstance(function, ast.Attribute) else function.id if isinstance(function, ast.Name) else ""

@@ -13,6 +13,7 @@ from initlint.graph.model import Site
 from initlint.lint.finding import Severity
 from initlint.lint.rule import Rule
 from initlint.lint.wording import counted, finding
+from initlint.source.statements import called_name
 
 if TYPE_CHECKING:
     from initlint.fixes.edit import Fix
@@ -138,7 +139,7 @@ def products(tree: ast.Module) -> Iterator[Product]:
         if not isinstance(function, ast.FunctionDef):
             continue
         made = {
-            target.id: _called(item.value)
+            target.id: called_name(item.value)
             for item in ast.walk(function)
             if isinstance(item, ast.Assign) and isinstance(item.value, ast.Call)
             for target in item.targets
@@ -150,15 +151,10 @@ def products(tree: ast.Module) -> Iterator[Product]:
             listed = next((side for side in (item.left, item.right) if isinstance(side, ast.List | ast.Tuple)), None)
             if listed is None:
                 continue
-            kinds = {_called(element) for element in listed.elts if isinstance(element, ast.Call)}
+            kinds = {called_name(element) for element in listed.elts if isinstance(element, ast.Call)}
             kinds |= {made.get(element.id, "") for element in listed.elts if isinstance(element, ast.Name)}
             if kinds - {""}:
                 yield Product(owner=owners.get(id(function), ""), node=item, kinds=frozenset(kinds - {""}))
-
-
-def _called(call: ast.Call) -> str:
-    function = call.func
-    return function.attr if isinstance(function, ast.Attribute) else function.id if isinstance(function, ast.Name) else ""
 
 
 def fixes(found: Finding, facts: Facts) -> Iterator[Fix]:
