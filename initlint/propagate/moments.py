@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 
 Dims = tuple[tuple[Axis, ...], ...]
 CROSSED = 6  # pairs of a kind of row with a kind of column of a split axis that are told apart
+TOGETHER = 4  # groups of two axes that become one up to which all are told apart
 MOVED = 0.25  # share of its size by which a group may change when its border is moved, rather than averaged over
 
 
@@ -285,32 +286,34 @@ class Moments:
         )
 
     def merged(self, k: int) -> Moments:
-        """Axes k and k+1 as one axis with one group."""
-        work = self.coarsened(k).coarsened(k + 1)
+        """Axes k and k+1 as one axis, whose groups are those of both where they are few, and of the first otherwise."""
+        work = self
+        for n in (k + 1, k):
+            if work.axes[k].groups * work.axes[k + 1].groups > TOGETHER:
+                work = work.coarsened(n)
         a, b = work.axes[k], work.axes[k + 1]
-        weights = np.outer(a.pairs, b.pairs)
-        weights[0, 0] = 0.0
-        weights /= max(weights.sum(), 1.0)
-        pair = np.moveaxis(work.pair, (k, k + 1), (-2, -1))
-        pair = np.stack([pair[..., 0, 0], (pair * weights).sum((-2, -1))], axis=-1)
-        mean = np.squeeze(work.mean, axis=k + 1)
+        axis, matrix = joined(a, b)
+
+        def pairs(states: Array) -> Array:
+            return along(matrix, states.reshape(*states.shape[:k], a.states * b.states, *states.shape[k + 2 :]), k)
+
+        def cells(groups: Array) -> Array:
+            return groups.reshape(*groups.shape[:k], axis.groups, *groups.shape[k + 2 :])
+
         dims: list[tuple[Axis, ...]] = []
         seen = 0
         for axes in work.dims:
-            inside = [axis for n, axis in enumerate(axes, seen) if n != k + 1]
+            inside = [axis if n == k else own for n, own in enumerate(axes, seen) if n != k + 1]
             seen += len(axes)
             dims.append(tuple(inside))
         gram = self.gram
         if gram is not None:
             both = len({k, k + 1} & gram.axes)
             gram = None if both == 1 else gram.moved(lambda n: n - (n > k))
-        valid = None if work.valid is None else np.squeeze(work.valid, axis=k + 1)
-        visible = work.both
-        if visible is not None:
-            visible = np.moveaxis(visible, (k, k + 1), (-2, -1))
-            visible = np.moveaxis(np.stack([visible[..., 0, 0], (visible * weights).sum((-2, -1))], axis=-1), -1, k)
-        merged = work.with_(dims=tuple(dims), mean=mean, pair=np.moveaxis(pair, -1, k), valid=valid, both=visible, gram=gram)
-        return merged.with_(dims=replaced(merged.dims, k, (Axis(a.size * b.size, None, b.role),)))
+        return work.with_(
+            dims=tuple(dims), mean=cells(work.mean), pair=pairs(work.pair), gram=gram,
+            valid=None if work.valid is None else cells(work.valid), both=None if work.both is None else pairs(work.both),
+        )  # fmt: skip
 
     def refactored(self, sizes: Sequence[int]) -> Moments:
         """The same elements in the same order, the axes split (or merged) so that their sizes are `sizes`."""
@@ -431,6 +434,28 @@ class Moments:
         if not np.any(self.mean):
             return self.pair
         return self.pair - self.mean_products()
+
+
+@lru_cache(maxsize=256)
+def joined(a: Axis, b: Axis) -> tuple[Axis, Array]:
+    """Two axes as one with the groups of both, and what its pair moments are averages of: (its states, states of a · states of b)."""
+    labels = None
+    if a.groups * b.groups > 1:
+        first = np.zeros(a.size, dtype=np.int64) if a.labels is None else a.labels
+        second = np.zeros(b.size, dtype=np.int64) if b.labels is None else b.labels
+        labels = (first[:, None] * b.groups + second).reshape(-1)
+    axis = Axis(a.size * b.size, labels, b.role)
+    (row1, column1), (row2, column2) = a.rows, b.rows
+    row, column = row1[:, None] * b.groups + row2, column1[:, None] * b.groups + column2
+    same = (np.arange(a.states) < a.groups)[:, None] & (np.arange(b.states) < b.groups)
+    to = np.where(same, row, state_of(axis.groups, row, column)).reshape(-1)
+    matrix = np.zeros((axis.states, a.states * b.states))
+    matrix[to, np.arange(len(to))] = np.outer(a.pairs, b.pairs).reshape(-1)
+    total = matrix.sum(1)
+    matrix[total > 0] /= total[total > 0, None]
+    for state in np.flatnonzero(total == 0):  # "different" in a group of one cannot happen; keep it finite
+        matrix[state] = matrix[axis.rows[0][state]]
+    return axis, matrix
 
 
 @lru_cache(maxsize=512)

@@ -14,8 +14,8 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from initlint.propagate.axes import Array, refinement
-from initlint.propagate.moments import Moments
+from initlint.propagate.axes import Array, along, refinement
+from initlint.propagate.moments import Moments, align
 from initlint.propagate.pointwise import Cotangent, Profile, Source, grid, pair_of, profile_of, values_of
 
 SHARE = 0.05  # of the variance: a term that is less of a sum leaves it normal, and learns little from it
@@ -142,55 +142,79 @@ def conditioned(g: Cotangent, z: Moments, part: Moments) -> Cotangent:
     """A cotangent of z = part + rest, on its way to a part that is a function of a source u: functions of z become ones of u.
 
     The rest is taken as normal. An entry's own square is multiplied by E[c²|u], the product of two by E[c|u] E[c|u'], with
-    what the rests of the two have in common put into the root.
+    what the rests of the two have in common put into the root. What comes from several roots becomes one term for the squares
+    and one for the products, so that a long stream of sums carries no more than a short one.
     """
-    if z.profile is None or values_of(part) is None or part.q - part.m**2 < SHARE * (z.q - z.m**2):
+    if z.profile is None or z.profile.values.shape[1:] != z.mean.shape or part.q - part.m**2 < SHARE * (z.q - z.m**2):
         return g
     own = [term for term in g.coherent.values() if term.source is z.profile.source]
+    if not own or not any(values_of(term) is not None for term in terms_of(part)):
+        return g
     before = profile_of(part)
-    if z.profile.values.shape[1:] != z.mean.shape:
+    if before.source is z.profile.source or before.values.shape[1:] != part.mean.shape:
         return g
-    if not own or [a.size for a in part.axes] != [a.size for a in z.axes] or before.source is z.profile.source:
+    if [a.size for a in part.axes] != [a.size for a in z.axes] or tuple(map(len, part.dims)) != tuple(map(len, before.source.dims)):
         return g
-    if not all(a.same_partition(b) for a, b in zip(part.axes, z.axes, strict=True)) or tuple(map(len, part.dims)) != tuple(
-        map(len, before.source.dims)
-    ):
+    roots = [term.root for term in own]
+    if any(tuple(map(len, root.dims)) != tuple(map(len, z.dims)) for root in roots):
         return g
+    whole, piece, *roots = align(z, part, *roots)
+    if [a.size for a in whole.axes] != [a.size for a in z.axes]:
+        return g
+    variance = np.maximum(whole.cells - whole.mean**2, 0.0)
+    deviation = np.sqrt(np.maximum(variance - np.maximum(piece.cells - piece.mean**2, 0.0), 0.0))
+    known, given = (on_cells(values, x, whole) for values, x in ((z.profile.values, z), (before.values, part)))
+    if known is None or given is None:
+        return g
+    same = np.zeros(whole.pair.shape, dtype=bool)
+    same[tuple(axis.cells for axis in whole.axes)] = True
     result = Cotangent(g.plain, g.spent)
     for key, term in g.coherent.items():
         if term.source is not z.profile.source:
             result.coherent[key] = term
-    variance = np.maximum(z.cells - z.mean**2, 0.0)
-    variance = np.maximum(variance - np.maximum(part.cells - part.mean**2, 0.0), 0.0)
-    for term in own:
-        root, source, function = term.root, term.source, term.values
-        first, second = expected(function, z.profile, before.values, z.mean - part.mean, np.sqrt(variance))
-        whole, met = pair_of(None, Profile(source, function)), pair_of(None, Profile(before.source, first))
-        flat = tuple(map(len, root.dims)) == tuple(map(len, z.dims))
-        if not flat or root.pair.shape != whole.shape or met.shape != whole.shape:
-            return g
-        same = np.zeros(whole.shape, dtype=bool)
-        same[tuple(slice(0, axis.groups) for axis in z.axes)] = True
+    total = sum(root.q for root in roots)
+    if total <= 0.0:
+        return g
+    pairs, squares, products = np.zeros(whole.pair.shape), np.zeros(given.shape), np.zeros(given.shape)
+    for term, root in zip(own, roots, strict=True):
+        function = on_cells(term.values, z, whole)
+        assert function is not None
+        first, second = expected(function, known, given, whole.mean - piece.mean, deviation)
+        pairs += root.pair * align(Moments(z.dims, z.mean, pair_of(None, Profile(term.source, term.values))), whole)[0].pair
+        squares += root.q / total * second
+        products += root.q / total * first
+    for function, where in ((np.sqrt(squares), same), (products, ~same)):
+        values = averaged_cells(function, whole, part)
+        met = align(Moments(part.dims, part.mean, pair_of(None, Profile(before.source, values))), whole)[0].pair
         with np.errstate(divide="ignore", invalid="ignore"):
-            ratio = np.where(np.abs(met) > 1e-9 * np.abs(whole).max(), whole / met, 1.0)
-        result.add_coherent(root.with_(pair=np.where(same, root.pair, 0.0)), before.source, np.sqrt(second))
-        result.add_coherent(root.with_(pair=np.where(same, 0.0, root.pair * ratio)), before.source, first)
+            pair = np.where(where & (np.abs(met) > 1e-9 * np.abs(met).max()), pairs / met, 0.0)
+        result.add_coherent(Moments(whole.dims, np.zeros_like(whole.mean), pair), before.source, values)
     return result
 
 
-def expected(function: Array, whole: Profile, part: Array, mean: Array, deviation: Array) -> tuple[Array, Array]:
+def averaged_cells(values: Array, fine: Moments, coarse: Moments) -> Array:
+    """Values by cell of a tensor, by cell of one with fewer groups."""
+    for k, (own, to) in enumerate(zip(fine.axes, coarse.axes, strict=True)):
+        if not own.same_partition(to):
+            share = np.zeros((to.groups, own.groups))
+            share[refinement(to, own), np.arange(own.groups)] = own.counts
+            values = along(share / to.counts[:, None], values, k + 1)
+    return values
+
+
+def expected(function: Array, whole: Array, part: Array, mean: Array, deviation: Array) -> tuple[Array, Array]:
     """E[c|u] and E[c²|u] on the grid of u: s = part(u) + mean + deviation·y, c(s) given with s on the grid of a source."""
     y, w, _ = grid(DEPTH)
     first, second = np.empty(part.shape), np.empty(part.shape)
     found: dict[bytes, tuple[Array, Array]] = {}
     for cell in np.ndindex(*mean.shape):
         column = (slice(None), *cell)
-        given = part[column], whole.values[column], function[column], mean[cell], deviation[cell]
+        given = part[column], whole[column], function[column], mean[cell], deviation[cell]
         key = b"".join(np.ascontiguousarray(values).tobytes() for values in given)
         if key not in found:
             distinct, of = np.unique(part[column], return_inverse=True)
             at = distinct[:, None] + mean[cell] + deviation[cell] * y[None, :]
-            c = np.interp(at, whole.values[column], function[column])
+            c = np.interp(at, whole[column], function[column])
             found[key] = (c @ w)[of], (c * c @ w)[of]
         first[column], second[column] = found[key]
     return first, second
