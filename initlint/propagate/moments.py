@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 Dims = tuple[tuple[Axis, ...], ...]
 CROSSED = 6  # pairs of a kind of row with a kind of column of a split axis that are told apart
-TOGETHER = 4  # groups of two axes that become one up to which all are told apart
+TOGETHER = 6  # groups of two axes that become one up to which they are told apart
 MOVED = 0.25  # share of its size by which a group may change when its border is moved, rather than averaged over
 
 
@@ -286,8 +286,8 @@ class Moments:
         )
 
     def merged(self, k: int) -> Moments:
-        """Axes k and k+1 as one axis, whose groups are those of both where they are few, and of the first otherwise."""
-        work = self
+        """Axes k and k+1 as one axis. Where they are few, its groups are blocks, those of the first, and phases: places in a block."""
+        work = self if self.axes[k + 1].groups == self.axes[k + 1].size else self.coarsened(k + 1)
         for n in (k + 1, k):
             if work.axes[k].groups * work.axes[k + 1].groups > TOGETHER:
                 work = work.coarsened(n)
@@ -439,12 +439,8 @@ class Moments:
 @lru_cache(maxsize=256)
 def joined(a: Axis, b: Axis) -> tuple[Axis, Array]:
     """Two axes as one with the groups of both, and what its pair moments are averages of: (its states, states of a · states of b)."""
-    labels = None
-    if a.groups * b.groups > 1:
-        first = np.zeros(a.size, dtype=np.int64) if a.labels is None else a.labels
-        second = np.zeros(b.size, dtype=np.int64) if b.labels is None else b.labels
-        labels = (first[:, None] * b.groups + second).reshape(-1)
-    axis = Axis(a.size * b.size, labels, b.role)
+    first, second = (np.zeros(x.size, dtype=np.int64) if x.labels is None else x.labels for x in (a, b))
+    axis = Axis(a.size * b.size, (first[:, None] * b.groups + second).reshape(-1), b.role)
     (row1, column1), (row2, column2) = a.rows, b.rows
     row, column = row1[:, None] * b.groups + row2, column1[:, None] * b.groups + column2
     same = (np.arange(a.states) < a.groups)[:, None] & (np.arange(b.states) < b.groups)

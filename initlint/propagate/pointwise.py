@@ -280,6 +280,12 @@ class Cotangent:
         before = self.coherent.get(key)
         self.coherent[key] = term if before is None else Term(term.root, term.source, before.values + term.values)
 
+    def copied(self) -> Cotangent:
+        """The same terms, to be totalled without touching these."""
+        result = Cotangent(self.plain)
+        result.coherent = dict(self.coherent)
+        return result
+
     def total(self) -> Moments | None:
         """Pair moments of the whole cotangent; coherent terms are folded in, so that later terms see one root."""
         for term in self.coherent.values():

@@ -14,7 +14,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from initlint.propagate.axes import Array, along, refinement
+from initlint.propagate.axes import Array, refinement
 from initlint.propagate.moments import Moments, align
 from initlint.propagate.pointwise import Cotangent, Profile, Source, grid, pair_of, profile_of, values_of
 
@@ -22,6 +22,7 @@ SHARE = 0.05  # of the variance: a term that is less of a sum leaves it normal, 
 TERMS = 16  # of a sum of sums that are looked at
 DEPTH = 160  # values of s at which F is evaluated
 STEPS = 4  # of Newton's method, for correlations
+PLACES = 240  # of a term at which what it knows is evaluated
 EDGE = 1e-14  # of probability
 
 
@@ -138,17 +139,17 @@ def correlations(source: Source, values: Array, x: Moments) -> Array:
     return found
 
 
-def conditioned(g: Cotangent, z: Moments, part: Moments) -> Cotangent:
-    """A cotangent of z = part + rest, on its way to a part that is a function of a source u: functions of z become ones of u.
+def conditioned(g: Cotangent, z: Moments, part: Moments, rest: Moments, *, product: bool = False) -> Cotangent:
+    """A cotangent of z = part + rest, or part · rest, with functions of z made functions of the source u of the part.
 
-    The rest is taken as normal. An entry's own square is multiplied by E[c²|u], the product of two by E[c|u] E[c|u'], with
-    what the rests of the two have in common put into the root. What comes from several roots becomes one term for the squares
-    and one for the products, so that a long stream of sums carries no more than a short one.
+    An entry's own square is multiplied by E[c²|u], the product of two by E[c|u] E[c|u'], with what the rests of the two have
+    in common put into the root; the functions are those of an average entry, the sizes those of each. What comes from several roots becomes one term for the squares and one for the products, so
+    that a long stream of sums carries no more than a short one.
     """
     if z.profile is None or z.profile.values.shape[1:] != z.mean.shape or part.q - part.m**2 < SHARE * (z.q - z.m**2):
         return g
     own = [term for term in g.coherent.values() if term.source is z.profile.source]
-    if not own or not any(values_of(term) is not None for term in terms_of(part)):
+    if not own:
         return g
     before = profile_of(part)
     if before.source is z.profile.source or before.values.shape[1:] != part.mean.shape:
@@ -158,33 +159,31 @@ def conditioned(g: Cotangent, z: Moments, part: Moments) -> Cotangent:
     roots = [term.root for term in own]
     if any(tuple(map(len, root.dims)) != tuple(map(len, z.dims)) for root in roots):
         return g
-    whole, piece, *roots = align(z, part, *roots)
+    whole, *roots = align(z, *roots)
     if [a.size for a in whole.axes] != [a.size for a in z.axes]:
         return g
-    variance = np.maximum(whole.cells - whole.mean**2, 0.0)
-    deviation = np.sqrt(np.maximum(variance - np.maximum(piece.cells - piece.mean**2, 0.0), 0.0))
-    known, given = (on_cells(values, x, whole) for values, x in ((z.profile.values, z), (before.values, part)))
-    if known is None or given is None:
+    power = sum(root.q for root in roots)
+    if power <= 0.0:
         return g
-    same = np.zeros(whole.pair.shape, dtype=bool)
-    same[tuple(axis.cells for axis in whole.axes)] = True
     result = Cotangent(g.plain, g.spent)
     for key, term in g.coherent.items():
         if term.source is not z.profile.source:
             result.coherent[key] = term
-    total = sum(root.q for root in roots)
-    if total <= 0.0:
-        return g
-    pairs, squares, products = np.zeros(whole.pair.shape), np.zeros(given.shape), np.zeros(given.shape)
+    pairs, once, twice = np.zeros(whole.pair.shape), np.zeros(z.profile.values.shape[0]), np.zeros(z.profile.values.shape[0])
     for term, root in zip(own, roots, strict=True):
-        function = on_cells(term.values, z, whole)
-        assert function is not None
-        first, second = expected(function, known, given, whole.mean - piece.mean, deviation)
         pairs += root.pair * align(Moments(z.dims, z.mean, pair_of(None, Profile(term.source, term.values))), whole)[0].pair
-        squares += root.q / total * second
-        products += root.q / total * first
-    for function, where in ((np.sqrt(squares), same), (products, ~same)):
-        values = averaged_cells(function, whole, part)
+        function = over_cells(term.values, z)
+        once += root.q / power * function
+        twice += root.q / power * function**2
+    mean, variance = (rest.m, rest.q - rest.m**2) if product else (z.m - part.m, z.q - z.m**2 - (part.q - part.m**2))
+    bent = values_of(rest)
+    nodes, weights = grid(DEPTH)[:2] if bent is None else standard(over_cells(bent, rest))
+    law = mean + np.sqrt(max(variance, 0.0)) * nodes, weights
+    known, given = over_cells(z.profile.values, z), over_cells(before.values, part)
+    same = np.zeros(whole.pair.shape, dtype=bool)
+    same[tuple(axis.cells for axis in whole.axes)] = True
+    for function, where in ((np.sqrt(expected(twice, known, given, law, product)), same), (expected(once, known, given, law, product), ~same)):
+        values = np.broadcast_to(function.reshape(-1, *(1,) * part.mean.ndim), before.values.shape)
         met = align(Moments(part.dims, part.mean, pair_of(None, Profile(before.source, values))), whole)[0].pair
         with np.errstate(divide="ignore", invalid="ignore"):
             pair = np.where(where & (np.abs(met) > 1e-9 * np.abs(met).max()), pairs / met, 0.0)
@@ -192,29 +191,33 @@ def conditioned(g: Cotangent, z: Moments, part: Moments) -> Cotangent:
     return result
 
 
-def averaged_cells(values: Array, fine: Moments, coarse: Moments) -> Array:
-    """Values by cell of a tensor, by cell of one with fewer groups."""
-    for k, (own, to) in enumerate(zip(fine.axes, coarse.axes, strict=True)):
-        if not own.same_partition(to):
-            share = np.zeros((to.groups, own.groups))
-            share[refinement(to, own), np.arange(own.groups)] = own.counts
-            values = along(share / to.counts[:, None], values, k + 1)
+def over_cells(values: Array, x: Moments) -> Array:
+    """Values by cell of a tensor, averaged over its elements."""
+    for axis in reversed(x.axes):
+        values = values @ axis.shares
     return values
 
 
-def expected(function: Array, whole: Array, part: Array, mean: Array, deviation: Array) -> tuple[Array, Array]:
-    """E[c|u] and E[c²|u] on the grid of u: s = part(u) + mean + deviation·y, c(s) given with s on the grid of a source."""
-    y, w, _ = grid(DEPTH)
-    first, second = np.empty(part.shape), np.empty(part.shape)
-    found: dict[bytes, tuple[Array, Array]] = {}
-    for cell in np.ndindex(*mean.shape):
-        column = (slice(None), *cell)
-        given = part[column], whole[column], function[column], mean[cell], deviation[cell]
-        key = b"".join(np.ascontiguousarray(values).tobytes() for values in given)
-        if key not in found:
-            distinct, of = np.unique(part[column], return_inverse=True)
-            at = distinct[:, None] + mean[cell] + deviation[cell] * y[None, :]
-            c = np.interp(at, whole[column], function[column])
-            found[key] = (c @ w)[of], (c * c @ w)[of]
-        first[column], second[column] = found[key]
-    return first, second
+def expected(function: Array, whole: Array, part: Array, rest: tuple[Array, Array], product: bool) -> Array:
+    """E[c|u] on the grid of u, for c(s) given with s on the grid of a source.
+
+    s = part(u) + rest, or part(u) · rest; the rest by its values and their weights.
+    """
+    values, weights = rest
+    distinct, of = np.unique(part, return_inverse=True)
+    few = distinct
+    if len(distinct) > PLACES:
+        few = np.linspace(distinct[0], distinct[-1], PLACES)
+    at = few[:, None] * values if product else few[:, None] + values
+    return np.asarray(np.interp(distinct, few, np.interp(at, whole, function) @ weights)[of])
+
+
+def standard(values: Array) -> tuple[Array, Array]:
+    """Values on the grid of a source, each once, scaled to mean zero and deviation one, with their weights."""
+    weights = grid(len(values))[1]
+    if len(values) > DEPTH:
+        values, weights = thinned(values, weights), np.full(DEPTH, 1.0 / DEPTH)
+    values, weights = merged(values, weights)
+    values = values - weights @ values
+    deviation = np.sqrt(weights @ values**2)
+    return values / deviation if deviation > 0 else values, weights

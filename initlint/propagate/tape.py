@@ -97,6 +97,7 @@ class Tape:
     leaves: Iterator[int] = field(default_factory=itertools.count)
     # by id, over which dimensions a value was divided by its deviation, and the share of that which is not epsilon
     normalized: dict[int, tuple[frozenset[int], float]] = field(default_factory=dict)
+    cotangents: dict[int, Cotangent] = field(default_factory=dict)  # on the way back, those known so far, by id
     broken: list[str] = field(default_factory=list)  # why a pullback failed; nothing is predicted of what lies before it
 
     def readers(self, value: Moments) -> int:
@@ -120,7 +121,7 @@ def pull_back(tape: Tape, seeds: Sequence[tuple[Moments, Moments]]) -> dict[int,
     """Cotangents by id of the value, from (output, its cotangent) seeds; values no gradient reaches are absent."""
     from initlint.propagate.returning import Returning
 
-    cotangents: dict[int, Cotangent] = {}
+    cotangents = tape.cotangents = {}
     result: dict[int, Moments] = {}
     meeting = Returning(tape, cotangents)
     lost: set[int] = set()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,7 @@ from initlint.propagate.pointwise import (
     times,
 )
 from initlint.propagate.rows import rows_of_table, same_image, sum_of_images, sum_of_rows
+from initlint.propagate.scale import felt
 from initlint.propagate.shifted import with_table
 from initlint.propagate.sums import conditioned
 from initlint.propagate.tape import Known, Tape
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     import torch
 
 
+SLOW = 0.5  # share of its second moment that is the square of its mean, from which a factor is a gate that hardly varies
 MASKED = -64.0  # an additive or filled value at or below this takes an entry out of a softmax: e^{-64} is 1e-28
 
 
@@ -73,7 +76,7 @@ def added(tape: Tape, x: Moments, y: Moments, alpha: float = 1.0) -> Moments:
     if alpha == 1.0 and len(x.shape) == len(y.shape):
         x, y = (t if t.shape == z.shape else expanded(tape, t, z.shape) for t in (x, y))
         z.parts = ((x, 1.0), (y, 1.0)) if shared is None else ()
-        return tape.record_coherent([x, y], z, lambda g: [conditioned(settled(g, z), z, part) for part in (x, y)])
+        return tape.record_coherent([x, y], z, lambda g: [conditioned(settled(g, z), z, a, b) for a, b in ((x, y), (y, x))])
     return tape.record([x, y], z, lambda g: [unbroadcast(g, x), unbroadcast(g, y).scaled(alpha)])
 
 
@@ -91,7 +94,7 @@ def of_slices(tape: Tape, x: Moments, y: Moments, alpha: float) -> Moments:
     shared = z.with_(affine=(z, 1.0, 0.0))
 
     def report(g: Cotangent) -> list[Cotangent]:
-        total = copy_of(g).total()
+        total = g.copied().total()
         return [g, Cotangent(spent=total), Cotangent(spent=None if total is None else total.scaled(alpha))]
 
     return tape.record_coherent([z, x, y], shared, report)
@@ -182,7 +185,8 @@ def normalized_by_hand(tape: Tape, x: Moments, scale: Moments, squares: Moments,
             return [None, None]
         into = times(total, spread(x))
         count = float(np.prod([x.shape[d] for d in dims]))
-        return [Cotangent(total), Cotangent(into.averaged(into.dim_axes(dims)).scaled(count))]
+        degree = felt(tape, shared, math.prod(x.shape) / count)
+        return [Cotangent(total), Cotangent(into.averaged(into.dim_axes(dims)).scaled(count * math.sqrt(degree)))]
 
     return tape.record_coherent([y, scale], shared, report)
 
@@ -198,7 +202,7 @@ def term_shifted(tape: Tape, x: Moments, average: Moments, factor: float) -> Mom
     z = added(tape, added(tape, own[0], average, factor), rest[0])
 
     def report(g: Cotangent) -> list[Cotangent]:
-        return [g, Cotangent(spent=copy_of(g).total())]
+        return [g, Cotangent(spent=g.copied().total())]
 
     return tape.record_coherent([z, x], z.with_(affine=(z, 1.0, 0.0)), report)
 
@@ -261,18 +265,11 @@ def with_parameter(
         if alpha is None:
             into = times_signal(g, x).total()
         else:
-            into = copy_of(g).total()
+            into = g.copied().total()
             into = None if into is None else into.scaled(alpha)
         return [g, Cotangent(None if into is None else unbroadcast(into, parameter))]
 
     return tape.record_coherent([z, parameter], y, pull)
-
-
-def copy_of(g: Cotangent) -> Cotangent:
-    """The same terms, to be totalled without touching g."""
-    result = Cotangent(g.plain)
-    result.coherent = dict(g.coherent)
-    return result
 
 
 def times_signal(g: Cotangent, x: Moments) -> Cotangent:
@@ -367,10 +364,30 @@ def multiplied(tape: Tape, x: Moments, y: Moments, table: Known | None = None) -
         z.filtered = x.filtered.times(y.filtered, z)
     if table is not None:
         return tape.record([x], z, lambda g: [real_part(unbroadcast(times(g, spread(as_moments(table, g))), x), z, x)])
+    if not z.complex:
+        for factor, gate in ((x, y), (y, x)):
+            if factor.shape == z.shape and gate.m**2 > SLOW * gate.q:
+                return gated(tape, z, factor, gate)
     return tape.record(
         [x, y], z,
         lambda g: [real_part(unbroadcast(times(g, spread(b)), a), z, a) for a, b in ((x, y), (y, x))],
     )  # fmt: skip
+
+
+def gated(tape: Tape, z: Moments, x: Moments, gate: Moments) -> Moments:
+    """z = x · gate for a gate that hardly varies: what a function of z behind it sends back goes with x, and the gate gets it times x."""
+
+    def pull(g: Cotangent) -> list[Cotangent | None]:
+        known = conditioned(settled(g, z), z, x, gate, product=True)
+        into = times_signal(known, x).total()
+        back = Cotangent()
+        for term in known.coherent.values():
+            back.add_coherent(times(term.root, spread(gate)), term.source, term.values)
+        if known.plain is not None:
+            back.add_plain(times(known.plain, spread(gate)))
+        return [back, Cotangent(None if into is None else unbroadcast(into, gate))]
+
+    return tape.record_coherent([x, gate], z, pull)
 
 
 def real_part(g: Moments, product: Moments, factor: Moments) -> Moments:
@@ -476,7 +493,7 @@ def part_of_sum(tape: Tape, x: Moments, y: Moments) -> Moments | None:
     slope = spread(x).scaled(y.m**-2.0)
 
     def report(g: Cotangent) -> list[Cotangent]:
-        total = copy_of(g).total()
+        total = g.copied().total()
         return [g, Cotangent(spent=None if total is None else unbroadcast(times(total, slope), y))]
 
     return tape.record_coherent([z, y], z.with_(affine=(z, 1.0, 0.0)), report)
@@ -486,7 +503,7 @@ def reported_to(tape: Tape, z: Moments, part: Moments, slope: Moments) -> Moment
     """z, whose cotangent times `slope` is only reported for `part`: other entries of the tape account for it."""
 
     def report(g: Cotangent) -> list[Cotangent]:
-        total = copy_of(g).total()
+        total = g.copied().total()
         return [g, Cotangent(spent=None if total is None else times(total, slope))]
 
     return tape.record_coherent([z, part], z.with_(affine=(z, 1.0, 0.0)), report)
