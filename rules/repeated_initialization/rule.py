@@ -66,11 +66,12 @@ def _trainable(facts: Facts) -> Iterator[Parameter]:
 
 
 def _is_random(write: Write) -> bool:
-    """A draw of a whole parameter by somebody's own line."""
+    """A draw of a whole parameter, every entry by itself, by somebody's own line."""
     return (
         not write.default
         and write.op.endswith("_")
         and write.op not in CHANGING
+        and write.law.pair is None
         and write.coverage >= WHOLE
         and write.law.family in ("normal", "uniform", "truncated normal", "orthogonal")
     )
