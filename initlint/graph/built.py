@@ -15,7 +15,7 @@ from initlint.graph.lost import lost_writes
 from initlint.graph.measure import law_of_values
 from initlint.graph.model import Law, LostWrite, Parameter, Site
 from initlint.graph.op_laws import exact_or_measured
-from initlint.graph.record import LARGE, Held, Record, key_of
+from initlint.graph.record import LARGE, Held, Record, key_of, law_within
 from initlint.graph.replay import restore_tables
 from initlint.graph.watch import recording
 
@@ -196,7 +196,7 @@ def law_of_held(held: Held, tensor: torch.Tensor) -> Law:
     if not parts:
         return laws.uninitialized()
     if len(parts) == 1 or all(laws.same(law, parts[0][2]) for _, _, law in parts):
-        return parts[0][2]
+        return law_within(held, tensor)
     blank = sum(b - a for a, b, law in parts if law.family == "uninitialized")
     if blank:
         return laws.uninitialized()

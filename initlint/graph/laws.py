@@ -145,9 +145,17 @@ def added(a: Law, b: Law) -> Law:
     # the form of the sum is that of the wider law where the other hardly counts
     wide, narrow = (a, b) if a.std >= b.std else (b, a)
     quantiles = tuple(value + narrow.mean for value in wide.quantiles) if narrow.std < NARROW * wide.std else ()
-    return Law(
-        family=family, mean=mean, second_moment=a.second_moment + b.second_moment + 2 * a.mean * b.mean, quantiles=quantiles
-    )
+    second = a.second_moment + b.second_moment + 2 * a.mean * b.mean
+    return Law(family=family, mean=mean, second_moment=second, quantiles=quantiles, pair=_added_pairs(a, b))
+
+
+def _added_pairs(a: Law, b: Law) -> tuple[float, ...] | None:
+    """What pairs of entries of an independent sum share; None where those of the two are told by different dimensions."""
+    length = len(a.pair or b.pair or ())
+    if not length or len(a.pair or b.pair or ()) != len(b.pair or a.pair or ()):
+        return None
+    one, other = (law.pair or (law.second_moment, *[law.mean**2] * (length - 1)) for law in (a, b))
+    return tuple(p + q + 2 * a.mean * b.mean for p, q in zip(one, other, strict=True))
 
 
 def multiplied(a: Law, b: Law) -> Law:

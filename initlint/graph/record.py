@@ -7,6 +7,7 @@ wrote it.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,6 +20,7 @@ from initlint.graph import laws
 from initlint.graph.frames import Stack, site_of
 from initlint.graph.model import Law, Site, Write
 from initlint.graph.op_laws import NoLaw, law_of_result, measured
+from initlint.graph.repeats import Draw, Layout, broadcast, layout_of, row_of, rows_alike, seen
 
 LARGE = 65_536  # elements; a tensor above this is never allocated
 
@@ -27,12 +29,24 @@ aten = torch.ops.aten
 
 @dataclass(slots=True)
 class Stretch:
-    """Elements [start, stop) of a storage have this law; `copied` names the storage they were copied from, if any."""
+    """Elements [start, stop) of a storage have this law; `copied` names the storage they were copied from, if any.
+
+    layout   of the tensor that the law was written to: what its `pair` is about
+    draw     where these entries were first drawn, which tells copies of one draw from another draw
+    """
 
     start: int
     stop: int
     law: Law
     copied: int | None = None
+    layout: Layout = ()
+    draw: Draw | None = None
+
+    def cut(self, start: int, stop: int) -> Stretch:
+        """The part of it within two bounds."""
+        start, stop = max(self.start, start), min(self.stop, stop)
+        draw = None if self.draw is None else self.draw.cut(start - self.start, stop - self.start)
+        return Stretch(start, stop, self.law, self.copied, self.layout, draw)
 
 
 @dataclass(slots=True)
@@ -111,6 +125,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call,unused-ignore
         self.record = record
         self.large = large
         self.silent = 0
+        self.draws = itertools.count()
 
     def __torch_dispatch__(self, func: Any, types_: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = dict(kwargs or {})
@@ -130,7 +145,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call,unused-ignore
             self.record.history.append(Step(func, called, kwargs, result, is_random(func)))
         self.spread_chance(func, args, tensors, result)
         if not self.silent:
-            self.learn(func, name, args, kwargs, tensors, result)
+            self.learn(func, name, called, kwargs, tensors, result)
         return result
 
     def spread_chance(self, func: Any, args: Any, tensors: Sequence[torch.Tensor], result: Any) -> None:
@@ -192,7 +207,9 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call,unused-ignore
                 read.unread.clear()
         if written and name.endswith("_"):
             target = args[0]
-            self.write(target, self.law_after(func, name[:-1], target, args, kwargs), name, self.source(name, args))
+            law = self.law_after(func, name[:-1], target, args, kwargs)
+            draw = self.draw_of(args[1], target) if name == "copy_" and isinstance(args[1], torch.Tensor) else None
+            self.write(target, law, name, self.source(name, args), draw=draw)
             return
         if not outputs:
             return
@@ -215,47 +232,54 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call,unused-ignore
     def law_of(self, tensor: torch.Tensor) -> Law:
         """The law of a tensor's entries as recorded; measured from its values where nothing was."""
         held = self.record.held.get(key_of(tensor))
-        if held is None:
-            return measured(tensor)
-        span = span_of(tensor)
-        if span is None:
-            span = (0, held.size)
-        parts = [
-            (float(min(s.stop, span[1]) - max(s.start, span[0])), s.law)
-            for s in held.stretches
-            if s.start < span[1] and s.stop > span[0]
-        ]
-        return laws.pooled(parts) if parts else measured(tensor)
+        return measured(tensor) if held is None else law_within(held, tensor)
+
+    def draw_of(self, source: torch.Tensor, target: torch.Tensor) -> Draw | None:
+        """Where the entries of `target`, a copy of `source`, were first drawn."""
+        span, held = row_of(source, target), self.record.held.get(key_of(source))
+        if span is None or held is None:
+            return None
+        stretch = next((s for s in held.stretches if s.start <= span[0] and span[1] <= s.stop), None)
+        return None if stretch is None else stretch.cut(*span).draw
 
     def law_after(self, func: Any, name: str, target: torch.Tensor, args: Any, kwargs: Any) -> Law:
         """The law of an operator's result; `name` without the in-place underscore."""
+        spreading = name in COPIES or name in SPREADING or torch.Tag.pointwise in func.tags
+
+        def of(tensor: torch.Tensor) -> Law:
+            law = self.law_of(tensor)
+            return broadcast(law, target.shape, [tensor]) if spreading else law
+
         try:
-            return law_of_result(func, name, target, args, kwargs, self.law_of)
+            law = law_of_result(func, name, target, args, kwargs, of)
         except NoLaw:
             return laws.unknown(name)
+        if not spreading or law.pair is not None:
+            return law
+        read = [t for t in (args[1:] if name == "copy" else args) if isinstance(t, torch.Tensor)]
+        return broadcast(law, target.shape, [t for t in read if self.law_of(t).family != "constant"])
 
     # -- writes -----------------------------------------------------------------------------------------------------
 
     def start(self, output: torch.Tensor, law: Law, copied: int | None, op: str, tensors: Sequence[torch.Tensor]) -> None:
         """A new storage."""
         size = max(output.untyped_storage().nbytes() // max(output.element_size(), 1), output.numel())
-        stretches = [Stretch(0, size, law, copied)]
+        again = self.draw_of(tensors[0], output) if op in COPIES | {"repeat"} and tensors else None
+        stretches = [Stretch(0, size, law, copied, layout_of(output), again or Draw(next(self.draws), 0, size))]
         held = Held(size, stretches, output, sources=frozenset(key_of(t) for t in tensors))
         if op in ("cat", "stack") and (op == "stack" or not _inner_cat(tensors, output)):
             position, stretches = 0, []
             for t in tensors:
-                stretches.append(Stretch(position, position + t.numel(), self.law_of(t)))
+                draw = self.draw_of(t, t)
+                stretches.append(Stretch(position, position + t.numel(), self.law_of(t), None, layout_of(t), draw))
                 position += t.numel()
             held.stretches = stretches
         elif op in COPIES and tensors:
             source = self.record.held.get(key_of(tensors[0]))
             span = span_of(tensors[0])
             if source is not None and span is not None and len(source.stretches) > 1:
-                held.stretches = [
-                    Stretch(max(s.start, span[0]) - span[0], min(s.stop, span[1]) - span[0], s.law, copied)
-                    for s in source.stretches
-                    if s.start < span[1] and s.stop > span[0]
-                ]
+                parts = [s.cut(*span) for s in source.stretches if s.start < span[1] and s.stop > span[0]]
+                held.stretches = [Stretch(s.start - span[0], s.stop - span[0], s.law, copied, s.layout, s.draw) for s in parts]
         self.record.held[key_of(output)] = held
         if law.family != "uninitialized":
             self.note(held, output, op, 1.0)
@@ -267,12 +291,14 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call,unused-ignore
         op: str,
         copied: int | None = None,
         options: Mapping[str, float | str] | None = None,
+        draw: Draw | None = None,
     ) -> None:
         """`law` was written to a tensor, which may be a view of part of its storage."""
         held = self.record.held.get(key_of(target))
         if held is None:
             size = max(target.untyped_storage().nbytes() // max(target.element_size(), 1), target.numel())
-            held = Held(size, [Stretch(0, size, measured(target) if not target.is_meta else laws.uninitialized())], target)
+            law_before = laws.uninitialized() if target.is_meta else measured(target)
+            held = Held(size, [Stretch(0, size, law_before, None, layout_of(target))], target)
             self.record.held[key_of(target)] = held
         held.version += 1
         span = span_of(target)
@@ -290,10 +316,10 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call,unused-ignore
         kept: list[Stretch] = []
         for s in held.stretches:
             if s.start < start:
-                kept.append(Stretch(s.start, min(s.stop, start), s.law, s.copied))
+                kept.append(s.cut(0, start))
             if s.stop > stop:
-                kept.append(Stretch(max(s.start, stop), s.stop, s.law, s.copied))
-        kept.append(Stretch(start, stop, law, copied))
+                kept.append(s.cut(stop, s.stop))
+        kept.append(Stretch(start, stop, law, copied, layout_of(target), draw or Draw(next(self.draws), 0, stop - start)))
         held.stretches = sorted(kept, key=lambda s: s.start)
         self.note(held, target, op, (stop - start) / max(held.size, 1), options)
 
@@ -318,6 +344,19 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call,unused-ignore
         held.unread.append(write)
 
 
+def law_within(held: Held, tensor: torch.Tensor) -> Law:
+    """The law of the entries of a tensor, one entry being like another, and what copies of one draw share."""
+    start, stop = span_of(tensor) or (0, held.size)
+    parts = [s.cut(start, stop) for s in held.stretches if s.start < stop and s.stop > start]
+    if not parts:
+        return measured(tensor)
+    if len(parts) == 1:
+        return seen(parts[0].law, parts[0].layout, layout_of(tensor))
+    law = laws.pooled([(float(s.stop - s.start), s.law) for s in parts])
+    shape = tensor.shape if tensor.is_contiguous() else ()
+    return rows_alike(law, [(s.stop - s.start, s.draw) for s in parts], shape)
+
+
 def overwrites(func: Any, args: Any) -> bool:
     """Whether an operator replaces all of its first argument's storage, whatever was there before."""
     name = func.overloadpacket.__name__ if hasattr(func, "overloadpacket") else ""
@@ -338,6 +377,7 @@ FACTORIES = {
     "new_empty_strided",
 }  # fmt: skip
 COPIES = {"clone", "_to_copy", "contiguous"}
+SPREADING = {"copy", "repeat", "expand"}
 
 
 def _inner_cat(tensors: Sequence[torch.Tensor], output: torch.Tensor) -> bool:

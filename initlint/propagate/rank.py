@@ -4,8 +4,8 @@ An input (and what an embedding looks up for integer inputs) has the rank of its
 
     rank(node) ≤ min(Σ rank of its operands, elements of the node, what the operator leaves)
 
-so a bottleneck bounds everything behind it. An operator leaves less when its weight has low rank (all zero: none, constant:
-one a position), when it removes directions (the mean of a layer norm, the sum of a softmax), when entries are zero by a
+so a bottleneck bounds everything behind it. An operator leaves less when its weight has low rank (all zero: none, constant or
+of equal rows: one a position), when it removes directions (the mean of a layer norm, the sum of a softmax), when entries are zero by a
 rectifier, and nothing when it has no derivative.
 """
 
@@ -14,6 +14,8 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
+
+from initlint.graph.repeats import equal_along
 
 if TYPE_CHECKING:
     from torch import fx
@@ -98,7 +100,7 @@ def _nothing(node: fx.Node, signals: Mapping[str, Signal]) -> bool:
 
 
 def _rank_one(law: Law) -> bool:
-    return law.family == "constant"
+    return law.family == "constant" or equal_along(law, 0)
 
 
 def _normalized_length(node: fx.Node, name: str, shape: tuple[Any, ...]) -> int:

@@ -25,6 +25,9 @@ RULE = Rule(
 )
 
 WHOLE = 0.99  # share of the entries that a write reaches
+CHANGING = frozenset(
+    "add_ sub_ mul_ div_ neg_ clamp_ clamp_min_ clamp_max_ erfinv_ lerp_ addcmul_ sqrt_ pow_".split()
+)  # no new draw
 
 
 def check(facts: Facts) -> Iterator[Finding]:
@@ -63,10 +66,12 @@ def _trainable(facts: Facts) -> Iterator[Parameter]:
 
 
 def _is_random(write: Write) -> bool:
-    """A draw of a whole parameter by somebody's own line."""
+    """A draw of a whole parameter, every entry by itself, by somebody's own line."""
     return (
         not write.default
         and write.op.endswith("_")
+        and write.op not in CHANGING
+        and write.law.pair is None
         and write.coverage >= WHOLE
         and write.law.family in ("normal", "uniform", "truncated normal", "orthogonal")
     )

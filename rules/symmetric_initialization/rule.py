@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from initlint.graph.dataflow import RECTIFYING, operator
+from initlint.graph.repeats import equal_along
 from initlint.lint.finding import Severity
 from initlint.lint.rule import Rule
-from initlint.lint.wording import finding, module_of, number, pattern_of, site_made, site_of_law
+from initlint.lint.wording import finding, module_at, module_of, number, pattern_of, site_made, site_of_law
 
 if TYPE_CHECKING:
     from initlint.fixes.edit import Fix
@@ -20,7 +22,7 @@ RULE = Rule(
     code="INI601",
     name="symmetric-initialization",
     severity=Severity.ERROR,
-    summary="A weight that is one constant makes all units of its layer compute the same number.",
+    summary="A weight that is one constant, or one row for all units, makes all units of its layer compute the same number.",
     fix="unsafe",
     explained_by=("zero-gradient",),
 )
@@ -29,7 +31,7 @@ NOTHING = 1e-9  # second moment: what rounding leaves of what does not depend on
 
 
 def check(facts: Facts) -> Iterator[Finding]:
-    """Constant weight matrices, and layers that are copies of a sibling."""
+    """Constant weight matrices, matrices of one row, and layers that are copies of a sibling."""
     constant = {
         layer.weight: layer
         for layer in facts.structure.layers.values()
@@ -42,6 +44,7 @@ def check(facts: Facts) -> Iterator[Finding]:
         alike = reader.weight in constant and not _has_random_bias(facts, layer)
         if alike or not facts.parameter(name).law.is_zero:
             yield _constant(facts, facts.parameter(name), layer, stuck=alike)
+    yield from _rows(facts)
     yield from _copies(facts)
 
 
@@ -83,6 +86,60 @@ def _has_random_bias(facts: Facts, layer: WeightLayer) -> bool:
 def _is_depthwise(layer: WeightLayer, parameter: Parameter) -> bool:
     """One input channel per output channel: the units differ by their inputs."""
     return layer.kind == "convolution" and parameter.shape[1] == 1
+
+
+def has_equal_rows(facts: Facts, layer: WeightLayer) -> bool:
+    """A trainable matrix that is drawn at random, one row for all of its units."""
+    parameter = facts.parameter(layer.weight)
+    if (
+        layer.kind not in ("linear", "convolution", "product")
+        or len(layer.weights) != 1
+        or min(layer.fan_in, layer.fan_out) < 2
+    ):
+        return False
+    transposed = layer.kind == "convolution" and "transpose" in operator(facts.structure.nodes[layer.node])
+    units = len(parameter.shape) - 1 if layer.kind == "product" else 1 if transposed else 0
+    return parameter.trainable and not _is_depthwise(layer, parameter) and equal_along(parameter.law, units)
+
+
+def _rows(facts: Facts) -> Iterator[Finding]:
+    """Matrices of one row; the last layer of a net may be one."""
+    alike = {layer.weight: layer for layer in facts.structure.layers.values() if has_equal_rows(facts, layer)}
+    for name, layer in alike.items():
+        reader = _next_layer(facts, layer)
+        if reader is None:
+            continue
+        dies = reader.weight in alike and _is_rectified(facts, layer, reader)
+        rank = f"`{module_at(reader, facts)}`, which is one row too, so that with even odds no unit ever fires"
+        yield finding(
+            RULE,
+            facts,
+            at=site_of_law(facts.parameter(name), facts),
+            severity=Severity.ERROR if dies else Severity.WARNING,
+            message=(
+                f"all {layer.fan_out} units of `{module_at(layer, facts)}` start identical: one random row was copied to all of them. "
+                + (
+                    f"They are rectified and read by {rank}, and the net does not train."
+                    if dies
+                    else "The layer has rank one until random weights or biases around it have told its units apart."
+                )
+            ),
+            help="draw every row by itself (nn.init.kaiming_normal_, nn.init.orthogonal_)",
+            modules=[module_at(layer, facts)],
+            evidence={"units": float(layer.fan_out)},
+        )
+
+
+def _is_rectified(facts: Facts, layer: WeightLayer, reader: WeightLayer) -> bool:
+    """Whether all that a layer says reaches the next one through a rectifier, past which no trunk leads."""
+    users = list(facts.structure.nodes[layer.node].users)
+    return (
+        len(users) == 1
+        and operator(users[0]) in RECTIFYING
+        and reader.source == users[0].name
+        and not facts.structure.in_branch(layer.node)
+        and not facts.structure.in_branch(reader.node)
+    )
 
 
 def _next_layer(facts: Facts, layer: WeightLayer) -> WeightLayer | None:
@@ -144,7 +201,7 @@ def _is_deterministic(parameter: Parameter) -> bool:
 
 
 def fixes(found: Finding, facts: Facts) -> Iterator[Fix]:
-    """Constant weights drawn at random; a layer that is cloned, made anew every time."""
+    """Constant weights, or those of one row, drawn at random; a layer that is cloned, made anew every time."""
     from initlint.fixes.moves import made_anew
     from initlint.lint.cures import layers_of, restarts, unsafe
     from initlint.lint.starting import Files, merged
@@ -152,5 +209,9 @@ def fixes(found: Finding, facts: Facts) -> Iterator[Fix]:
     code = Files(facts).code(found.span.path)
     if code is not None:
         yield from unsafe("make each layer anew", merged(made_anew(code, found.span.line)))
-    constant = [layer for layer in layers_of(found, facts) if is_symmetric(layer, facts.parameter(layer.weight))]
-    yield from restarts(facts, constant)
+    equal = [
+        layer
+        for layer in layers_of(found, facts)
+        if is_symmetric(layer, facts.parameter(layer.weight)) or has_equal_rows(facts, layer)
+    ]
+    yield from restarts(facts, equal)

@@ -153,3 +153,62 @@ def test_memory_that_held_random_numbers_does_not_make_its_next_values_random() 
 
     for _ in range(20):
         assert build_recorded(Table).parameters["decay"].law.family == "exact"
+
+
+def assigned() -> torch.Tensor:
+    weight = torch.randn(N, N)
+    weight[:] = weight[0]
+    return weight
+
+
+def one_by_one() -> torch.Tensor:
+    weight = torch.randn(N, N)
+    for row in range(1, N):
+        weight[row] = weight[0]
+    return weight
+
+
+def changed_afterwards() -> torch.Tensor:
+    weight = torch.randn(1, N).repeat(N, 1)
+    weight[0].mul_(2.0)
+    return weight
+
+
+def drawn_one_by_one() -> torch.Tensor:
+    weight = torch.empty(N, N)
+    row = torch.empty(N)
+    for number in range(N):
+        weight[number] = row.normal_()
+    return weight
+
+
+# What entries share that differ in their row, in their column: one where they are copies of one another.
+SHARED: dict[str, tuple[Init, tuple[float, float]]] = {
+    "a row for all": (assigned, (1, 0)),
+    "a row copied one by one": (one_by_one, (1, 0)),
+    "a row expanded": (lambda: torch.empty(N, N).copy_(torch.randn(1, N).expand(N, N)), (1, 0)),
+    "a row expanded and kept so": (lambda: torch.randn(N).expand(N, N), (1, 0)),
+    "a row repeated": (lambda: torch.randn(N).repeat(N, 1), (1, 0)),
+    "a row stacked": (lambda: torch.stack([torch.randn(N)] * N), (1, 0)),
+    "a row times ones": (lambda: torch.ones(N, 1) * torch.randn(1, N), (1, 0)),
+    "a row, repeated and turned": (lambda: torch.randn(1, N).repeat(N, 1).t(), (0, 1)),
+    "a row, repeated and scaled": (lambda: torch.randn(1, N).repeat(N, 1).div_(0.5).mul_(0.5), (1, 0)),
+    "a column for all": (lambda: torch.empty(N, N).copy_(torch.randn(N, 1)), (0, 1)),
+    "a row and noise": (lambda: torch.randn(1, N) * 0.6 + torch.randn(N, N) * 0.8, (0.36, 0)),
+    "a row of its own for every unit": (drawn_one_by_one, (0, 0)),
+    "one row changed afterwards": (changed_afterwards, (0, 0)),  # less is known than is true
+}
+
+
+@pytest.mark.parametrize("name", SHARED)
+def test_the_record_knows_which_entries_are_copies(name: str) -> None:
+    """And claims nothing that a real draw does not have."""
+    make, (row, column) = SHARED[name]
+    law = build_recorded(lambda: Holder(make)).parameters["weight"].law
+    pair = law.pair or (law.second_moment, 0.0, 0.0, 0.0)
+    assert [pair[1] / pair[0], pair[2] / pair[0], pair[3]] == pytest.approx([row, column, 0.0])
+    torch.manual_seed(0)
+    real = make().detach().double()
+    share = float((real[:-1] * real[1:]).mean() / (real**2).mean())
+    if law.pair is not None:
+        assert share == pytest.approx(row, abs=5 / N + 4 * row * math.sqrt(2 / N) * (row < 1))

@@ -27,11 +27,19 @@ def constant() -> nn.Linear:
     return layer
 
 
+def one_row() -> nn.Linear:
+    layer = nn.Linear(12, 12)
+    with torch.no_grad():
+        layer.weight[:] = layer.weight[0]
+    return layer
+
+
 @pytest.mark.parametrize(
     ("run", "make", "tight"),
     [
         pytest.param(lambda m, x: m.b(m.a(x)), {"a": lambda: nn.Linear(12, 5), "b": lambda: nn.Linear(5, 20)}, True, id="a bottleneck"),
         pytest.param(lambda m, x: m.a(x), {"a": constant}, True, id="a constant weight"),
+        pytest.param(lambda m, x: m.a(x), {"a": one_row}, True, id="one row for all units"),
         pytest.param(lambda m, x: m.a(x) * 1.0, {"a": zeroed}, False, id="a zero weight"),
         pytest.param(lambda m, x: x + m.a(x), {"a": lambda: nn.Linear(12, 12)}, True, id="a residual sum"),
         pytest.param(lambda m, x: F.layer_norm(m.a(x), (12,)), {"a": lambda: nn.Linear(12, 12)}, False, id="a layer norm"),
