@@ -162,26 +162,28 @@ def conditioned(g: Cotangent, z: Moments, part: Moments, rest: Moments, *, produ
     whole, *roots = align(z, *roots)
     if [a.size for a in whole.axes] != [a.size for a in z.axes]:
         return g
-    power = sum(root.q for root in roots)
-    if power <= 0.0:
+    same = np.zeros(whole.pair.shape, dtype=bool)
+    same[tuple(axis.cells for axis in whole.axes)] = True
+    squares = np.array([np.abs(root.pair[same]).sum() for root in roots])
+    products = np.array([np.abs(root.pair[~same]).sum() for root in roots])
+    if not squares.any():
         return g
+    squares, products = (sizes / max(sizes.sum(), 1e-300) for sizes in (squares, products if products.any() else squares))
     result = Cotangent(g.plain, g.spent)
     for key, term in g.coherent.items():
         if term.source is not z.profile.source:
             result.coherent[key] = term
     pairs, once, twice = np.zeros(whole.pair.shape), np.zeros(z.profile.values.shape[0]), np.zeros(z.profile.values.shape[0])
-    for term, root in zip(own, roots, strict=True):
+    for term, root, square, product_of_two in zip(own, roots, squares, products, strict=True):
         pairs += root.pair * align(Moments(z.dims, z.mean, pair_of(None, Profile(term.source, term.values))), whole)[0].pair
         function = over_cells(term.values, z)
-        once += root.q / power * function
-        twice += root.q / power * function**2
+        once += product_of_two * function
+        twice += square * function**2
     mean, variance = (rest.m, rest.q - rest.m**2) if product else (z.m - part.m, z.q - z.m**2 - (part.q - part.m**2))
     bent = values_of(rest)
     nodes, weights = grid(DEPTH)[:2] if bent is None else standard(over_cells(bent, rest))
     law = mean + np.sqrt(max(variance, 0.0)) * nodes, weights
     known, given = over_cells(z.profile.values, z), over_cells(before.values, part)
-    same = np.zeros(whole.pair.shape, dtype=bool)
-    same[tuple(axis.cells for axis in whole.axes)] = True
     for function, where in ((np.sqrt(expected(twice, known, given, law, product)), same), (expected(once, known, given, law, product), ~same)):
         values = np.broadcast_to(function.reshape(-1, *(1,) * part.mean.ndim), before.values.shape)
         met = align(Moments(part.dims, part.mean, pair_of(None, Profile(before.source, values))), whole)[0].pair

@@ -1,0 +1,131 @@
+"""Cotangents that depend on the tensor they meet, against Monte Carlo: rectified sums in a row, gates, and the scale of a norm."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from tests.propagate.structures import Structure, Table, disagreements
+
+TABLE = Table()
+add = TABLE.add
+MAPS = torch.zeros(6, 32, 12, 12)
+TOKENS = torch.zeros(6, 12, 64)
+
+
+class Block(nn.Module):
+    """Two normalized convolutions."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second = (nn.Conv2d(32, 32, 3, padding=1, bias=False) for _ in range(2))
+        self.norms = nn.ModuleList(nn.BatchNorm2d(32) for _ in range(2))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.norms[1](self.second(F.relu(self.norms[0](self.first(x)))))  # type: ignore[no-any-return]
+
+
+class RectifiedSums(nn.Module):
+    """Five blocks with a ReLU behind each sum, then an average over positions: every ReLU passes what the next one passed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.blocks = nn.ModuleList(Block() for _ in range(5))
+        self.head = nn.Linear(32, 10)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = F.relu(x)
+        for block in self.blocks:
+            x = F.relu(x + block(x))
+        return self.head(x.mean((2, 3)))  # type: ignore[no-any-return]
+
+
+class RectifiedSumsOfSums(nn.Module):
+    """The same with two more shortcuts, over two blocks and over all, that are added before the ReLU."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.blocks = nn.ModuleList(Block() for _ in range(4))
+        self.over = nn.ModuleList(nn.Sequential(nn.Conv2d(32, 32, 1), nn.BatchNorm2d(32)) for _ in range(3))
+        self.head = nn.Linear(32, 10)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = start = F.relu(x)
+        for n, block in enumerate(self.blocks):
+            before = x if n % 2 == 0 else before
+            x = x + block(x)
+            if n % 2:
+                x = x + self.over[n // 2](before)
+            if n == 3:
+                x = x + self.over[2](start)
+            x = F.relu(x)
+        return self.head(x.mean((2, 3)))  # type: ignore[no-any-return]
+
+
+class UnlikeParts(nn.Module):
+    """Maps of unlike size, joined and normalized in groups one of which has channels of both."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a, self.b = nn.Conv2d(32, 64, 3, padding=1), nn.Conv2d(32, 32, 3, padding=1)
+        self.norm, self.out = nn.GroupNorm(8, 96), nn.Conv2d(96, 16, 3, padding=1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.out(F.silu(self.norm(torch.cat([self.a(x), 3.0 * self.b(x)], 1))))  # type: ignore[no-any-return]
+
+
+class Modulated(nn.Module):
+    """A group norm scaled and shifted by a condition, before a function: the scale gets the cotangent times the signal."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.inner, self.norm = nn.Conv2d(32, 64, 3, padding=1), nn.GroupNorm(8, 64)
+        self.condition, self.out = nn.Linear(48, 128), nn.Conv2d(64, 32, 3, padding=1)
+
+    def forward(self, x: torch.Tensor, condition: torch.Tensor) -> torch.Tensor:
+        scale, shift = self.condition(F.silu(condition))[:, :, None, None].chunk(2, 1)
+        return self.out(F.silu(self.norm(self.inner(x)) * (1 + scale) + shift))  # type: ignore[no-any-return]
+
+
+class Feedforward(nn.Module):
+    """Pre-norm feed-forward blocks whose root mean square is taken by hand."""
+
+    def __init__(self, *, gated: bool) -> None:
+        super().__init__()
+        self.up, self.gate, self.down = (
+            nn.ModuleList(nn.Linear(i, o, bias=False) for _ in range(2)) for i, o in ((64, 160), (64, 160), (160, 64))
+        )
+        self.first, self.head, self.gated = nn.Linear(64, 64), nn.Linear(64, 10), gated
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.first(x)
+        for up, gate, down in zip(self.up, self.gate, self.down, strict=True):
+            y = x * torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + 1e-6)
+            x = x + down(F.silu(gate(y)) * up(y) if self.gated else F.gelu(up(y)))
+        return self.head(x)  # type: ignore[no-any-return]
+
+
+class GatedByHand(Feedforward):
+    def __init__(self) -> None:
+        super().__init__(gated=True)
+
+
+class PlainByHand(Feedforward):
+    def __init__(self) -> None:
+        super().__init__(gated=False)
+
+
+add("ReLUs behind the sums of five blocks", RectifiedSums, MAPS, draws=24)
+add("ReLUs behind sums of sums", RectifiedSumsOfSums, MAPS, draws=24)
+add("a group norm of joined maps of unlike size", UnlikeParts, MAPS)
+add("a group norm modulated by a condition, before a function", Modulated, MAPS, torch.zeros(6, 48), draws=48)
+add("the scale of a norm before a gated unit", GatedByHand, TOKENS, draws=48)
+add("the scale of a norm before a function", PlainByHand, TOKENS, draws=48)
+
+
+@pytest.mark.parametrize("row", TABLE.parametrized())
+def test_structure_is_predicted(row: Structure) -> None:
+    """Mean, second moment, zeros, pair moments and gradient of every node lie within five standard errors and the bound."""
+    assert not (wrong := disagreements(row)), wrong
