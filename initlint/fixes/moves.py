@@ -183,6 +183,32 @@ def _sum(code: Code, name: str, value: cst.BaseExpression) -> Edit:
     return Edit(span=start, content=f"{name} + ")
 
 
+def made_on_device(code: Code, line: int) -> Sequence[Edit]:
+    """`model.to_empty(device=d)` at a line away, and the model made on `d` where the same function made it on meta.
+
+    Whatever constructors compute (frequencies, masks, scales) then exists, as it does without the detour.
+    """
+    statement, function = code.statement_at(line), code.function_at(line)
+    if not isinstance(statement, cst.SimpleStatementLine) or len(statement.body) != 1 or function is None:
+        return ()
+    part = statement.body[0]
+    call = part.value if isinstance(part, cst.Expr | cst.Assign) else None
+    if not isinstance(call, cst.Call) or _name(call) != "to_empty" or not isinstance(call.func, cst.Attribute):
+        return ()
+    alone = isinstance(part, cst.Expr) or (
+        len(part.targets) == 1 and code.text(part.targets[0].target) == code.text(call.func.value)
+    )
+    device = next((item.value for item in call.args if item.keyword is None or item.keyword.value == "device"), None)
+    meta = [
+        item
+        for item in code.all(cst.SimpleString, function)
+        if item.evaluated_value == "meta" and code.first_line(item) < code.first_line(statement)
+    ]
+    if not alone or device is None or len(meta) != 1:
+        return ()
+    return code.replaced(meta[0], code.text(device)), code.without(statement)
+
+
 # -- lines without effect -----------------------------------------------------------------------------------------------
 
 LIKE = {"zeros_like": "zeros_", "ones_like": "ones_", "randn_like": "normal_", "rand_like": "uniform_"}
