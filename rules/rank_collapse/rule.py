@@ -23,7 +23,7 @@ RULE = Rule(
     name="rank-collapse",
     severity=Severity.ERROR,
     summary="Stacked attention makes all tokens of a sequence the same vector.",
-    fix="display",
+    fix="unsafe",
 )
 
 # Share of a token's second moment that differs between tokens. Queries and keys learn in proportion to its square
@@ -92,19 +92,21 @@ def token_share(facts: Facts, node: Node) -> float | None:
 
 
 def fixes(found: Finding, facts: Facts) -> Iterator[Fix]:
-    """A residual connection around each attention: a change of the architecture, for the author to decide."""
-    from initlint.fixes.edit import Fix
+    """A residual connection around each attention: no start of the weights of such a net tells tokens apart."""
     from initlint.fixes.moves import with_residual
-    from initlint.lint.starting import Files
+    from initlint.lint.cures import unsafe
+    from initlint.lint.starting import Files, merged
 
     files = Files(facts)
-    for name in found.modules[-1:]:
-        for node in facts.structure.dependence.order:
-            if facts.traced.modules.get(node.name) != name or not _mixes(node):
-                continue
-            site = site_of_node(node.name, facts)
-            code = None if site is None else files.code(site.path)
-            edits = () if site is None or code is None else with_residual(code, site.line)
-            if edits:
-                yield Fix(applicability="display", message="add each attention's input to its output", edits=tuple(edits))
-                return
+    modules = set(found.modules)
+    sites = {
+        (at.path, at.line): at
+        for node in facts.structure.dependence.order
+        if _mixes(node)
+        and not facts.structure.in_branch(node.name)
+        and (facts.traced.modules.get(node.name, "") in modules or not modules)
+        and (at := site_of_node(node.name, facts)) is not None
+    }
+    codes = {path: code for path, _ in sites if (code := files.code(path)) is not None}
+    edits = merged(edit for path, line in sorted(sites) if path in codes for edit in with_residual(codes[path], line))
+    yield from unsafe("add each attention's input to its output", edits)
