@@ -167,7 +167,7 @@ def made_anew(code: Code, line: int) -> Sequence[Edit]:
 
 
 def with_residual(code: Code, line: int) -> Sequence[Edit]:
-    """`x = f(x)` at a line → `x = x + f(x)`; `return f(x)` of a function whose first argument is x likewise."""
+    """`x = f(x)` at a line → `x = x + f(x)`."""
     statement = code.statement_at(line)
     if not isinstance(statement, cst.SimpleStatementLine) or len(statement.body) != 1:
         return ()
@@ -175,6 +175,18 @@ def with_residual(code: Code, line: int) -> Sequence[Edit]:
     if isinstance(part, cst.Assign) and len(part.targets) == 1 and isinstance(part.targets[0].target, cst.Name):
         return (_sum(code, part.targets[0].target.value, part.value),)
     return ()
+
+
+def called_with_residual(code: Code, owner: cst.ClassDef, attribute: str) -> Iterator[Edit]:
+    """`self.part(x)` in a class's forward → `x + self.part(x)`, wherever a part of this name is called with a variable."""
+    forward = code.functions(owner).get("forward")
+    for call in () if forward is None else code.all(cst.Call, forward):
+        given = call.args[0] if call.args else None
+        if code.text(call.func) != f"self.{attribute}" or given is None or given.star or not isinstance(given.value, cst.Name):
+            continue
+        text = f"{given.value.value} + {code.text(call)}"
+        free = isinstance(code.parents[call], cst.Arg | cst.Assign | cst.Return | cst.AnnAssign)
+        yield code.replaced(call, text if free else f"({text})")
 
 
 def _sum(code: Code, name: str, value: cst.BaseExpression) -> Edit:

@@ -93,20 +93,33 @@ def token_share(facts: Facts, node: Node) -> float | None:
 
 def fixes(found: Finding, facts: Facts) -> Iterator[Fix]:
     """A residual connection around each attention: no start of the weights of such a net tells tokens apart."""
-    from initlint.fixes.moves import with_residual
+    from initlint.fixes.moves import called_with_residual, with_residual
     from initlint.lint.cures import unsafe
     from initlint.lint.starting import Files, merged
 
     files = Files(facts)
-    modules = set(found.modules)
-    sites = {
-        (at.path, at.line): at
-        for node in facts.structure.dependence.order
-        if _mixes(node)
-        and not facts.structure.in_branch(node.name)
-        and (facts.traced.modules.get(node.name, "") in modules or not modules)
-        and (at := site_of_node(node.name, facts)) is not None
-    }
+    said = "add each attention's input to its output"
+    sites: dict[tuple[str, int], None] = {}
+    called: dict[tuple[str, str], None] = {}
+    for node in facts.structure.dependence.order:
+        module = facts.traced.modules.get(node.name, "")
+        if not _mixes(node) or facts.structure.in_branch(node.name) or (found.modules and module not in found.modules):
+            continue
+        if (at := site_of_node(node.name, facts)) is not None:
+            sites[at.path, at.line] = None
+        holder, _, attribute = module.rpartition(".")
+        called[facts.traced.module_types.get(holder, "").rpartition(".")[2], attribute] = None
     codes = {path: code for path, _ in sites if (code := files.code(path)) is not None}
-    edits = merged(edit for path, line in sorted(sites) if path in codes for edit in with_residual(codes[path], line))
-    yield from unsafe("add each attention's input to its output", edits)
+    yield from unsafe(
+        said, merged(edit for path, line in sorted(sites) if path in codes for edit in with_residual(codes[path], line))
+    )
+    owners = [(code, code.classes().get(kind), attribute) for code in codes.values() for kind, attribute in called]
+    yield from unsafe(
+        said,
+        merged(
+            edit
+            for code, owner, attribute in owners
+            if owner is not None
+            for edit in called_with_residual(code, owner, attribute)
+        ),
+    )
