@@ -100,6 +100,18 @@ def behind_general(code: Code, special: int, general: int) -> Iterator[Edit]:
     yield code.removed(own)
 
 
+def moved_behind(code: Code, line: int, other: int) -> Iterator[Edit]:
+    """The statement at a line moved behind a later one of its own block, which the other line is part of."""
+    statement, anchor = code.statement_at(line), _in_block(code, other)
+    target = next((item for item in anchor or () if statement and code.parents[item] is code.parents[statement]), None)
+    if statement is None or target is None or code.first_line(target) <= code.last_line(statement):
+        return
+    yield code.behind_line(
+        code.last_line(target), "", list(code.lines[code.first_line(statement) - 1 : code.last_line(statement)])
+    )
+    yield code.removed(statement)
+
+
 def _in_block(code: Code, line: int) -> list[Statement] | None:
     """The statements that cover a line, the innermost first, up to the body of the function."""
     found: list[Statement] = []
