@@ -72,9 +72,7 @@ def _start(code: Code, node: cst.CSTNode) -> Span:
 
 def _end(code: Code, node: cst.CSTNode) -> Span:
     own = code.span(node)
-    return Span(
-        path=code.path, line=own.end_line, column=own.end_column, end_line=own.end_line, end_column=own.end_column
-    )
+    return Span(path=code.path, line=own.end_line, column=own.end_column, end_line=own.end_line, end_column=own.end_column)
 
 
 def at_the_end_of_heirs(code: Code, line: int, heirs: Iterable[str]) -> Sequence[Edit]:

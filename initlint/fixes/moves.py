@@ -219,16 +219,14 @@ def made_on_device(code: Code, line: int) -> Sequence[Edit]:
     call = part.value if isinstance(part, cst.Expr | cst.Assign) else None
     if not isinstance(call, cst.Call) or _name(call) != "to_empty" or not isinstance(call.func, cst.Attribute):
         return ()
-    alone = isinstance(part, cst.Expr) or (
-        len(part.targets) == 1 and code.text(part.targets[0].target) == code.text(call.func.value)
-    )
+    kept = [code.text(item.target) for item in part.targets] if isinstance(part, cst.Assign) else [code.text(call.func.value)]
     device = next((item.value for item in call.args if item.keyword is None or item.keyword.value == "device"), None)
     meta = [
         item
         for item in code.all(cst.SimpleString, function)
         if item.evaluated_value == "meta" and code.first_line(item) < code.first_line(statement)
     ]
-    if not alone or device is None or len(meta) != 1:
+    if kept != [code.text(call.func.value)] or device is None or len(meta) != 1:
         return ()
     return code.replaced(meta[0], code.text(device)), code.without(statement)
 

@@ -74,9 +74,12 @@ def fixes(found: Finding, facts: Facts) -> Iterator[Fix]:
     applied = _applied(found, facts)
     if applied is None:
         return
-    moved = [(code, call) for site in applied if (code := files.code(site.path)) is not None and (call := code.call_at(site))]
-    parts = [before_taken_over(code, call) for code, call in moved]
-    if parts and all(parts) and len(parts) == len(applied):
+    parts = []
+    for site in applied:
+        other = files.code(site.path)
+        call = None if other is None else other.call_at(site)
+        parts.append(() if other is None or call is None else before_taken_over(other, call))
+    if parts and all(parts):
         yield from unsafe("apply it before the weights are taken over", merged(edit for part in parts for edit in part))
 
 

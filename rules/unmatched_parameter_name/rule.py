@@ -112,7 +112,9 @@ def _meant(facts: Facts, given: Sequence[str], code: Code, branch: cst.If) -> li
     parts = max(text.strip(".").count(".") + 1 for text in given)
     ends = {name: ".".join(name.split(".")[-parts:]) for name in names}
     if _has_root(code, branch):
-        writers = {facts.parameter(item).name for residual in facts.structure.residuals for item in facts.structure.writers(residual)}
+        writers = {
+            facts.parameter(item).name for residual in facts.structure.residuals for item in facts.structure.writers(residual)
+        }
         found = sorted({ends[name] for name in writers if name in ends})
         return found if all(name in writers or not name.endswith(tuple(found)) for name in names) else []
     near = [get_close_matches(text.strip("."), sorted(set(ends.values())), 1, NEAR) for text in given]

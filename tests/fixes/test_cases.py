@@ -116,7 +116,11 @@ def test_a_fixed_form_parses_and_has_every_comment(path: Path) -> None:
 
 
 # Their rules warn elsewhere; these are noted, and a note asks for nothing to be changed.
-NOTED = {"deep_post_norm/bad_twelve_blocks", "repeated_initialization/bad_every_constructor", "symmetric_initialization/bad_clones"}
+NOTED = {
+    "deep_post_norm/bad_twelve_blocks",
+    "repeated_initialization/bad_every_constructor",
+    "symmetric_initialization/bad_clones",
+}
 
 
 def warned() -> list[Path]:

@@ -9,8 +9,13 @@ class Net(nn.Module):
         super().__init__()
         self.embed = nn.Linear(features, width)
         self.place = nn.Parameter(0.02 * torch.randn(length, width))
-        self.layers = nn.ModuleList([nn.TransformerEncoderLayer(width, 4, 4 * width, 0.0, batch_first=True) for _ in range(depth)])
+        self.layers = nn.ModuleList(
+            [nn.TransformerEncoderLayer(width, 4, 4 * width, 0.0, batch_first=True) for _ in range(depth)]
+        )
         self.head = nn.Linear(width, 10)
+        for module in self.modules():
+            if isinstance(module, nn.Linear):
+                nn.init.xavier_uniform_(module.weight)
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.embed(x) + self.place
