@@ -199,9 +199,10 @@ class Code:
         comment = statement.trailing_whitespace.comment
         if comment is None:
             return self.removed(statement)
-        whole, end = self.span(statement), self.span(comment)
+        whole = self.span(statement)
         alone = isinstance(block := self.parents[statement], cst.IndentedBlock) and len(block.body) == 1
-        place = Span(path=self.path, line=whole.line, column=whole.column, end_line=end.line, end_column=end.column)
+        end = len(self.lines[whole.end_line - 1]) + 1
+        place = Span(path=self.path, line=whole.line, column=whole.column, end_line=whole.end_line, end_column=end)
         return Edit(span=place, content=f"pass  {comment.value}" if alone else comment.value)
 
     def call(self, function: str, arguments: Sequence[str], indent: str) -> list[str]:
