@@ -7,8 +7,8 @@ from textwrap import dedent
 import libcst as cst
 import pytest
 
-from initlint.fixes.apply import edited
 from initlint.fixes.applied import at_the_end_of_heirs, before_taken_over
+from initlint.fixes.apply import edited
 from initlint.fixes.calls import draw_of
 from initlint.fixes.expressions import draw_divided, factors_at
 from initlint.fixes.moves import called_with_residual, made_on_device, moved_behind
@@ -115,7 +115,9 @@ def test_a_model_is_made_on_its_device(emptied: str, device: str) -> None:
 
 
 def test_another_model_that_is_emptied_is_left_alone() -> None:
-    code = parsed("def build():\n    with torch.device('meta'):\n        model = Net()\n    other = model.to_empty(device='cpu')\n")
+    code = parsed(
+        "def build():\n    with torch.device('meta'):\n        model = Net()\n    other = model.to_empty(device='cpu')\n"
+    )
     assert not made_on_device(code, 4)
 
 
