@@ -1,5 +1,5 @@
-"""Changes inside expressions: a branch or its trunk scaled where they join, a call taken away around its operand, a quarter of a
-bias, a factor's definition."""
+"""Changes inside expressions: a branch or its trunk scaled where they join, a call taken away around its operand, a draw's bounds
+divided by a factor that follows, a quarter of a bias, a factor's definition."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from initlint.fixes.calls import calls_named, outer
 from initlint.fixes.edit import Edit, Span
 
 if TYPE_CHECKING:
+    from initlint.fixes.calls import Draw
     from initlint.fixes.tree import Code
 
 
@@ -67,6 +68,47 @@ def without_call(code: Code, line: int, method: str) -> tuple[Edit, ...]:
             if function.attr.value == method and not call.args:
                 found.append(code.replaced(call, code.text(function.value)))
     return tuple(found)
+
+
+# -- a factor that follows a layer --------------------------------------------------------------------------------------
+
+
+def factors_at(code: Code, line: int, value: float) -> Iterator[str]:
+    """What a product at a line multiplies something computed by: the text of an attribute or a number, and the number itself."""
+    for product in code.all(cst.BinaryOperation):
+        if not isinstance(product.operator, cst.Multiply) or not code.first_line(product) <= line <= code.last_line(product):
+            continue
+        for side, other in ((product.left, product.right), (product.right, product.left)):
+            if any(True for _ in code.all(cst.Call, other)) and isinstance(side, cst.Attribute | cst.Integer | cst.Float):
+                yield code.text(side)
+    yield f"{value:g}"
+
+
+def draw_divided(code: Code, draw: Draw, divisor: str) -> Iterator[tuple[Edit, ...]]:
+    """The bounds or the deviation of a draw divided by a number: where they stand, or where the name that they have in common is
+    given its value; of a value with two cases either one, and both."""
+    values = [item.value for item in draw.arguments if item.keyword is None or item.keyword.value in ("a", "b", "std")]
+    if draw.function == "normal_":
+        found = draw.argument("std", 1)
+        values = [] if found is None else [found.value]
+    elif draw.function != "uniform_":
+        return
+    names = {name for value in values for name in code.names_in(value)}
+    function = code.around(draw.call, cst.FunctionDef)
+    if len(names) == 1 and function is not None:
+        name = names.pop()
+        made = [
+            item
+            for item in code.all(cst.Assign, function)
+            if len(item.targets) == 1 and code.text(item.targets[0].target) == name
+        ]
+        if len(made) == 1:
+            value = made[0].value
+            for part in (value.orelse, value.body) if isinstance(value, cst.IfExp) else ():
+                yield (_divided(code, part, divisor),)
+            yield (_divided(code, value, divisor),)
+            return
+    yield tuple(_divided(code, value, divisor) for value in values)
 
 
 # -- the forget gate ----------------------------------------------------------------------------------------------------

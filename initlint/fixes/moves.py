@@ -100,6 +100,18 @@ def behind_general(code: Code, special: int, general: int) -> Iterator[Edit]:
     yield code.removed(own)
 
 
+def moved_behind(code: Code, line: int, other: int) -> Iterator[Edit]:
+    """The statement at a line moved behind a later one of its own block, which the other line is part of."""
+    statement, anchor = code.statement_at(line), _in_block(code, other)
+    target = next((item for item in anchor or () if statement and code.parents[item] is code.parents[statement]), None)
+    if statement is None or target is None or code.first_line(target) <= code.last_line(statement):
+        return
+    yield code.behind_line(
+        code.last_line(target), "", list(code.lines[code.first_line(statement) - 1 : code.last_line(statement)])
+    )
+    yield code.removed(statement)
+
+
 def _in_block(code: Code, line: int) -> list[Statement] | None:
     """The statements that cover a line, the innermost first, up to the body of the function."""
     found: list[Statement] = []
@@ -167,7 +179,7 @@ def made_anew(code: Code, line: int) -> Sequence[Edit]:
 
 
 def with_residual(code: Code, line: int) -> Sequence[Edit]:
-    """`x = f(x)` at a line → `x = x + f(x)`; `return f(x)` of a function whose first argument is x likewise."""
+    """`x = f(x)` at a line → `x = x + f(x)`."""
     statement = code.statement_at(line)
     if not isinstance(statement, cst.SimpleStatementLine) or len(statement.body) != 1:
         return ()
@@ -177,10 +189,46 @@ def with_residual(code: Code, line: int) -> Sequence[Edit]:
     return ()
 
 
+def called_with_residual(code: Code, owner: cst.ClassDef, attribute: str) -> Iterator[Edit]:
+    """`self.part(x)` in a class's forward → `x + self.part(x)`, wherever a part of this name is called with a variable."""
+    forward = code.functions(owner).get("forward")
+    for call in () if forward is None else code.all(cst.Call, forward):
+        given = call.args[0] if call.args else None
+        if code.text(call.func) != f"self.{attribute}" or given is None or given.star or not isinstance(given.value, cst.Name):
+            continue
+        text = f"{given.value.value} + {code.text(call)}"
+        free = isinstance(code.parents[call], cst.Arg | cst.Assign | cst.Return | cst.AnnAssign)
+        yield code.replaced(call, text if free else f"({text})")
+
+
 def _sum(code: Code, name: str, value: cst.BaseExpression) -> Edit:
     span = outer(code, value)
     start = Span(path=code.path, line=span.line, column=span.column, end_line=span.line, end_column=span.column)
     return Edit(span=start, content=f"{name} + ")
+
+
+def made_on_device(code: Code, line: int) -> Sequence[Edit]:
+    """`model.to_empty(device=d)` at a line away, and the model made on `d` where the same function made it on meta.
+
+    Whatever constructors compute (frequencies, masks, scales) then exists, as it does without the detour.
+    """
+    statement, function = code.statement_at(line), code.function_at(line)
+    if not isinstance(statement, cst.SimpleStatementLine) or len(statement.body) != 1 or function is None:
+        return ()
+    part = statement.body[0]
+    call = part.value if isinstance(part, cst.Expr | cst.Assign) else None
+    if not isinstance(call, cst.Call) or _name(call) != "to_empty" or not isinstance(call.func, cst.Attribute):
+        return ()
+    kept = [code.text(item.target) for item in part.targets] if isinstance(part, cst.Assign) else [code.text(call.func.value)]
+    device = next((item.value for item in call.args if item.keyword is None or item.keyword.value == "device"), None)
+    meta = [
+        item
+        for item in code.all(cst.SimpleString, function)
+        if item.evaluated_value == "meta" and code.first_line(item) < code.first_line(statement)
+    ]
+    if kept != [code.text(call.func.value)] or device is None or len(meta) != 1:
+        return ()
+    return code.replaced(meta[0], code.text(device)), code.without(statement)
 
 
 # -- lines without effect -----------------------------------------------------------------------------------------------

@@ -194,6 +194,17 @@ class Code:
             return Edit(span=Span(path=self.path, line=first, column=1, end_line=last + 1, end_column=1), content="")
         return Edit(span=Span(path=self.path, line=first, end_line=last, end_column=len(self.lines[last - 1]) + 1), content="")
 
+    def without(self, statement: cst.SimpleStatementLine) -> Edit:
+        """A statement without its lines, of which a comment behind it stays; for one that is written nowhere else instead."""
+        comment = statement.trailing_whitespace.comment
+        if comment is None:
+            return self.removed(statement)
+        whole = self.span(statement)
+        alone = isinstance(block := self.parents[statement], cst.IndentedBlock) and len(block.body) == 1
+        end = len(self.lines[whole.end_line - 1]) + 1
+        place = Span(path=self.path, line=whole.line, column=whole.column, end_line=whole.end_line, end_column=end)
+        return Edit(span=place, content=f"pass  {comment.value}" if alone else comment.value)
+
     def call(self, function: str, arguments: Sequence[str], indent: str) -> list[str]:
         """The lines of a call, wrapped where one line would be too long; `indent` is what they will be indented by."""
         line = f"{function}({', '.join(arguments)})"

@@ -13,10 +13,11 @@ from torch import nn
 from initlint.graph import laws
 from initlint.graph.lost import lost_writes
 from initlint.graph.measure import law_of_values
-from initlint.graph.model import Law, LostWrite, Parameter, Site
+from initlint.graph.model import BrokenTie, Law, LostWrite, Parameter, Site
 from initlint.graph.op_laws import exact_or_measured
 from initlint.graph.record import LARGE, Held, Record, key_of, law_within
 from initlint.graph.replay import restore_tables
+from initlint.graph.ties import broken_ties
 from initlint.graph.watch import recording
 
 VALUES_KEPT = 1 << 25  # elements; values of a larger deterministic buffer are not kept
@@ -34,6 +35,7 @@ class RecordedModel:
     parameters: Mapping[str, Parameter]
     module_sites: Mapping[str, Site]
     lost: tuple[LostWrite, ...] = ()
+    untied: tuple[BrokenTie, ...] = ()
     roots: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
@@ -76,6 +78,7 @@ def build_recorded(factory: Callable[[], nn.Module], *, roots: tuple[str, ...] =
             parameters=collected(model, record),
             module_sites=_module_sites(model, record),
             lost=lost_writes(model, record),
+            untied=broken_ties(model, record),
             roots=roots,
             notes=(*notes, *dict.fromkeys(record.notes)),
         )
@@ -90,6 +93,7 @@ def recorded_instance(model: nn.Module, record: Record) -> RecordedModel:
         parameters=collected(model, record),
         module_sites=_module_sites(model, record),
         lost=lost_writes(model, record),
+        untied=broken_ties(model, record),
         roots=record.roots,
         notes=tuple(dict.fromkeys(record.notes)),
     )

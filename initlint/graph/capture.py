@@ -187,6 +187,7 @@ def _described(
         module_types={path: f"{type(m).__module__}.{type(m).__qualname__}" for path, m in recorded.model.named_modules()},
         unreached=unreached,
         lost=recorded.lost,
+        untied=recorded.untied,
         notes=(*recorded.notes, *notes),
     )
 

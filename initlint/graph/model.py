@@ -105,6 +105,22 @@ class LostWrite:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BrokenTie:
+    """Two parameters that were one for a while.
+
+    name, source     the one that was given the other's, and that other
+    tied, broken     the lines that made and unmade the tie
+    source_replaced  whether the other was replaced; else the one that had been given it
+    """
+
+    name: str
+    source: str
+    tied: Site
+    broken: Site
+    source_replaced: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Parameter:
     """A parameter or buffer of the built model: its law, its values when they are deterministic, and who wrote it."""
 
@@ -150,5 +166,6 @@ class TracedModel:
     module_sites: Mapping[str, Site] = field(default_factory=dict)  # construction line, by module path
     module_types: Mapping[str, str] = field(default_factory=dict)  # class, by module path
     lost: tuple[LostWrite, ...] = ()  # initializations of tensors that are not part of the model
+    untied: tuple[BrokenTie, ...] = ()  # parameters that were tied to each other and are no more
     unreached: tuple[str, ...] = ()  # parameters that the traced forward never reads
     notes: tuple[str, ...] = ()  # what was tried before `method` worked, for the report

@@ -11,7 +11,7 @@ import itertools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -77,6 +77,17 @@ class Step:
     random: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Registered:
+    """A parameter or a module that was given to a module; it is kept, and so is its id."""
+
+    kind: Literal["parameter", "module"]
+    owner: int  # id of the module
+    name: str
+    value: Any
+    site: Site | None
+
+
 @dataclass(slots=True)
 class Record:
     """Everything noticed while a model was constructed."""
@@ -85,6 +96,7 @@ class Record:
     history: list[Step] = field(default_factory=list)  # what was done to meta tensors, so that tables can be recomputed
     made: dict[tuple[int, str], Site] = field(default_factory=dict)  # (id of module, name) → line that registered it
     constructed: dict[int, Site] = field(default_factory=dict)  # id of module → line that called its class
+    registered: list[Registered] = field(default_factory=list)  # in the order of execution
     kept: list[Any] = field(default_factory=list)
     random: set[int] = field(default_factory=set)  # storages whose values were drawn, directly or not
     restored: set[int] = field(default_factory=set)  # ids of tensors whose values were computed again afterwards

@@ -10,7 +10,7 @@ import contextlib
 import inspect
 import types
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import nn
@@ -18,7 +18,7 @@ from torch import nn
 from initlint.graph import laws
 from initlint.graph.frames import plain, site_of
 from initlint.graph.model import Law
-from initlint.graph.record import LARGE, Record, Recorder, Step, key_of
+from initlint.graph.record import LARGE, Record, Recorder, Registered, Step, key_of
 
 SEED = 0x1417
 
@@ -96,8 +96,11 @@ def recording(record: Record, large: int = LARGE) -> Iterator[Recorder]:
 
     recorder = Recorder(record, large)
 
-    def remember(owner: nn.Module, name: str, _value: Any) -> None:
+    def remember(owner: nn.Module, name: str, value: Any) -> None:
         site, _, stack = record.site(3)
+        if isinstance(value, nn.Parameter | nn.Module):
+            kind: Literal["parameter", "module"] = "parameter" if isinstance(value, nn.Parameter) else "module"
+            record.registered.append(Registered(kind, id(owner), name, value, site))
         if site is not None:
             record.made[id(owner), name] = site
         if id(owner) not in record.constructed:

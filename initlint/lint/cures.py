@@ -12,7 +12,7 @@ from initlint.fixes.calls import Draw, calls_named, draw_at, without_argument
 from initlint.fixes.edit import Edit, Fix, Span
 from initlint.fixes.expressions import scales_on, usual_scale
 from initlint.fixes.moves import with_residual
-from initlint.fixes.starts import RECTIFIERS, SMALL, SMOOTH, ZEROS, Fan, Start, starts_for
+from initlint.fixes.starts import RECTIFIERS, SMALL, SMOOTH, ZEROS, Fan, Start, lora_start, starts_for
 from initlint.fixes.tree import Code
 from initlint.graph.dataflow import NORMALIZING, PASSING, SATURATING, SELECTING, operands, operator, strip
 from initlint.lint.starting import Files, merged, multiplied, own_draw, started
@@ -66,6 +66,8 @@ def starts_of(facts: Facts, layer: WeightLayer) -> tuple[Start, ...]:
     if layer.kind == "embedding":
         return (SMALL,)
     parameter = facts.parameter(layer.weight)
+    if any(adapter.down == layer.weight for adapter in facts.structure.adapters):
+        return (lora_start(parameter.shape, layer.fan_in),)
     function, slope = follows(facts, layer)
     uniform = own_draw(parameter, facts) is not None and parameter.law.family == "uniform"
     return tuple(starts_for(function, slope=slope, uniform=uniform, fan=fan_of(facts, layer)))

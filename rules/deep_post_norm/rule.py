@@ -10,13 +10,15 @@ from initlint.graph.dataflow import operands, operator, unscaled
 from initlint.lint.finding import Severity
 from initlint.lint.paths import feeding_layer
 from initlint.lint.rule import Rule
-from initlint.lint.wording import counted, finding, module_at, number, pattern_of, site_of_node
+from initlint.lint.wording import counted, finding, module_at, number, pattern_of, role_of, site_of_node
 
 if TYPE_CHECKING:
     from initlint.fixes.edit import Fix
+    from initlint.graph.layers import WeightLayer
     from initlint.graph.structure import Residual
     from initlint.lint.facts import Facts
     from initlint.lint.finding import Finding
+    from initlint.lint.starting import Files
 
 RULE = Rule(
     code="INI403",
@@ -107,35 +109,51 @@ def _kept(facts: Facts, residual: Residual) -> float | None:
 
 def fixes(found: Finding, facts: Facts) -> Iterator[Fix]:
     """DeepNorm where the stack fails as it is: the trunk times N^¼ for N sums, and Xavier's start times (4N)^-¼ for the branches,
-    but for what asks: queries and keys (Wang et al. 2022, arXiv:2203.00555, whose N counts pairs of sums)."""
-    from initlint.fixes.expressions import trunk_multiplied
-    from initlint.fixes.starts import Start
-    from initlint.lint.cures import unsafe
-    from initlint.lint.starting import Files, merged, started
+    but for what asks: queries and keys (Wang et al. 2022, arXiv:2203.00555, whose N counts pairs of sums). Where the sums are
+    written in a package, branches that are zero at first, and smaller inside by their number."""
+    from initlint.lint.cures import silenced
+    from initlint.lint.starting import Files
 
     if found.severity is not Severity.WARNING:
         return
     files = Files(facts)
     modules = set(found.modules)
     for chain in _chains(facts):
-        layers = [facts.structure.layers[name] for residual in chain for name in residual.layers]
-        if not layers or not {module_at(layer, facts) for layer in layers} <= modules:
-            continue
-        sites = {(at.path, at.line): at for residual in chain if (at := site_of_node(residual.add, facts)) is not None}
-        edits = []
-        for path, line in sites:
-            code = files.code(path)
-            edit = None if code is None else trunk_multiplied(code, line, f"{len(chain)}**0.25")
-            if edit is None:
-                return
-            edits.append(edit)
-        start = Start(function="xavier_normal_", arguments=(f"gain={(4 * len(chain)) ** -0.25:.3g}",))
-        asking = _asking(facts)
-        wanted = {layer.weight: start for layer in layers if layer.weight not in asking}
-        smaller = started(facts, wanted, files, together=False)
-        if smaller is not None:
-            said = "weigh the trunk up and the branches down, as DeepNorm does"
-            yield from unsafe(said, merged((*edits, *smaller)))
+        weighted = [residual for residual in chain if residual.layers]
+        layers = [facts.structure.layers[name] for residual in weighted for name in residual.layers]
+        if layers and {module_at(layer, facts) for layer in layers} <= modules:
+            yield from _weighed(facts, chain, layers, files)
+            roles = {role_of(module_at(layer, facts)) for layer in layers}
+            alike = [item for item in facts.structure.residuals if item.layers and _roles(facts, item) <= roles]
+            yield from silenced(facts, alike, files)
+
+
+def _roles(facts: Facts, residual: Residual) -> set[str]:
+    """What the layers of a branch have in common with those of other blocks; the first block's are not all in the chain."""
+    return {role_of(module_at(facts.structure.layers[name], facts)) for name in residual.layers}
+
+
+def _weighed(facts: Facts, chain: Sequence[Residual], layers: Sequence[WeightLayer], files: Files) -> Iterator[Fix]:
+    """The trunk weighed up and the branches down, where the user's own lines add them."""
+    from initlint.fixes.expressions import trunk_multiplied
+    from initlint.fixes.starts import Start
+    from initlint.lint.cures import unsafe
+    from initlint.lint.starting import merged, started
+
+    sites = {(at.path, at.line) for residual in chain if (at := site_of_node(residual.add, facts)) is not None}
+    edits = []
+    for path, line in sorted(sites):
+        code = files.code(path)
+        edit = None if code is None else trunk_multiplied(code, line, f"{len(chain)}**0.25")
+        if edit is None:
+            return
+        edits.append(edit)
+    start = Start(function="xavier_normal_", arguments=(f"gain={(4 * len(chain)) ** -0.25:.3g}",))
+    asking = _asking(facts)
+    wanted = {layer.weight: start for layer in layers if layer.weight not in asking}
+    smaller = started(facts, wanted, files, together=False)
+    if smaller is not None:
+        yield from unsafe("weigh the trunk up and the branches down, as DeepNorm does", merged((*edits, *smaller)))
 
 
 def _asking(facts: Facts) -> frozenset[str]:

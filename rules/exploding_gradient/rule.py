@@ -81,7 +81,8 @@ def fixes(found: Finding, facts: Facts) -> Iterator[Fix]:
     """
     from initlint.fixes.starts import Start
     from initlint.lint.cures import alike, connected, layers_of, normalized_by, restarts, unsafe
-    from initlint.lint.starting import started
+    from initlint.lint.multiplied import divided
+    from initlint.lint.starting import Files, started
 
     layers = alike(facts, layers_of(found, facts))
     biases = {bias for layer in layers if (bias := normalized_by(facts, layer)) is not None}
@@ -90,6 +91,7 @@ def fixes(found: Finding, facts: Facts) -> Iterator[Fix]:
         said = f"start the normalizations' biases at {bias}, where rectifiers are nearly linear"
         yield from unsafe(said, started(facts, dict.fromkeys(sorted(biases), start), together=False))
     if not biases:
+        yield from divided(facts, layers, Files(facts))
         yield from restarts(facts, layers)
     yield from connected(facts, layers)
 

@@ -9,6 +9,7 @@ from initlint.graph.model import Site
 from initlint.lint.finding import Severity
 from initlint.lint.rule import Rule
 from initlint.lint.wording import counted, finding, step_at
+from initlint.source.initializers import tree_of
 from initlint.source.statements import starts
 
 if TYPE_CHECKING:
@@ -61,7 +62,9 @@ def check(facts: Facts) -> Iterator[Finding]:
 
 
 def fixes(found: Finding, facts: Facts) -> Iterator[Fix]:
-    """The call at the end of the constructor; the class that the model has, in the place of the one it has not."""
+    """The call at the end of the constructor, or of those of its heirs; the class that the model has, in the place of the one it
+    has not."""
+    from initlint.fixes.applied import at_the_end_of_heirs
     from initlint.fixes.moves import at_the_end, class_tested
     from initlint.lint.cures import unsafe
     from initlint.lint.starting import Files, merged
@@ -70,6 +73,12 @@ def fixes(found: Finding, facts: Facts) -> Iterator[Fix]:
     if code is None:
         return
     yield from unsafe("call it when all layers exist", merged(at_the_end(code, found.span.line)))
+    tree = tree_of(found.span.path)
+    for item in () if tree is None else starts(tree):
+        if item.line == found.span.line:
+            heirs = [name for name, later in item.heirs if later]
+            said = "call it when all layers of the heirs exist"
+            yield from unsafe(said, merged(at_the_end_of_heirs(code, item.line, heirs)))
     held = {name.rpartition(".")[0] for name in (p.name for p in facts.traced.parameters.values() if len(p.shape) > 1)}
     kinds = sorted({facts.traced.module_types.get(path, "").rpartition(".")[2] for path in held} - {""})
     for place in found.related:

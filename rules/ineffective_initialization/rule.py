@@ -59,13 +59,43 @@ def _finding(facts: Facts, site: Site, losses: list[LostWrite]) -> Finding:
 
 def fixes(found: Finding, facts: Facts) -> Iterator[Fix]:
     """The draw before the weight is taken over, or into the parameter itself instead of its copy."""
+    from initlint.fixes.applied import before_taken_over
     from initlint.fixes.moves import before_wrapped, into_itself
     from initlint.lint.cures import draw_of_finding, unsafe
     from initlint.lint.starting import Files, merged
 
-    place = draw_of_finding(found, Files(facts))
+    files = Files(facts)
+    place = draw_of_finding(found, files)
     if place is None:
         return
     code, draw = place
     yield from unsafe("write to the parameter itself", merged(into_itself(code, draw)))
     yield from unsafe("initialize before the weight is taken over", merged(before_wrapped(code, draw)))
+    applied = _applied(found, facts)
+    if applied is None:
+        return
+    parts = []
+    for site in applied:
+        other = files.code(site.path)
+        call = None if other is None else other.call_at(site)
+        parts.append(() if other is None or call is None else before_taken_over(other, call))
+    if parts and all(parts):
+        yield from unsafe("apply it before the weights are taken over", merged(edit for part in parts for edit in part))
+
+
+def _applied(found: Finding, facts: Facts) -> list[Site] | None:
+    """The calls through which a line draws into temporaries; None where one of them does something else, too."""
+    sites: dict[tuple[str, int], Site] = {}
+    modules: set[str] = set()
+    for lost in facts.traced.lost:
+        site = site_of_call(lost.write, facts)
+        if site is None or (site.path, site.line) != (found.span.path, found.span.line) or len(lost.write.stack) < 2:
+            continue
+        before = lost.write.stack[-2]
+        sites[before.path, before.line] = before
+        modules |= {name.rpartition(".")[0].partition(".parametrizations.")[0] for name in lost.sources}
+    for parameter in facts.traced.parameters.values():
+        through = any((site.path, site.line) in sites for write in parameter.writes for site in write.stack)
+        if through and parameter.name.rpartition(".")[0].partition(".parametrizations.")[0] not in modules:
+            return None
+    return list(sites.values())

@@ -30,6 +30,7 @@ RULE = Rule(
 DIFFERENT = 2.0
 SMALL = 0.5  # a scale from here on does not say that a branch is to start small
 WHOLE = 0.99  # share of the entries that an overwriting write reaches
+SCALING = ("mul_", "div_")  # of zeros, zeros
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,11 +176,13 @@ def _lost_padding(parameter: Parameter, facts: Facts) -> Site | None:
     """The line that wrote over the zero row (an embedding's padding) which the constructor had made."""
     lost: Write | None = None
     zeroed = False
+    if any(law.is_zero for _, law in parameter.law.parts):
+        return None  # all rows but that one were written
     for write in parameter.writes:
         one_row = write.op in ("fill_", "zero_") and math.isclose(write.coverage * parameter.shape[0], 1.0)
         if one_row:  # again, after the general initialization: all is well
             zeroed, lost = zeroed or write.default, None
-        elif zeroed and not write.default and write.coverage >= WHOLE and not write.law.is_zero:
+        elif zeroed and not write.default and write.coverage >= WHOLE and not write.law.is_zero and write.op not in SCALING:
             lost = write
     return None if lost is None else innermost((lost.site, *reversed(lost.stack)), facts)
 

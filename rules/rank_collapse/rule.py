@@ -23,7 +23,7 @@ RULE = Rule(
     name="rank-collapse",
     severity=Severity.ERROR,
     summary="Stacked attention makes all tokens of a sequence the same vector.",
-    fix="display",
+    fix="unsafe",
 )
 
 # Share of a token's second moment that differs between tokens. Queries and keys learn in proportion to its square
@@ -92,19 +92,34 @@ def token_share(facts: Facts, node: Node) -> float | None:
 
 
 def fixes(found: Finding, facts: Facts) -> Iterator[Fix]:
-    """A residual connection around each attention: a change of the architecture, for the author to decide."""
-    from initlint.fixes.edit import Fix
-    from initlint.fixes.moves import with_residual
-    from initlint.lint.starting import Files
+    """A residual connection around each attention: no start of the weights of such a net tells tokens apart."""
+    from initlint.fixes.moves import called_with_residual, with_residual
+    from initlint.lint.cures import unsafe
+    from initlint.lint.starting import Files, merged
 
     files = Files(facts)
-    for name in found.modules[-1:]:
-        for node in facts.structure.dependence.order:
-            if facts.traced.modules.get(node.name) != name or not _mixes(node):
-                continue
-            site = site_of_node(node.name, facts)
-            code = None if site is None else files.code(site.path)
-            edits = () if site is None or code is None else with_residual(code, site.line)
-            if edits:
-                yield Fix(applicability="display", message="add each attention's input to its output", edits=tuple(edits))
-                return
+    said = "add each attention's input to its output"
+    sites: dict[tuple[str, int], None] = {}
+    called: dict[tuple[str, str], None] = {}
+    for node in facts.structure.dependence.order:
+        module = facts.traced.modules.get(node.name, "")
+        if not _mixes(node) or facts.structure.in_branch(node.name) or (found.modules and module not in found.modules):
+            continue
+        if (at := site_of_node(node.name, facts)) is not None:
+            sites[at.path, at.line] = None
+        holder, _, attribute = module.rpartition(".")
+        called[facts.traced.module_types.get(holder, "").rpartition(".")[2], attribute] = None
+    codes = {path: code for path, _ in sites if (code := files.code(path)) is not None}
+    yield from unsafe(
+        said, merged(edit for path, line in sorted(sites) if path in codes for edit in with_residual(codes[path], line))
+    )
+    owners = [(code, code.classes().get(kind), attribute) for code in codes.values() for kind, attribute in called]
+    yield from unsafe(
+        said,
+        merged(
+            edit
+            for code, owner, attribute in owners
+            if owner is not None
+            for edit in called_with_residual(code, owner, attribute)
+        ),
+    )

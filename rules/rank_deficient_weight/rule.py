@@ -11,6 +11,7 @@ from initlint.lint.rule import Rule
 from initlint.lint.wording import finding, module_of, site_of_law
 
 if TYPE_CHECKING:
+    from initlint.fixes.edit import Fix
     from initlint.graph.layers import WeightLayer
     from initlint.graph.model import Parameter
     from initlint.lint.facts import Facts
@@ -21,6 +22,7 @@ RULE = Rule(
     name="rank-deficient-weight",
     severity=Severity.INFO,
     summary="A trainable weight starts with repeated or zero rows, so that most of what it reads is lost.",
+    fix="unsafe",
     explained_by=("symmetric-initialization",),
 )
 
@@ -99,3 +101,18 @@ def _finding(facts: Facts, parameter: Parameter, rank: int, full: int) -> Findin
         modules=[module],
         evidence={"rank": float(rank), "full": float(full)},
     )
+
+
+def fixes(found: Finding, facts: Facts) -> Iterator[Fix]:
+    """The number of groups that dirac_ was not told; else a draw in the place of what repeats or is zero."""
+    from initlint.fixes.calls import with_argument
+    from initlint.lint.cures import draw_of_finding, layers_of, restarts, unsafe
+    from initlint.lint.starting import Files
+
+    place = draw_of_finding(found, Files(facts))
+    if place is not None and place[1].function == "dirac_":
+        code, draw = place
+        holder, _, name = code.text(draw.tensor).removesuffix(".data").rpartition(".")
+        if holder and name == "weight":
+            yield from unsafe("fill every group", [with_argument(code, draw, "groups", f"{holder}.groups", 1)])
+    yield from restarts(facts, layers_of(found, facts))

@@ -162,6 +162,8 @@ def _constant(facts: Facts, parameter: Parameter, layer: WeightLayer, *, stuck: 
             + (
                 "The next layer treats them alike too, so they receive the same gradient and stay one unit for ever."
                 if stuck
+                else "The second factor is one constant, too, so that no gradient ever tells them apart: the adapter stays of rank one."
+                if _is_adapters(facts, layer)
                 else "The layer has rank one until random weights or biases around it have told its units apart."
             )
         ),
@@ -169,6 +171,12 @@ def _constant(facts: Facts, parameter: Parameter, layer: WeightLayer, *, stuck: 
         modules=[module],
         evidence={"units": float(layer.fan_out), "value": parameter.law.mean},
     )
+
+
+def _is_adapters(facts: Facts, layer: WeightLayer) -> bool:
+    """Whether a layer is the first factor of an adapter whose second one is a constant, as zeros are."""
+    adapters = facts.structure.adapters
+    return any(item.down == layer.weight and facts.parameter(item.up).law.family == "constant" for item in adapters)
 
 
 def _copies(facts: Facts) -> Iterator[Finding]:

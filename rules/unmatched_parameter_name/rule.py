@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from initlint.graph.model import Site
@@ -12,7 +13,10 @@ from initlint.lint.wording import finding, role_of
 from initlint.source.initializers import name_tests
 
 if TYPE_CHECKING:
+    import libcst as cst
+
     from initlint.fixes.edit import Fix
+    from initlint.fixes.tree import Code
     from initlint.lint.facts import Facts
     from initlint.lint.finding import Finding
     from initlint.source.initializers import NameTest
@@ -24,6 +28,8 @@ RULE = Rule(
     summary="The name that guards an initialization occurs in no parameter, so the initialization never runs.",
     fix="unsafe",
 )
+
+NEAR = 0.8  # likeness of two names, of which one may be a slip of the other
 
 
 def check(facts: Facts) -> Iterator[Finding]:
@@ -65,19 +71,65 @@ def _finding(facts: Facts, path: str, test: NameTest, names: Sequence[str]) -> F
 
 
 def fixes(found: Finding, facts: Facts) -> Iterator[Fix]:
-    """The end of the name compared, where the whole was."""
+    """The end of the name compared, where the whole was; the layers that a start is meant for, where those named do not exist."""
     import libcst as cst
 
+    from initlint.fixes.calls import outer
+    from initlint.fixes.edit import Edit
     from initlint.lint.cures import unsafe
     from initlint.lint.starting import Files
 
     code = Files(facts).code(found.span.path)
-    if code is None or not found.modules:
+    if code is None or found.severity is not Severity.WARNING:
         return
-    for test in code.all(cst.Comparison):
+    for test in code.all(cst.Comparison) if found.modules else ():
         if code.first_line(test) != found.span.line or not isinstance(test.left, cst.Name) or len(test.comparisons) != 1:
             continue
         right = test.comparisons[0]
         if isinstance(right.operator, cst.Equal) and isinstance(right.comparator, cst.SimpleString):
             changed = f"{test.left.value}.endswith({code.text(right.comparator)})"
             yield from unsafe("compare the end of the name", [code.replaced(test, changed)])
+    for call in code.all(cst.Call) if not found.modules else ():
+        branch = code.around(call, cst.If)
+        if code.first_line(call) != found.span.line or branch is None or len(call.args) != 1:
+            continue
+        given = [str(item.evaluated_value) for item in code.all(cst.SimpleString, call.args[0])]
+        ends = _meant(facts, given, code, branch) if given else []
+        if ends:
+            texts = [f"{code.quote}{end}{code.quote}" for end in ends]
+            changed = texts[0] if len(texts) == 1 else f"({', '.join(texts)})"
+            yield from unsafe(f"start {' and '.join(ends)} so", [Edit(span=outer(code, call.args[0].value), content=changed)])
+            return
+
+
+def _meant(facts: Facts, given: Sequence[str], code: Code, branch: cst.If) -> list[str]:
+    """The ends of names that names of no layer stand for.
+
+    A start that is divided by a root of what is not its own fan is the depth-scaled one, of the weights that write the residual
+    stream (Radford et al. 2019, section 2.3); else names that differ in a letter or two are meant.
+    """
+    names = [item.name for item in facts.traced.parameters.values() if item.kind == "parameter"]
+    parts = max(text.strip(".").count(".") + 1 for text in given)
+    ends = {name: ".".join(name.split(".")[-parts:]) for name in names}
+    if _has_root(code, branch):
+        writers = {
+            facts.parameter(item).name for residual in facts.structure.residuals for item in facts.structure.writers(residual)
+        }
+        found = sorted({ends[name] for name in writers if name in ends})
+        return found if all(name in writers or not name.endswith(tuple(found)) for name in names) else []
+    near = [get_close_matches(text.strip("."), sorted(set(ends.values())), 1, NEAR) for text in given]
+    return [item[0] for item in near] if all(near) else []
+
+
+def _has_root(code: Code, branch: cst.If) -> bool:
+    """Whether something drawn below a test is scaled by the root of a number."""
+    import libcst as cst
+
+    from initlint.fixes.calls import draw_of
+
+    for call in code.all(cst.Call, branch.body):
+        for item in draw.arguments if (draw := draw_of(code, call)) is not None else ():
+            text = code.text(item.value).replace(" ", "")
+            if "fan" not in text and (".sqrt(" in text or text.endswith(("**0.5", "**-0.5"))):
+                return True
+    return False

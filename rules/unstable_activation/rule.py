@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from initlint.fixes.edit import Fix
+    from initlint.fixes.starts import Start
     from initlint.lint.facts import Facts
     from initlint.lint.finding import Finding
     from initlint.lint.stacks import Function, Stage
@@ -27,6 +29,7 @@ RULE = Rule(
     name="unstable-activation",
     severity=Severity.ERROR,
     summary="The activation amplifies the small differences between draws until the signal explodes or dies.",
+    fix="unsafe",
 )
 
 # Decades of root mean square by which one draw in six has left what the average predicts. Measured on plain nets of width 128
@@ -135,3 +138,43 @@ def _table(stage: Stage) -> tuple[Values, Values]:
     levels = [math.exp(level) for level in LEVELS]
     second, fourth = (np.log(np.clip(stage.expected(levels, power), 1e-290, 1e290)) for power in (2, 4))
     return second, fourth
+
+
+def fixes(found: Finding, facts: Facts) -> Iterator[Fix]:
+    """Weights and biases of variances to which the stack returns: at the edge of chaos if any of it is stable, else near it.
+
+    The last layer keeps its own start: what it gives is no activation.
+    """
+    from initlint.lint.cures import unsafe
+    from initlint.lint.level import levels
+    from initlint.lint.starting import Files, started
+
+    files = Files(facts)
+    for stack in stacks(facts):
+        stages = stack.stages[:-1]
+        if {module_at(stage.layer, facts) for stage in stack.stages} != set(found.modules):
+            continue
+        read = facts.signals.get(stages[0].layer.source)
+        if read is None or not read.second_moment or any(len(stage.layer.others) != 1 for stage in stages):
+            return
+        for level in levels(stack, _holds):
+            wanted: dict[str, Start] = {}
+            for stage in reversed(stages):  # the first one is started last: of a tied weight it is the exception
+                gain = level.gain if stage is not stages[0] else (level.q - level.shift) / read.second_moment
+                wanted[stage.layer.weight] = _normal(math.sqrt(gain / stage.layer.fan_in))
+                wanted[stage.layer.others[0]] = _normal(math.sqrt(level.shift))
+            said = f"draw weights and biases with the variances that lead back to a second moment of {level.q:g}"
+            yield from unsafe(said, started(facts, wanted, files, together=False))
+
+
+def _normal(std: float) -> Start:
+    from initlint.fixes.starts import Start
+
+    return Start(function="normal_", arguments=(f"std={std:.3g}",))
+
+
+def _holds(stack: Stack) -> bool:
+    if not _widens(stack):
+        return True
+    low, high = _drift(stack)
+    return high < WARN_UP and low > WARN_DOWN

@@ -52,7 +52,7 @@ class RectifiedSumsOfSums(nn.Module):
         self.head = nn.Linear(32, 10)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        x = start = F.relu(x)
+        x = start = before = F.relu(x)
         for n, block in enumerate(self.blocks):
             before = x if n % 2 == 0 else before
             x = x + block(x)
