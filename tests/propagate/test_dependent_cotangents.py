@@ -54,7 +54,7 @@ class RectifiedSumsOfSums(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         x = start = before = F.relu(x)
         for n, block in enumerate(self.blocks):
-            before = x if n % 2 == 0 else before
+            before = before if n % 2 else x
             x = x + block(x)
             if n % 2:
                 x = x + self.over[n // 2](before)
