@@ -7,7 +7,8 @@ along y, where D_z is the change of z as y grows,
     D_{Wz} = W D_z,    D_{f(z)} = f'(z) D_z,    D_{uv} = D_u v + u D_v,    Σ_j g_j y_j = Σ_z g_z D_z over any cut behind y
 
 (Euler's theorem on homogeneous functions). At the inputs of the next weights the cotangent is independent of D, so that
-E[(Σ g y)²] = Σ_z n_z E[g_z²] E[D_z²]. A gated unit is of second degree: silu(u)·v gets twice what independence gives.
+E[(Σ g y)²] = Σ_z n_z E[g_z²] E[D_z²]. A gated unit is of second degree: silu(u)·v gets twice what independence gives. If what
+the weights make of z is normalized itself, its size is not felt, and D_z counts without its part along z.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import math
 import numpy as np
 
 from initlint.propagate.axes import Array
-from initlint.propagate.covariance import MAPS
+from initlint.propagate.covariance import MAPS, NORMS
 from initlint.propagate.lineage import VIEWS, bare
 from initlint.propagate.moments import Moments
 from initlint.propagate.pointwise import profile_of
@@ -56,8 +57,11 @@ def felt(tape: Tape, y: Moments, tokens: float) -> float:
             for r in uses:
                 heapq.heappush(waiting, (_turn(r), id(r), r))
         else:
-            together += math.prod(z.shape) / tokens * (_power(tape, z) or 0.0) * known[key][0]
-    return together / alone if alone > 0.0 and together > 0.0 else 1.0
+            square, own = known[key]
+            if uses and all(_is_normalized(tape, r) for r in uses):
+                square = max(square - own**2 / z.q, 0.0) if z.q > 0.0 else 0.0
+            together += math.prod(z.shape) / tokens * (_power(tape, z) or 0.0) * square
+    return together / alone if alone > 0.0 else 1.0
 
 
 def _by_weights(u: Moments) -> bool:
@@ -68,6 +72,16 @@ def _by_weights(u: Moments) -> bool:
     weight = made.args[1]
     origin = bare(weight)[0].made if isinstance(weight, Moments) else None
     return isinstance(weight, Moments) and (origin is None or not origin.name)
+
+
+def _is_normalized(tape: Tape, o: Moments) -> bool:
+    """Whether a tensor that weights made is only used divided by its own size."""
+    if not _by_weights(o):
+        return False
+    if id(o) in tape.severed.values():
+        return True
+    uses = tape.uses.get(id(o), ())
+    return bool(uses) and all(r.made is not None and r.made.name in NORMS for r, _ in uses)
 
 
 def _turn(z: Moments) -> int:

@@ -92,8 +92,9 @@ class Modulated(nn.Module):
 class Feedforward(nn.Module):
     """Pre-norm feed-forward blocks whose root mean square is taken by hand."""
 
-    def __init__(self, *, gated: bool) -> None:
+    def __init__(self, *, gated: bool, after: bool = False) -> None:
         super().__init__()
+        self.after = after
         self.up, self.gate, self.down = (
             nn.ModuleList(nn.Linear(i, o, bias=False) for _ in range(2)) for i, o in ((64, 160), (64, 160), (160, 64))
         )
@@ -102,14 +103,24 @@ class Feedforward(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         x = self.first(x)
         for up, gate, down in zip(self.up, self.gate, self.down, strict=True):
-            y = x * torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + 1e-6)
-            x = x + down(F.silu(gate(y)) * up(y) if self.gated else F.gelu(up(y)))
+            y = of_unit_size(x)
+            y = down(F.silu(gate(y)) * up(y) if self.gated else F.gelu(up(y)))
+            x = x + (of_unit_size(y) if self.after else y)
         return self.head(x)  # type: ignore[no-any-return]
+
+
+def of_unit_size(x: torch.Tensor) -> torch.Tensor:
+    return x * torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + 1e-6)
 
 
 class GatedByHand(Feedforward):
     def __init__(self) -> None:
         super().__init__(gated=True)
+
+
+class BetweenNorms(Feedforward):
+    def __init__(self) -> None:
+        super().__init__(gated=True, after=True)
 
 
 class PlainByHand(Feedforward):
@@ -122,6 +133,8 @@ add("ReLUs behind sums of sums", RectifiedSumsOfSums, MAPS, draws=24)
 add("a group norm of joined maps of unlike size", UnlikeParts, MAPS)
 add("a group norm modulated by a condition, before a function", Modulated, MAPS, torch.zeros(6, 48), draws=48)
 add("the scale of a norm before a gated unit", GatedByHand, TOKENS, draws=48)
+add("the scale of a norm before a gated unit that is normalized, too", BetweenNorms, TOKENS, draws=48, bits=0.2, grad_bits=1.1,
+    why="independence would be 6 bits off before the unit; behind it the stream's next norm takes half of what the scale gets")  # fmt: skip
 add("the scale of a norm before a function", PlainByHand, TOKENS, draws=48)
 
 
