@@ -23,6 +23,8 @@ TERMS = 16  # of a sum of sums that are looked at
 DEPTH = 160  # values of s at which F is evaluated
 STEPS = 4  # of Newton's method, for correlations
 PLACES = 240  # of a term at which what it knows is evaluated
+STEEP = 0.02  # of the deviation: a normal term that is less of a sum hardly smooths the steps of the others
+ALIKE = 0.01  # relative difference of moments that is none
 EDGE = 1e-14  # of probability
 
 
@@ -83,7 +85,10 @@ def law_of_sum(x: Moments) -> Profile | None:
     w = grid(source.points)[1].reshape(-1, *(1,) * x.mean.ndim)
     mean = (w * result).sum(0)
     deviation = np.sqrt((w * (result - mean) ** 2).sum(0))
-    result = x.mean + (result - mean) * np.sqrt(variance) / deviation
+    if x.positive:  # what is zero stays so
+        result = result * np.sqrt(x.cells / (w * result**2).sum(0))
+    else:
+        result = x.mean + (result - mean) * np.sqrt(variance) / deviation
     source.correlation = correlations(source, result, x)
     return Profile(source, result)
 
@@ -94,14 +99,24 @@ def quantiles(columns: list[Array], variance: float, z: Array) -> Array:
     for column in columns[1:]:
         both = np.add.outer(thinned(values, weights), thinned(column, grid(len(column))[1])).reshape(-1)
         values, weights = both, np.full(len(both), 1.0 / len(both))
-    total = float(np.sqrt(variance + weights @ values**2 - (weights @ values) ** 2))
-    sigma = max(np.sqrt(variance), 0.02 * total)  # a law of steps is smoothed a little
+    sigma, total = np.sqrt(variance), float(np.sqrt(variance + weights @ values**2 - (weights @ values) ** 2))
     if len(values) > DEPTH:
         values, weights = thinned(values, weights), np.full(DEPTH, 1.0 / DEPTH)
     values, weights = merged(values, weights)
+    if sigma < STEEP * total:
+        return stepped(values, weights, torch.special.ndtr(torch.from_numpy(z)).numpy())
     at = np.linspace(values[0] - 7.0 * sigma, values[-1] + 7.0 * sigma, 2 * DEPTH)
     reached = torch.special.ndtr(torch.from_numpy((at[:, None] - values[None, :]) / sigma)).numpy() @ weights
     return np.asarray(np.interp(z, torch.special.ndtri(torch.from_numpy(np.clip(reached, EDGE, 1.0 - EDGE))).numpy(), at))
+
+
+def stepped(values: Array, weights: Array, reached: Array) -> Array:
+    """The quantiles at these probabilities: a value many share, as the zero of ReLUs, is a step, between others they rise evenly."""
+    upper = np.cumsum(weights)
+    step = weights > 2.0 / DEPTH
+    middle = upper - weights / 2
+    at = np.stack([np.where(step, upper - weights, middle), np.where(step, upper, middle)], 1).reshape(-1)
+    return np.asarray(np.interp(reached, at, np.repeat(values, 2)))
 
 
 def merged(values: Array, weights: Array) -> tuple[Array, Array]:
@@ -179,10 +194,7 @@ def conditioned(g: Cotangent, z: Moments, part: Moments, rest: Moments, *, produ
         function = over_cells(term.values, z)
         once += product_of_two * function
         twice += square * function**2
-    mean, variance = (rest.m, rest.q - rest.m**2) if product else (z.m - part.m, z.q - z.m**2 - (part.q - part.m**2))
-    bent = values_of(rest)
-    nodes, weights = grid(DEPTH)[:2] if bent is None else standard(over_cells(bent, rest))
-    law = mean + np.sqrt(max(variance, 0.0)) * nodes, weights
+    law = law_of_rest(rest, (rest.m, rest.q - rest.m**2) if product else (z.m - part.m, z.q - z.m**2 - (part.q - part.m**2)))
     known, given = over_cells(z.profile.values, z), over_cells(before.values, part)
     for function, where in ((np.sqrt(expected(twice, known, given, law, product)), same), (expected(once, known, given, law, product), ~same)):
         values = np.broadcast_to(function.reshape(-1, *(1,) * part.mean.ndim), before.values.shape)
@@ -206,6 +218,7 @@ def expected(function: Array, whole: Array, part: Array, rest: tuple[Array, Arra
     s = part(u) + rest, or part(u) · rest; the rest by its values and their weights.
     """
     values, weights = rest
+    whole, function = with_jumps(whole, function)
     distinct, of = np.unique(part, return_inverse=True)
     few = distinct
     if len(distinct) > PLACES:
@@ -214,12 +227,36 @@ def expected(function: Array, whole: Array, part: Array, rest: tuple[Array, Arra
     return np.asarray(np.interp(distinct, few, np.interp(at, whole, function) @ weights)[of])
 
 
-def standard(values: Array) -> tuple[Array, Array]:
-    """Values on the grid of a source, each once, scaled to mean zero and deviation one, with their weights."""
+def with_jumps(whole: Array, function: Array) -> tuple[Array, Array]:
+    """A function of s on a grid where s stays at one value for a while, as at the zero of ReLUs: it may jump behind that value."""
+    flat = np.diff(whole) <= 0.0
+    if not flat.any():
+        return whole, function
+    after = np.flatnonzero(flat[:-1] & ~flat[1:]) + 1  # the last place at the value
+    before = np.flatnonzero(~flat[:-1] & flat[1:]) + 1  # the first one
+    near = 1e-9 * (whole[-1] - whole[0])
+    at = np.concatenate([whole, whole[after] + near, whole[before] - near])
+    values = np.concatenate([function, function[after + 1], function[before - 1]])
+    order = np.argsort(at, kind="stable")
+    return at[order], values[order]
+
+
+def law_of_rest(rest: Moments, moments: tuple[float, float]) -> tuple[Array, Array]:
+    """Values of the other term, or factor, with their weights, so that they have this mean and variance."""
+    mean, variance = moments
+    deviation = np.sqrt(max(variance, 0.0))
+    bent = values_of(rest)
+    if bent is None:
+        nodes, weights = grid(DEPTH)[:2]
+        return mean + deviation * nodes, weights
+    values = over_cells(bent, rest)
     weights = grid(len(values))[1]
     if len(values) > DEPTH:
         values, weights = thinned(values, weights), np.full(DEPTH, 1.0 / DEPTH)
     values, weights = merged(values, weights)
+    own = rest.q - rest.m**2
+    if abs(mean - rest.m) < ALIKE * np.sqrt(own) and abs(variance - own) < ALIKE * own:
+        return values, weights  # as they are, so that a zero is one
     values = values - weights @ values
-    deviation = np.sqrt(weights @ values**2)
-    return values / deviation if deviation > 0 else values, weights
+    spread = float(weights @ values**2)
+    return mean + values * (deviation / np.sqrt(max(spread, 1e-300))), weights

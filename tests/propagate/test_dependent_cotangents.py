@@ -131,6 +131,8 @@ class PlainByHand(Feedforward):
 
 add("ReLUs behind the sums of five blocks", RectifiedSums, MAPS, draws=24)
 add("ReLUs behind sums of sums", RectifiedSumsOfSums, MAPS, draws=24)
+add("a ReLU of the sum of two ReLUs", lambda m, x: m.o(F.relu(F.relu(m.a(x)) + F.relu(m.b(x)))), TOKENS,
+    a=lambda: nn.Linear(64, 64), b=lambda: nn.Linear(64, 64), o=lambda: nn.Linear(64, 32), draws=24)  # fmt: skip
 add("a group norm of joined maps of unlike size", UnlikeParts, MAPS)
 add("a group norm modulated by a condition, before a function", Modulated, MAPS, torch.zeros(6, 48), draws=48)
 add("the scale of a norm before a gated unit", GatedByHand, TOKENS, draws=48)
