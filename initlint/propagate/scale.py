@@ -16,13 +16,12 @@ from __future__ import annotations
 import heapq
 import math
 
-import numpy as np
-
 from initlint.propagate.axes import Array
 from initlint.propagate.covariance import MAPS, NORMS
 from initlint.propagate.lineage import VIEWS, bare
 from initlint.propagate.moments import Moments
 from initlint.propagate.pointwise import profile_of
+from initlint.propagate.slopes import slopes_on
 from initlint.propagate.sources import grid
 from initlint.propagate.tape import Tape
 
@@ -39,10 +38,10 @@ def felt(tape: Tape, y: Moments, tokens: float) -> float:
     for u, _ in tape.uses.get(id(bare(y)[0]), ()):
         if not _by_weights(u):
             return 1.0
-        if _power(tape, u) is None:
+        if (power := _power(tape, u)) is None:
             continue
         known[id(u)] = (u.q, u.q)
-        alone += math.prod(u.shape) / tokens * (_power(tape, u) or 0.0) * u.q
+        alone += math.prod(u.shape) / tokens * power * u.q
         heapq.heappush(waiting, (_turn(u), id(u), u))
     seen: set[int] = set()
     while waiting:
@@ -125,8 +124,7 @@ def _of_function(u: Moments, values: Array, along: Along) -> Along:
     """f(u): the part of D_u along u itself, D_u = ρ u + e with e independent of u, meets f' together with u."""
     before = profile_of(u).values
     weights = grid(len(before))[1].reshape(-1, *(1,) * u.mean.ndim)
-    run = np.gradient(before, axis=0)
-    slope = np.divide(np.gradient(values, axis=0), run, out=np.zeros_like(before), where=np.abs(run) > 1e-12)
+    slope = slopes_on(profile_of(u), values)
 
     def mean(x: Array) -> float:
         return u.average((weights * x).sum(0))

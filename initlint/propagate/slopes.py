@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from initlint.propagate.axes import Array
 from initlint.propagate.meeting import correlation, plain, series_on
 from initlint.propagate.moments import Moments, align, outer_means
 from initlint.propagate.pointwise import profile_of
@@ -17,10 +18,14 @@ def slopes(a: Moments, y: Moments) -> Profile | None:
     before = profile_of(a)
     if before.source is not y.profile.source:
         return None
+    return Profile(before.source, slopes_on(before, y.profile.values))
+
+
+def slopes_on(before: Profile, values: Array) -> Array:
+    """The slope of a function of what `before` is, given by its values on the same grid."""
     step = 2 * REACH / before.source.points
-    rise, run = (np.gradient(p.values, step, axis=0) for p in (y.profile, before))
-    values = np.divide(rise, run, out=np.zeros_like(rise), where=np.abs(run) > 1e-12)
-    return Profile(before.source, values)
+    rise, run = (np.gradient(v, step, axis=0) for v in (values, before.values))
+    return np.asarray(np.divide(rise, run, out=np.zeros_like(rise), where=np.abs(run) > 1e-12))
 
 
 def through_function(a: Moments, slope: Profile, c: Moments) -> Moments | None:

@@ -158,8 +158,8 @@ def conditioned(g: Cotangent, z: Moments, part: Moments, rest: Moments, *, produ
     """A cotangent of z = part + rest, or part · rest, with functions of z made functions of the source u of the part.
 
     An entry's own square is multiplied by E[c²|u], the product of two by E[c|u] E[c|u'], with what the rests of the two have
-    in common put into the root; the functions are those of an average entry, the sizes those of each. What comes from several roots becomes one term for the squares and one for the products, so
-    that a long stream of sums carries no more than a short one.
+    in common put into the root; the functions are those of an average entry, the sizes those of each. What comes from several
+    roots becomes one term for the squares and one for the products, so that a long stream of sums carries no more than a short one.
     """
     if z.profile is None or z.profile.values.shape[1:] != z.mean.shape or part.q - part.m**2 < SHARE * (z.q - z.m**2):
         return g
