@@ -119,6 +119,14 @@ def bare(x: Moments) -> tuple[Moments, float]:
     return best, scale
 
 
+def is_leaf(x: Moments) -> bool:
+    """Whether a tensor is a parameter or an input, or a view of one."""
+    x = bare(x)[0]
+    while x.made is not None and x.made.name in VIEWS:
+        x = bare(x.made.args[0])[0]
+    return x.made is None or not x.made.name
+
+
 def same_call(a: Made, b: Made) -> bool:
     """Whether two calls differ in nothing but tensors."""
     return a.name == b.name != "" and len(a.args) == len(b.args) and a.kwargs.keys() == b.kwargs.keys()

@@ -18,7 +18,7 @@ import math
 
 from initlint.propagate.axes import Array
 from initlint.propagate.covariance import MAPS, NORMS
-from initlint.propagate.lineage import VIEWS, bare
+from initlint.propagate.lineage import VIEWS, bare, is_leaf
 from initlint.propagate.moments import Moments
 from initlint.propagate.pointwise import profile_of
 from initlint.propagate.slopes import slopes_on
@@ -52,13 +52,14 @@ def felt(tape: Tape, y: Moments, tokens: float) -> float:
         if key not in known:
             known[key] = _along(z, known)
         uses = [r for r, _ in tape.uses.get(key, ())]
-        if uses and len(seen) < MOST and all(_is_followed(r, z) and _power(tape, r) is not None for r in uses):
+        if _is_divided(tape, z):
+            together += math.prod(z.shape) / tokens * (_power(tape, z) or 0.0) * _across(z, known[key])
+        elif uses and len(seen) < MOST and all(_is_followed(r, z) and _power(tape, r) is not None for r in uses):
             for r in uses:
                 heapq.heappush(waiting, (_turn(r), id(r), r))
         else:
-            square, own = known[key]
-            if uses and all(_is_normalized(tape, r) for r in uses):
-                square = max(square - own**2 / z.q, 0.0) if z.q > 0.0 else 0.0
+            normalized = uses and all(_by_weights(r) and _is_divided(tape, r) for r in uses)
+            square = _across(z, known[key]) if normalized else known[key][0]
             together += math.prod(z.shape) / tokens * (_power(tape, z) or 0.0) * square
     return together / alone if alone > 0.0 else 1.0
 
@@ -66,21 +67,24 @@ def felt(tape: Tape, y: Moments, tokens: float) -> float:
 def _by_weights(u: Moments) -> bool:
     """Whether a tensor is what fresh weights make of another."""
     made = u.made
-    if made is None or made.name not in MAPS or len(made.args) < 2:
+    if made is None or made.name not in MAPS:
         return False
-    weight = made.args[1]
-    origin = bare(weight)[0].made if isinstance(weight, Moments) else None
-    return isinstance(weight, Moments) and (origin is None or not origin.name)
+    given = made.args[1:3] if made.name == "addmm" else made.args[:2]
+    return len(given) == 2 and isinstance(given[1], Moments) and is_leaf(given[1])
 
 
-def _is_normalized(tape: Tape, o: Moments) -> bool:
-    """Whether a tensor that weights made is only used divided by its own size."""
-    if not _by_weights(o):
-        return False
-    if id(o) in tape.severed.values():
+def _is_divided(tape: Tape, z: Moments) -> bool:
+    """Whether a tensor is only used divided by its own size."""
+    if id(z) in tape.severed.values():
         return True
-    uses = tape.uses.get(id(o), ())
+    uses = tape.uses.get(id(z), ())
     return bool(uses) and all(r.made is not None and r.made.name in NORMS for r, _ in uses)
+
+
+def _across(z: Moments, along: Along) -> float:
+    """E[D²] without the part of D along z itself."""
+    square, own = along
+    return max(square - own**2 / z.q, 0.0) if z.q > 0.0 else 0.0
 
 
 def _turn(z: Moments) -> int:

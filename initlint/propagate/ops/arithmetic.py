@@ -65,7 +65,9 @@ def added(tape: Tape, x: Moments, y: Moments, alpha: float = 1.0) -> Moments:
     z = Moments(a.dims, mean, pair, zeros=zeros, method=worst([x, y]), flags=flags_of([x, y]), complex=x.complex or y.complex)
     if a.valid is not None or b.valid is not None:
         z.valid, z.both, z.fill = (a.valid, a.both, x.fill) if a.valid is not None else (b.valid, b.both, y.fill)
-    if same_image(a, b):
+    if a.is_zero or b.is_zero or alpha == 0.0:
+        z.gram = a.gram if b.is_zero or alpha == 0.0 else b.gram
+    elif same_image(a, b):
         z.gram = sum_of_images(a, b, alpha)
     else:
         z.gram = sum_of_rows(z, (a, 1.0), (b, alpha))

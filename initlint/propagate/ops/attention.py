@@ -231,7 +231,8 @@ def _pull_softmax(g: Moments, p: Moments, back: Array, k: int) -> Moments:
     ḡ is a part that keys of one group have in common, with covariances C by pair of groups, and a white rest. With w the share
     of each group of keys in a row, the first gives E[p p'] (C − C w − w C + w C w), which is how keys that differ in what they
     are (first and last ones, class tokens) move logits together; it is exact for weights that do not depend on ḡ. The rest
-    gives `back` = E[p²](1 − 2p + Σp²) by group, and what keeps the sum over a row at zero.
+    gives `back` = E[p²](1 − 2p + Σp²) by group, and what keeps the sum over a row at zero. Where ḡ ḡ' follows the inner products
+    of tokens, z̄ z̄' does by E[p p'], which is less than E[p²].
     """
     axis = g.axes[k]
     groups = axis.groups
@@ -252,7 +253,13 @@ def _pull_softmax(g: Moments, p: Moments, back: Array, k: int) -> Moments:
     total = (equal * counts_like(axis, equal)).sum(0) + (different * states).sum((0, 1))
     different = different - meeting * total / np.maximum((meeting * states).sum((0, 1)), 1e-300)
     new = np.concatenate([equal, different.reshape(groups * groups, *pair.shape[1:])])
-    return Moments(g.dims, np.zeros_like(g.mean), np.moveaxis(new, 0, k), gram=g.gram)
+    z = Moments(g.dims, np.zeros_like(g.mean), np.moveaxis(new, 0, k), gram=g.gram)
+    if g.gram is not None and k in g.gram.axes:
+        follows = np.moveaxis(meeting[diagonal, diagonal] * (pair[:groups] - apart[diagonal, diagonal]), 0, k)
+        own = apart_from_others(z, k)
+        share = z.average(follows[tuple(slice(0, a.groups) for a in z.axes)]) / own if own > 0.0 else 1.0
+        z.gram = replace(g.gram, scale=g.gram.scale * min(max(share, 0.0), 1.0))
+    return z
 
 
 # -- masks --------------------------------------------------------------------------------------------------------------

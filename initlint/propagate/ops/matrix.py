@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from initlint.propagate.axes import Array, Axis, common
+from initlint.propagate.lineage import is_leaf
 from initlint.propagate.moments import Gram, Moments, common_factors, factored, size_of
 from initlint.propagate.ops.arithmetic import add, added, mul
 from initlint.propagate.ops.functions import affine
@@ -234,7 +235,10 @@ def matmul_letters(x: int, y: int) -> tuple[str, str, str]:
 def matmul(tape: Tape, x: Any, y: Any) -> Moments:
     x, y = as_moments(x), as_moments(y)
     a, b, out = matmul_letters(len(x.dims), len(y.dims))
-    return product(tape, x, y, a, b, out)
+    z = product(tape, x, y, a, b, out)
+    if len(y.dims) == 2 and is_leaf(y) and not np.any(y.mean):
+        z.gram = image_of(x)
+    return z
 
 
 @transfer("addmm", "baddbmm", "addbmm", "addmv")
