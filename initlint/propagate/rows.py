@@ -66,7 +66,7 @@ def sum_of_rows(z: Moments, *terms: tuple[Moments, float]) -> Gram | None:
     own = max(own_part(z, axes), LEAST * whole)
     known = [term for term in known if term[2].axes == axes]
     inner = sum((square * own_part(x, axes) / own) ** 2 / gram.freedom for x, square, gram in known)
-    return Gram(None, axes, 1.0 / max(inner, LEAST), norm=sum((square * x.q / whole) ** 2 * gram.norm for x, square, gram in known))
+    return Gram(None, axes, 1.0 / min(max(inner, LEAST), 1.0), norm=sum((square * x.q / whole) ** 2 * gram.norm for x, square, gram in known))
 
 
 def rows_of_table(values: Array, table: Moments) -> Gram | None:
@@ -216,4 +216,4 @@ def joined_rows(pieces: Sequence[Moments], k: int, size: int) -> Gram | None:
     whole = sum(piece.q * piece.axes[k].size / size for piece in pieces)
     parts = [(gram, (share * piece.q / max(whole, 1e-300)) ** 2) for piece, gram, share in known]
     inner = sum(square / gram.freedom for gram, square in parts)
-    return Gram(None, axes, 1.0 / max(inner, LEAST), norm=sum(square * gram.norm for gram, square in parts))
+    return Gram(None, axes, 1.0 / min(max(inner, LEAST), 1.0), norm=sum(square * gram.norm for gram, square in parts))

@@ -69,7 +69,7 @@ def added(tape: Tape, x: Moments, y: Moments, alpha: float = 1.0) -> Moments:
         z.gram = a.gram if b.is_zero or alpha == 0.0 else b.gram
     elif same_image(a, b):
         z.gram = sum_of_images(a, b, alpha)
-    else:
+    elif shared is None:
         z.gram = sum_of_rows(z, (a, 1.0), (b, alpha))
     z.positive = x.positive and y.positive and alpha > 0
     if alpha == 1.0 and z.shape == x.shape:
