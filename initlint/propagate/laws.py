@@ -13,6 +13,7 @@ from initlint.graph.model import InputLaw, Law, Parameter
 from initlint.propagate.axes import Axis, canonical, state_of
 from initlint.propagate.known import known_moments
 from initlint.propagate.moments import Moments, iid
+from initlint.propagate.rows import kernel_rows
 from initlint.propagate.sizes import by_size, by_value
 from initlint.propagate.tape import Known, Unknown
 
@@ -122,6 +123,7 @@ def parameter_value(parameter: Parameter, places: Iterator[int] | None = None) -
             table.sample = np.sort(parameter.value.detach().double().numpy().reshape(-1))[:: max(parameter.value.numel() // 4096, 1)]
         return table
     moments = law_moments(parameter.law, parameter.shape)
+    moments.gram = kernel_rows(_kurtosis(parameter.law), parameter.shape)
     if parameter.law.quantiles and moments.mean.size == 1:
         quantiles = np.array(parameter.law.quantiles)
         if len(moments.axes) == 1 and parameter.law.pair is None:
@@ -130,6 +132,14 @@ def parameter_value(parameter: Parameter, places: Iterator[int] | None = None) -
                 return _weights(grouped)
         moments.sample = quantiles
     return moments.with_(complex=True) if "complex" in parameter.dtype else moments
+
+
+def _kurtosis(law: Law) -> float:
+    """E[w⁴]/E[w²]² of a centred law."""
+    if law.quantiles:
+        squares = np.square(law.quantiles)
+        return float((squares**2).mean() / max(squares.mean() ** 2, 1e-300))
+    return {"uniform": 1.8, "constant": 1.0}.get(law.family, 3.0)
 
 
 def _steps(values: torch.Tensor) -> Moments | None:

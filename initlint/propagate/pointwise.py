@@ -280,6 +280,14 @@ class Cotangent:
         before = self.coherent.get(key)
         self.coherent[key] = term if before is None else Term(term.root, term.source, before.values + term.values)
 
+    def scaled(self, factor: float) -> Cotangent:
+        """The same, multiplied by a number; what was drawn stays."""
+        if factor == 1.0 or self.drawn is not None:
+            return self
+        result = Cotangent(*(None if x is None else x.scaled(factor) for x in (self.plain, self.spent)))
+        result.coherent = {key: Term(term.root, term.source, factor * term.values) for key, term in self.coherent.items()}
+        return result
+
     def copied(self) -> Cotangent:
         """The same terms, to be totalled without touching these."""
         result = Cotangent(self.plain)

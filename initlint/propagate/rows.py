@@ -13,6 +13,7 @@ are images of one tensor. The infinite-width limit takes both as fixed.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -35,6 +36,14 @@ def image_of_rows(x: Moments, axes: frozenset[int], features: float, base: objec
         return Gram(base, axes, features, norm=2.0 / features)
     inner = 1.0 / features + alike * before.scale**2 / before.freedom
     return Gram(base, axes, 1.0 / inner, norm=before.norm * alike)
+
+
+def kernel_rows(kurtosis: float, shape: Sequence[int]) -> Gram | None:
+    """How the lengths of a depthwise convolution's kernels vary, for independent entries with this kurtosis; None for other weights."""
+    taps = math.prod(shape[2:])
+    if len(shape) < 3 or shape[0] == 1 or shape[1] != 1 or taps == 1:
+        return None
+    return Gram(None, frozenset({0}), 1.0 / LEAST, norm=(kurtosis - 1.0) / taps)
 
 
 def shifted_rows(y: Moments, z: Moments) -> Gram | None:

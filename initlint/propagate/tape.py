@@ -97,6 +97,11 @@ class Tape:
     leaves: Iterator[int] = field(default_factory=itertools.count)
     # by id, over which dimensions a value was divided by its deviation, and the share of that which is not epsilon
     normalized: dict[int, tuple[frozenset[int], float]] = field(default_factory=dict)
+    # by id, who wants to know how the cotangent of what a value is divided to depends on it (see `depthwise`)
+    hearing: dict[int, Callable[[Moments, Cotangent, float, Sequence[int]], None]] = field(default_factory=dict)
+    standardized: set[int] = field(default_factory=set)  # ids of what normalizations left
+    # by id, how much more comes back to what a value was normalized from than its own cotangent says
+    swelling: dict[int, float] = field(default_factory=dict)
     cotangents: dict[int, Cotangent] = field(default_factory=dict)  # on the way back, those known so far, by id
     broken: list[str] = field(default_factory=list)  # why a pullback failed; nothing is predicted of what lies before it
 

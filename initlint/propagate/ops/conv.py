@@ -20,10 +20,11 @@ from initlint.propagate.axes import Array, Axis, along
 from initlint.propagate.linear import group_rows, mean_map, members, pair_map
 from initlint.propagate.moments import Moments
 from initlint.propagate.ops.arithmetic import added
+from initlint.propagate.ops.depthwise import Passage, entering, leaving
 from initlint.propagate.ops.gather import flags_of, single
 from initlint.propagate.ops.maps import each_of, in_phases, tap_matrices, transposed_taps
 from initlint.propagate.ops.matrix import contract
-from initlint.propagate.ops.norm import channel_vector, unscaled
+from initlint.propagate.ops.norm import channel_vector
 from initlint.propagate.ops.registry import as_moments, transfer
 from initlint.propagate.ops.view import permuted, reshaped
 from initlint.propagate.rows import image_of_patches, image_of_rows, shifted_rows
@@ -103,9 +104,9 @@ def convolved(
         c_out, per = weight.shape[0], weight.shape[1]
         w = reshaped(tape, weight, [groups, c_out // groups, per, *kernel])
     batch = x.shape[0]
-    result: list[Moments] = []
-    if groups == x.shape[1] > 1:
-        x = unscaled(tape, x, result)
+    passage = Passage(kernel=weight, taps=taps) if groups == x.shape[1] > 1 else None
+    if passage is not None:
+        x = entering(tape, x, passage)
     z = reshaped(tape, x, [batch, groups, x.shape[1] // groups, *x.shape[2:]])
     alone = int(np.prod(kernel)) == 1 and all(t[0].shape == (n, n) for t, n in zip(taps, x.shape[2:], strict=True))
     base = whole if alone and not np.any(weight.mean) else None
@@ -117,8 +118,7 @@ def convolved(
         own = y
         y = added(tape, y, channel_vector(tape, bias, spatial + 2))
         y.gram = shifted_rows(own, y)
-    result.append(y)
-    return y
+    return y if passage is None else leaving(tape, y, passage)
 
 
 def _convolved(tape: Tape, x: Moments, w: Moments, taps: Sequence[Sequence[Sparse]], base: Moments | None = None) -> Moments:

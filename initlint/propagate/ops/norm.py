@@ -20,14 +20,14 @@ import numpy as np
 
 from initlint.propagate.axes import Array, weighed
 from initlint.propagate.moments import Moments, align, outer_means
-from initlint.propagate.ops.arithmetic import add, mul, spread, times_signal
+from initlint.propagate.ops.arithmetic import add, mul, times_signal
 from initlint.propagate.ops.reduce import marginals, project
 from initlint.propagate.ops.registry import as_moments, scalar_of, transfer
 from initlint.propagate.ops.view import reshaped
-from initlint.propagate.pointwise import Cotangent, Profile, Source, Term, pair_of, profile_of, root_of, times
+from initlint.propagate.pointwise import Cotangent, Profile, Source, Term, profile_of, root_of
 from initlint.propagate.quotient import Quotient, quotient_of, sent_back, weighted
 from initlint.propagate.rows import freedom_of_rows, normalized_rows
-from initlint.propagate.tape import Tape
+from initlint.propagate.tape import CoherentPull, Tape
 
 LEAST_FREEDOM = 0.5  # E[1/χ²] diverges at two degrees of freedom; with ε it does not, and few batches are that small
 FEW = 64.0  # degrees of freedom below which the directions are told apart: what they add is of the order of 3/FEW
@@ -77,7 +77,8 @@ def standardized(tape: Tape, x: Moments, dims: Sequence[int], eps: float, centre
     y = rescaled(tape, x, dims, mean, pair, scale, share, centre, few_directions(x, pair, axes, eps))
     if centre:
         tape.normalized[id(x)] = frozenset(dims), float(np.mean(share))
-        tape.kept.append(x)
+        tape.standardized.add(id(y))
+        tape.kept += [x, y]
     if eps > 0 and not np.any(variance):
         y.zeros = 1.0
     return y
@@ -136,12 +137,12 @@ def rescaled(
         inside = fine.dim_axes(dims)
         pair = project(fine, inside, -1.0)[1] if centre else fine.pair
         pair = pair * _fit(kept, x, fine)
-        coarse = None if known is None else _along(power, x, axes)
+        coarse = None if known is None else along_itself(power, x, axes)
         if coarse is not None and known is not None:
             plain = fine.with_(pair=pair * _fit(back, x, fine))
             result = still_alike(alike, plain, total) if alike else Cotangent(plain)
             taken = x.with_(mean=np.zeros_like(x.mean), pair=-coarse * lost * back, valid=None, gram=None)
-            both, even = (None, None) if crossed is None or not centre else (_along(crossed, x, axes), _along(total, x, axes))
+            both, even = (None, None) if crossed is None or not centre else (along_itself(crossed, x, axes), along_itself(total, x, axes))
             if both is not None and even is not None:
                 add_cross(result, taken.with_(pair=(both - coarse - even) / 2 * lost * back), known, profile_of(x).source)
             result.add_coherent(taken, profile_of(x).source, known)
@@ -157,7 +158,19 @@ def rescaled(
             sent = np.where(_fit(rows, x, fine) > 0, single, sent)
         return [Cotangent(fine.with_(pair=sent))]
 
-    return tape.record_coherent([x], y, pull)
+    return tape.record_coherent([x], y, _overheard(tape, x, y, float(np.sqrt(np.mean(scale**2))), dims, pull))
+
+
+def _overheard(tape: Tape, x: Moments, y: Moments, scale: float, dims: Sequence[int], pull: CoherentPull) -> CoherentPull:
+    """The pullback of a normalization between depthwise convolutions (see `depthwise`)."""
+
+    def overheard(g: Cotangent) -> Sequence[Cotangent | None]:
+        if (hear := tape.hearing.get(id(x))) is not None:
+            hear(y, g, scale, dims)
+        swelling = tape.swelling.get(id(y), 1.0)
+        return [None if c is None else c.scaled(swelling**0.5) for c in pull(g)]
+
+    return overheard
 
 
 def same_rows(x: Moments, axes: Sequence[int]) -> Array:
@@ -224,41 +237,7 @@ def inverse_deviation(freedom: Array) -> Array:
     return np.asarray(np.array(ratio).reshape(half.shape) * np.sqrt(half))
 
 
-def unscaled(tape: Tape, x: Moments, result: list[Moments]) -> Moments:
-    """x on its way into y = A x, A linear within each channel; `result` will hold y. What comes back may have no part along x.
-
-    If y is only divided by its deviation, channel by channel, then g·y = 0 up to ε, and so (Aᵀg)·x = g·(A x) = 0: how large the
-    channel was does not matter, and the gain of a norm before x learns nothing unless a function between them bends. The part
-    that independence gives is taken away as a term along x, which stays known to the function of which x is a value.
-    """
-    y = x.with_(affine=(x, 1.0, 0.0))
-    y.profile = x.profile
-
-    def pull(g: Cotangent) -> list[Cotangent]:
-        total = g.total()
-        dims, share = tape.normalized.get(id(result[0]), (frozenset(), 0.0))
-        if total is None or 1 in dims or not dims.issuperset(range(2, len(x.dims))) or tape.readers(result[0]) > 1:
-            return [Cotangent(total)]
-        axes = x.dim_axes(sorted(dims))
-        along = _along(times(_like(total, x), spread(x)), x, axes)
-        profile = profile_of(x)
-        apart = profile.values - x.mean  # what all entries have in common is nothing to g, which has sum zero
-        fourth = pair_of(None, Profile(profile.source, profile.values * apart))
-        if fourth.shape != x.pair.shape or profile.values.shape[1:] != x.mean.shape:
-            return [Cotangent(total)]
-        size = _along(Moments(x.dims, np.zeros_like(x.mean), fourth), x, axes)
-        if along is None or size is None:
-            return [Cotangent(total)]
-        with np.errstate(divide="ignore", invalid="ignore"):
-            part = share * (2.0 - share) * np.where(size > 0, along / size, 0.0)
-        back = Cotangent(total)
-        back.add_coherent(Moments(x.dims, np.zeros_like(x.mean), -part), profile.source, apart)
-        return [back]
-
-    return tape.record_coherent([x], y, pull)
-
-
-def _along(power: Moments, x: Moments, axes: Sequence[int]) -> Array | None:
+def along_itself(power: Moments, x: Moments, axes: Sequence[int]) -> Array | None:
     """The power of a cotangent along the direction of y itself, by pair state of x: E[(Σ_w g_w y_w)(Σ_w' g_w' y_w')]/n².
 
     `power` has the pair moments of g·y. What a normalization sends back has no part along y. Written as the negative of a
@@ -290,10 +269,6 @@ def _less(fine: Moments, pair: Array, part: Array) -> Array:
     kept = pair - part
     kept[cells] = np.maximum(kept[cells], 0.0)
     return kept
-
-
-def _like(g: Moments, y: Moments) -> Moments:
-    return align(g, Moments(y.dims, np.zeros_like(y.mean), np.zeros_like(y.pair)))[0]
 
 
 def _fit(factor: Array, x: Moments, fine: Moments) -> Array:

@@ -1,0 +1,228 @@
+"""Convolutions with a kernel of its own for every channel: what few taps have to do with a normalization and a function behind them.
+
+y_c = Σ_t w_ct A_t x_c for n taps. Three things that a sum over many channels averages out are of order 1/n here:
+
+    scale     y divided by its own deviation is x divided by its own: g·y = 0 and so (Aᵀg)·x = g·(A x) = 0
+    spread    a channel's variance is that of x times |w_c|², so that E[1/σ_c²] E[σ_c²] = f/(f − 2), f = 2/Var(|w|²)·E[|w|²]². The
+              cotangent of y has it; that of x has not, since E[w²/|w|²] = 1/n
+    bend      g_y = f'(y) γ, and y has a share ρ_t² = w_t²/|w|² of its variance from x under tap t, which is where w_t γ goes back
+              to. With κ = E[f'²(ŷ)(ŷ² − 1)]/E[f'²], Mehler's formula gives to second order
+              E[g_x² | x] = E[g_x²] (1 + c (x̃² − 1)),     c = κ/2 · E[Σ w⁴/|w|⁴],     x̃ = (x − m)/s
+              What follows meets this again where x is a function of something: a function behind a depthwise convolution
+              bends the gradient of the one before.
+    lean      where γ is alike at neighbouring positions, what comes back through the taps has a part along x,
+              Σ_t E[w_t f'(ŷ)] γ = E[w²] n E[f''] (x − m)/σ_y · γ (Stein's lemma), as large as all the rest
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from initlint.propagate.axes import Array
+from initlint.propagate.moments import Gram, Moments, align
+from initlint.propagate.ops.arithmetic import spread
+from initlint.propagate.ops.norm import LEAST_FREEDOM, along_itself
+from initlint.propagate.ops.reduce import project
+from initlint.propagate.pointwise import Cotangent, Profile, pair_of, plus, profile_of, times
+from initlint.propagate.rows import LEAST
+from initlint.propagate.slopes import slopes_on
+from initlint.propagate.sources import grid
+from initlint.propagate.sparse import Sparse
+from initlint.propagate.tape import Tape
+
+
+@dataclass(slots=True)
+class Passage:
+    """What the two ends of a depthwise convolution tell each other.
+
+    kernel, taps   its weight, and where each tap reads
+    y              its result
+    bent           κ, once the cotangent of y is known
+    leaning        then also, what (x − m) is multiplied by
+    """
+
+    kernel: Moments
+    taps: Sequence[Sequence[Sparse]]
+    y: Moments | None = None
+    bent: float = 0.0
+    leaning: Moments | None = None
+    uneven: float = field(init=False)  # relative variance of |w|², over the taps that are not in the padding
+
+    def __post_init__(self) -> None:
+        gram = self.kernel.gram
+        self.uneven = 0.0 if gram is None else gram.norm * math.prod(map(len, self.taps)) / self.places
+
+    @property
+    def places(self) -> float:
+        """The number of taps, those that are often in the padding counted less."""
+        read = [np.array([t.values.sum() for t in dim]) for dim in self.taps]
+        return float(np.prod([n.sum() ** 2 / (n**2).sum() for n in read]))
+
+    @property
+    def kurtosis(self) -> float:
+        """E[w⁴]/E[w²]²."""
+        return 1.0 + self.uneven * self.places
+
+    @property
+    def strength(self) -> float:
+        """E[Σ w²] over the taps under which one position is read."""
+        reads = [sum(t.values.sum() for t in dim) / dim[0].shape[1] for dim in self.taps]
+        return float(np.prod(reads)) * self.kernel.q
+
+    def hear(self, y: Moments, g: Cotangent, scale: float, dims: Sequence[int] = ()) -> None:
+        """Take in how the cotangent of the result depends on it, or on `scale` times it as a normalization over `dims` leaves it."""
+        self.bent = _bend(y, g)
+        self.leaning = _leaning(y, g, self.strength * scale**2 * (1.0 - 1.0 / self.places) ** 0.5, 0 in dims)
+
+    def normalized(self, tape: Tape, x: Moments) -> tuple[Sequence[int], float]:
+        """If the result is only divided by its deviation, channel by channel: over what, and the share of that which is not ε."""
+        y = self.y
+        while y is not None and tape.readers(y) == 1:
+            dims, share = tape.normalized.get(id(y), (frozenset(), 0.0))
+            if dims:
+                return (sorted(dims), share) if 1 not in dims and dims.issuperset(range(2, len(x.dims))) else ((), 0.0)
+            uses = tape.uses.get(id(y), ())  # kernels of several sizes, one after the other
+            y = uses[0][0] if len(uses) == 1 and uses[0][0].made is not None and uses[0][0].made.name == "cat" else None
+        return (), 0.0
+
+
+def entering(tape: Tape, x: Moments, passage: Passage) -> Moments:
+    """x on its way into the convolution: what comes back has no part along x, and leans and bends with it.
+
+    If x is a function of what a normalization leaves, that is told what the leaning and bending add behind the function
+    (`tape.swelling`). The gain and shift of the norm do not get it: a sum over all of a channel of g·φ(x) is one of g·(φ(x) − a x),
+    since g·x = 0, and has none of it.
+    """
+    y = x.with_(affine=(x, 1.0, 0.0))
+    y.profile = x.profile
+
+    def pull(g: Cotangent) -> list[Cotangent]:
+        total = g.total()
+        dims, share = passage.normalized(tape, x)
+        if total is None:
+            return [Cotangent(total)]
+        more, behind = _swelling(x, total, passage)
+        origin = profile_of(x).source.origin
+        back = Cotangent(total)
+        if tape.readers(x) == 1 and x.profile is not None and id(origin) in tape.standardized:
+            tape.swelling[id(origin)] = behind
+            back.spent = total.scaled(more**0.5)
+        else:
+            back.plain = total.scaled((1.0 + more) ** 0.5)
+        part = _along(x, total, dims, share) if share else None
+        if part is not None:
+            profile = profile_of(x)
+            back.add_coherent(Moments(x.dims, np.zeros_like(x.mean), -part), profile.source, profile.values - x.mean)
+        return [back]
+
+    return tape.record_coherent([x], y, pull)
+
+
+def leaving(tape: Tape, y: Moments, passage: Passage) -> Moments:
+    """y on its way out of the convolution, with the spread of its channels."""
+    z = passage.y = y.with_()
+    tape.hearing[id(z)] = passage.hear
+    if passage.uneven:
+        z.gram = Gram(None, frozenset(z.dim_axes([1])), 1.0 / LEAST, norm=passage.uneven)
+
+    def pull(g: Cotangent) -> list[Cotangent]:
+        freedom = max(2.0 / max(passage.uneven, LEAST), 2.0 + LEAST_FREEDOM)
+        wobble = 1.0 + passage.normalized(tape, z)[1] * (freedom / (freedom - 2.0) - 1.0)
+        if g.coherent:
+            passage.hear(z, g, 1.0)
+        total = g.total()
+        return [Cotangent(None if total is None else total.scaled(wobble**-0.5))]
+
+    return tape.record_coherent([y], z, pull)
+
+
+def _bend(y: Moments, g: Cotangent) -> float:
+    """κ = E[g² (ŷ² − 1)]/E[g²] of a cotangent, of which only functions of y depend on it."""
+    source = profile_of(y).source
+    z, w, _ = grid(source.points)
+    known = rest = bent = 0.0
+    for term in g.coherent.values():
+        if term.source is source:
+            power = (term.values.reshape(len(z), -1) ** 2).mean(1) * term.root.q
+            known += float(w @ power)
+            bent += float((w * (z**2 - 1.0)) @ power)
+        else:
+            rest += term.moments.q
+    rest += 0.0 if g.plain is None else g.plain.q
+    return bent / (known + rest) if known + rest > 0.0 else 0.0
+
+
+def _leaning(y: Moments, g: Cotangent, strength: float, centred: bool) -> Moments | None:
+    """What the part along x of a cotangent is a multiple of: for each sample and channel what γ has at any two positions.
+
+    A normalization over the samples takes away what these have in common.
+    """
+    source = profile_of(y).source
+    z, w, _ = grid(source.points)
+    result = None
+    for term in g.coherent.values():
+        if term.source is source and len(term.root.dims) == len(y.dims):
+            curved = float((w * z) @ term.values.reshape(len(z), -1).mean(1))
+            root = _apart(term.root)
+            root = root.with_(pair=root.pair * curved**2)
+            result = root if result is None else plus(result, root)
+    if result is not None and centred:
+        result = result.with_(pair=project(result, result.dim_axes([0]), -1.0)[1])
+    deviation = y.average(source.deviation**2) ** 0.5
+    return None if result is None or deviation == 0.0 else result.scaled(strength / deviation)
+
+
+def _apart(root: Moments) -> Moments:
+    """What a tensor has in common at two positions that differ in every dimension, as one without positions."""
+    pair = root
+    for d in range(2, len(root.dims)):
+        for k in reversed(pair.dim_axes([d])):
+            pair = pair.coarsened(k)
+            state = 1 if pair.axes[k].size > 1 else 0
+            pair = Moments(
+                tuple([dim if n != d else tuple(a for a in dim if a is not pair.axes[k]) for n, dim in enumerate(pair.dims)]),
+                pair.mean.take(0, axis=k),
+                pair.pair.take(state, axis=k),
+            )
+    return pair
+
+
+def _swelling(x: Moments, total: Moments, passage: Passage) -> tuple[float, float]:
+    """What leaning adds to the power of a cotangent of x, and by what bending and leaning multiply it behind the function that x is."""
+    profile = profile_of(x)
+    weights = grid(len(profile.values))[1].reshape(-1, *(1,) * (profile.values.ndim - 1))
+    apart = profile.values - x.average(x.mean)
+    variance = float((weights * apart**2).sum(0).mean())
+    if variance <= 0.0 or total.q <= 0.0:
+        return 0.0, 1.0
+    square = apart**2 / variance
+    share = passage.kurtosis / (passage.places + passage.kurtosis - 1.0)
+    bent = np.maximum(1.0 + passage.bent / 2.0 * share * (square - 1.0), 0.0)
+    more = 0.0 if passage.leaning is None else max(passage.leaning.q, 0.0) * variance / total.q
+    slope = slopes_on(profile_of(profile.source.origin), profile.values) ** 2
+    plain = float((weights * slope).sum(0).mean())
+    behind = float((weights * slope * (bent + more * square)).sum(0).mean())
+    return more, behind / plain if plain > 0.0 else 1.0
+
+
+def _along(x: Moments, total: Moments, dims: Sequence[int], share: float) -> Array | None:
+    """The part of a cotangent along x itself, by pair state, as a factor of (x − m)²; None where it is not known.
+
+    What all entries have in common is nothing to g, which has sum zero.
+    """
+    axes = x.dim_axes(dims)
+    like = align(total, Moments(x.dims, np.zeros_like(x.mean), np.zeros_like(x.pair)))[0]
+    along = along_itself(times(like, spread(x)), x, axes)
+    profile = profile_of(x)
+    fourth = pair_of(None, Profile(profile.source, profile.values * (profile.values - x.mean)))
+    if fourth.shape != x.pair.shape or profile.values.shape[1:] != x.mean.shape:
+        return None
+    size = along_itself(Moments(x.dims, np.zeros_like(x.mean), fourth), x, axes)
+    if along is None or size is None:
+        return None
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.asarray(share * (2.0 - share) * np.where(size > 0, along / size, 0.0))

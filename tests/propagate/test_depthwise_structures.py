@@ -1,0 +1,122 @@
+"""Depthwise convolutions between normalizations and functions, and attention with logits of order one, against Monte Carlo."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from tests.propagate.structures import Structure, Table, disagreements
+
+TABLE = Table()
+add = TABLE.add
+MAPS = torch.zeros(8, 32, 12, 12)
+TOKENS = torch.zeros(4, 48, 96)
+
+
+class InvertedBottlenecks(nn.Module):
+    """Two blocks of a wide layer, a depthwise convolution and a narrow layer, each normalized, then an average over positions."""
+
+    def __init__(self, act: Callable[[torch.Tensor], torch.Tensor], kernel: int, eps: float = 1e-5) -> None:
+        super().__init__()
+        self.act = act
+        self.wide = nn.ModuleList(nn.Conv2d(32, 128, 1, bias=False) for _ in range(2))
+        self.deep = nn.ModuleList(nn.Conv2d(128, 128, kernel, padding=kernel // 2, groups=128, bias=False) for _ in range(2))
+        self.narrow = nn.ModuleList(nn.Conv2d(128, 32, 1, bias=False) for _ in range(2))
+        self.norms = nn.ModuleList(nn.BatchNorm2d(n, eps=eps) for _ in range(2) for n in (128, 128, 32))
+        self.head = nn.Linear(32, 10)
+        for weight in (layer.weight for layer in self.deep):
+            nn.init.normal_(weight, std=1.0 / kernel)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        for n, (wide, deep, narrow) in enumerate(zip(self.wide, self.deep, self.narrow, strict=True)):
+            first, second, third = self.norms[3 * n : 3 * n + 3]
+            y = self.act(second(deep(self.act(first(wide(x))))))
+            x = x + third(narrow(y))
+        return self.head(F.silu(x).mean((2, 3)))  # type: ignore[no-any-return]
+
+
+class Bent(InvertedBottlenecks):
+    def __init__(self) -> None:
+        super().__init__(F.hardswish, 3)
+
+
+class Rectified(InvertedBottlenecks):
+    def __init__(self) -> None:
+        super().__init__(F.relu, 3, eps=0.0)  # a gain that a ReLU leaves to be divided out learns nothing at all
+
+
+class WideKernels(InvertedBottlenecks):
+    def __init__(self) -> None:
+        super().__init__(F.hardswish, 5)
+
+
+class Attention(nn.Module):
+    """One layer of attention whose logits have variance one; keys and values are images of the same tokens."""
+
+    def __init__(self, *, causal: bool = False) -> None:
+        super().__init__()
+        self.causal = causal
+        self.qkv = nn.ParameterList(nn.Parameter(torch.randn(96, 96) / 96**0.5) for _ in range(3))
+        self.out = nn.Linear(96, 32)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        b, t, w = x.shape
+        q, k, v = (F.linear(x, weight).view(b, t, 2, w // 2).transpose(1, 2) for weight in self.qkv)
+        y = F.scaled_dot_product_attention(q, k, v, is_causal=self.causal)
+        return self.out(y.transpose(1, 2).reshape(b, t, w))  # type: ignore[no-any-return]
+
+
+class Causal(Attention):
+    def __init__(self) -> None:
+        super().__init__(causal=True)
+
+
+class Joined(nn.Module):
+    """The same where one matrix makes queries, keys and values, as GPT-2 has it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(96, 288) / 96**0.5)
+        self.bias, self.out = nn.Parameter(torch.zeros(288)), nn.Linear(96, 32)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        b, t, w = x.shape
+        parts = torch.addmm(self.bias, x.reshape(-1, w), self.weight).view(b, t, 3 * w).split(w, -1)
+        q, k, v = (part.view(b, t, 2, w // 2).transpose(1, 2) for part in parts)
+        return self.out(F.scaled_dot_product_attention(q, k, v).transpose(1, 2).reshape(b, t, w))  # type: ignore[no-any-return]
+
+
+class NormalizedQueries(nn.Module):
+    """Tokens normalized by hand before attention that normalizes its queries and keys: only the values feel the scale."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.out = nn.Linear(96, 96), nn.Linear(96, 32)
+        self.q, self.k, self.v = (nn.Linear(96, 96, bias=False) for _ in range(3))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.first(x)
+        b, t, w = x.shape
+        x = x * torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + 1e-6)
+        q, k, v = (layer(x).view(b, t, 1, w).transpose(1, 2) for layer in (self.q, self.k, self.v))
+        y = F.scaled_dot_product_attention(F.rms_norm(q, (w,)), F.rms_norm(k, (w,)), v)
+        return self.out(y.transpose(1, 2).reshape(b, t, w))  # type: ignore[no-any-return]
+
+
+add("hard swishes around depthwise convolutions", Bent, MAPS, draws=48)
+add("ReLUs around depthwise convolutions", Rectified, MAPS, draws=48)
+add("hard swishes around depthwise convolutions of five by five", WideKernels, MAPS, draws=48)
+add("attention with logits of order one", Attention, TOKENS, draws=48)
+add("causal attention with logits of order one", Causal, TOKENS, draws=48)
+add("attention whose projections are one matrix product", Joined, TOKENS, draws=48)
+add("the scale of a norm before normalized queries and keys", NormalizedQueries, TOKENS, draws=48)
+
+
+@pytest.mark.parametrize("row", TABLE.parametrized())
+def test_structure_is_predicted(row: Structure) -> None:
+    """Mean, second moment, zeros, pair moments and gradient of every node lie within five standard errors and the bound."""
+    assert not (wrong := disagreements(row)), wrong
