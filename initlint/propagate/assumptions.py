@@ -52,6 +52,7 @@ AVERAGES = frozenset("mean sum avg_pool1d avg_pool2d avg_pool3d adaptive_avg_poo
 MOVING = frozenset("slice select expand chunk split split_with_sizes unbind getitem detach neg narrow".split())
 SUMS = frozenset({"add", "sub", "cat", "stack"})
 LAYERS = CONVOLUTIONS | PRODUCTS | {"linear"}
+FAITHFUL = HOMOGENEOUS | NORMALIZING | PASSING | MOVING  # what they read need not be Gaussian
 
 
 @dataclass(slots=True)
@@ -124,7 +125,8 @@ class _Pass:
         q = value.q if isinstance(value, Moments) else 0.0
         if node.name in self.sampled:
             found.append("sampled_operator")
-        random = any(isinstance(self.produced.get(item), Moments) for item, _ in before)
+        by_order = name in SELECTIONS or name in RUNNING or name in MESSAGES
+        random = by_order and any(isinstance(self.produced.get(item), Moments) for item, _ in before)
         if name in SELECTIONS and random:
             found.append("selected")
         if name == "div" and len(before) == 2 and q * before[1][1].q > NEAR_ZERO * before[0][1].q:
@@ -146,7 +148,7 @@ class _Pass:
         if (
             isinstance(value, Moments)
             and value.profile is not None
-            and name not in HOMOGENEOUS | NORMALIZING | PASSING | MOVING
+            and name not in FAITHFUL
         ):
             source = self.made_by.get(id(value.profile.source.origin))
             if source is not None:

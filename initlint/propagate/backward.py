@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -83,7 +83,8 @@ def run(traced: TracedModel) -> Propagation:
         if isinstance(value, Moments)
     }
     signals: dict[str, Signal] = {}
-    plain = _signals(graph, forward, cotangents)
+    floating = [node for node in graph.nodes if is_floating(node)]
+    plain = _signals(floating, forward, cotangents)
     bounds = ranks(traced, plain)
     width = spreads(traced, forward.produced)
     bent = flags_of(traced, forward.produced, forward.sampled, width)
@@ -98,7 +99,7 @@ def run(traced: TracedModel) -> Propagation:
             flags=bent.get(name, signal.flags),
             _formula=partial(expression_of, name, traced, signals),
         )
-    return Propagation(signals=signals, coverage=_coverage(graph, forward), layouts=layouts)
+    return Propagation(signals=signals, coverage=_coverage(graph, floating, forward), layouts=layouts)
 
 
 def white(like: Moments) -> Moments:
@@ -116,8 +117,7 @@ def is_floating(node: fx.Node) -> bool:
     return isinstance(value, torch.Tensor) and (value.is_floating_point() or value.is_complex())
 
 
-def _coverage(graph: fx.Graph, forward: Forward) -> Coverage:
-    floating = [node for node in graph.nodes if is_floating(node)]
+def _coverage(graph: fx.Graph, floating: Sequence[fx.Node], forward: Forward) -> Coverage:
     lost = dict.fromkeys(node for node in floating if not _is_number(forward.produced.get(node)))
     for node in lost:
         start = _start_of_loss(node, lost, forward)
@@ -164,11 +164,9 @@ def _finite(value: float) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def _signals(graph: fx.Graph, forward: Forward, cotangents: Mapping[int, Moments]) -> dict[str, Signal]:
+def _signals(floating: Sequence[fx.Node], forward: Forward, cotangents: Mapping[int, Moments]) -> dict[str, Signal]:
     signals: dict[str, Signal] = {}
-    for node in graph.nodes:
-        if not is_floating(node):
-            continue
+    for node in floating:
         value = forward.produced.get(node)
         shape = tuple(int(n) for n in node.meta["val"].shape)
         if isinstance(value, tuple):
@@ -207,7 +205,7 @@ def _signal(value: Moments, gradient: Moments | None, shape: tuple[int, ...], wa
 
 def _apart(x: Moments, role: str) -> float | None:
     """E[x x'] of two elements that differ along the axes of one role (in at least one of them) and only there."""
-    if not any(axis.role == role for axis in x.axes):
+    if all(axis.role != role for axis in x.axes):
         return None
     pair = x.pair
     pairs = same = 1.0

@@ -16,6 +16,7 @@ entries stay independent up to O(1/n). Layers that compute the same of parameter
 
 from __future__ import annotations
 
+import math
 import re
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -133,7 +134,7 @@ def drawn(law: Law, shape: Sequence[int], count: int, generator: torch.Generator
 
     def shares() -> torch.Tensor:
         if evenly:
-            return strata(int(np.prod(shape)), count, generator).reshape(count, *shape)
+            return strata(math.prod(shape), count, generator).reshape(count, *shape)
         return torch.rand((count, *shape), generator=generator)
 
     if law.family == "uniform" and law.low is not None and law.high is not None:
@@ -220,16 +221,16 @@ class Drawn:
         origin = self.origin.get(node)
         value = node.meta.get("val")
         shape = getattr(value, "shape", None)
-        if not origin or self.draws is None or value is None or shape is None or not 0 < int(np.prod(tuple(shape))) <= RESULT:
+        if not origin or self.draws is None or value is None or shape is None or not 0 < math.prod(tuple(shape)) <= RESULT:
             return False
         if name in FILTERS or not (value.is_floating_point() or value.is_complex()):
             return False
-        if sum(int(np.prod(tuple(leaf.meta["val"].shape))) for leaf in origin if "val" in leaf.meta) > LARGEST:
+        if sum(math.prod(tuple(leaf.meta["val"].shape)) for leaf in origin if "val" in leaf.meta) > LARGEST:
             return False
         if any(source in self.made for source in self.wiring.get(node, {}).values()):
             self.made.add(node)
         elif name in FUNCTIONS:
-            if int(np.prod(tuple(shape))) == 1 or not any(self.draws.random(leaf.name) for leaf in origin):
+            if math.prod(tuple(shape)) == 1 or not any(self.draws.random(leaf.name) for leaf in origin):
                 return False
             self.made.add(node)
         elif name in PRODUCTS:
@@ -451,7 +452,7 @@ class Inner(Sequence[Moments]):
 def draws_of_size(node: fx.Node) -> int:
     """How often a node's value is drawn."""
     shape = getattr(node.meta.get("val"), "shape", ())
-    return max(min(DRAWS, WORK // max(int(np.prod(tuple(shape))), 1)), 3)
+    return max(min(DRAWS, WORK // max(math.prod(tuple(shape)), 1)), 3)
 
 
 def _differentiable(value: Any) -> bool:

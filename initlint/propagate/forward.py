@@ -140,7 +140,7 @@ class _Run:
     def resolve(self, value: Any) -> Any:
         if isinstance(value, self.node):
             return self.read(value)
-        if isinstance(value, list | tuple):
+        if isinstance(value, (list, tuple)):
             return type(value)([self.resolve(v) for v in value])
         if isinstance(value, dict):
             return {k: self.resolve(v) for k, v in value.items()}
@@ -249,10 +249,11 @@ class _Run:
             return self.region(node, name, args)
         if name == "_set_grad_enabled":
             return self.switch(bool(args[0]))
-        missing = first_of(Unknown, (args, kwargs))
+        random = first_of((Moments, Unknown), (args, kwargs))
+        missing = None if random is None else first_of(Unknown, (args, kwargs))
         if missing is not None:
             return missing
-        if first_of(Moments, (args, kwargs)) is None and name not in RANDOM:
+        if random is None and name not in RANDOM:
             known = self.compute(target, name, args, kwargs)
             if known is not None:
                 return known
@@ -273,12 +274,12 @@ class _Run:
             args = (before, *args[1:])
         elif not only_written(node):
             args = self.joint.whole(self.state.tape, args)
-        again = self.repeated(target, name, args, kwargs)
+        again = self.repeated(target, name, args, kwargs) if self.calls else None
         if again is not None:
             return again
         function = formula_of(target)
         mark = len(self.state.tape.entries)
-        reason = f"no formula for {target}"
+        reason = ""
         if self.joint.needed(node, name, args, kwargs):
             made = self.together(node, target, name, args, kwargs)
             if made is not None:
@@ -295,6 +296,7 @@ class _Run:
             except Exception as problem:  # noqa: BLE001 - a formula that breaks is as good as none; the reason is kept
                 reason = f"{type(problem).__name__} in the formula of {name}: {problem}"
             del self.state.tape.entries[mark:]
+        reason = reason or f"no formula for {target}"
         made = self.together(node, target, name, args, kwargs)
         if made is not None:
             return made
@@ -336,8 +338,10 @@ class _Run:
     def remembered(self, node: fx.Node, args: Any, kwargs: Any, result: Any) -> Any:
         """`result`, as that of this call; where the graph calls for it again, kept under its arguments."""
         note(self.state.tape, name_of(node.target).removesuffix("_"), formula_of(node.target), args, kwargs, result)
+        if node not in self.again or not isinstance(result, Moments) or self.state.tape.blocked:
+            return result
         key = call_key(node.target, args, kwargs)
-        if key is None or node not in self.again or not isinstance(result, Moments) or self.state.tape.blocked:
+        if key is None:
             return result
         if key not in self.calls:
             self.calls[key] = result
@@ -493,15 +497,15 @@ def formula_of(target: Any) -> Callable[..., Any] | None:
     return TRANSFERS.get(name) or (TRANSFERS.get(name[:-1]) if name.endswith("_") else None)
 
 
-def first_of(kind: type, value: Any) -> Any:
+def first_of(kind: type | tuple[type, ...], value: Any) -> Any:
     """The first instance of a class inside nested arguments, or None."""
     if isinstance(value, kind):
         return value
-    items = value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else ()
-    for item in items:
-        found = first_of(kind, item)
-        if found is not None:
-            return found
+    if isinstance(value, (list, tuple, dict)):
+        for item in value.values() if isinstance(value, dict) else value:
+            found = first_of(kind, item)
+            if found is not None:
+                return found
     return None
 
 

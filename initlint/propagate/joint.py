@@ -10,6 +10,7 @@ further element-wise operators, and so do cotangents on their way back: between 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from initlint.propagate.covariance import SUMS
-from initlint.propagate.lineage import SLICES, bare, sliced
+from initlint.propagate.lineage import SLICES, bare, sliced, tensors_in
 from initlint.propagate.moments import Moments, align, constant
 from initlint.propagate.ops.extremes import EXTREMES, normal, terms
 from initlint.propagate.ops.gather import flags_of
@@ -94,14 +95,17 @@ class Joint:
         if name == "copy_":
             args = args[1:]
         entrywise = pointwise(node.target) or name in SAME_VALUE or name in SAME_ORDER
+        if not (entrywise or name in PARTS or name in JOINING):
+            return result
         operands = operands_of(args, kwargs)
-        if not (entrywise or name in PARTS or name in JOINING) or not operands or any(x is result or x.complex for x in operands):
+        if not operands or any(x is result or x.complex for x in operands):
             return result
         kind = None if name in SAME_VALUE and floating(node) and floating(node.args[0]) else function
-        recipe = Recipe(result, kind, args, kwargs, operands, entrywise, bool(tape.blocked))
+        place = place_of(name, args) if isinstance(args[0], Moments) else None
+        recipe = Recipe(result, kind, args, kwargs, operands, entrywise, bool(tape.blocked), place)
         if name in JOINING and sum(id(x) in self.drawn for x in operands) > 1:
             return self.joined(tape, replace(recipe, function=joining(function), joins=True))
-        self.recipes[id(result)] = replace(recipe, place=place_of(name, args) if isinstance(args[0], Moments) else None)
+        self.recipes[id(result)] = recipe
         if entrywise:
             self.parts[id(result)] = frozenset().union(*map(self.parts_of, operands))
         elif len(operands) == 1:  # the same view twice has the same entries
@@ -126,7 +130,7 @@ class Joint:
             return True
         if name in EXTREMES and all(normal(x) and self.parts_of(x) <= set(terms(x)) for x in operands):
             return False
-        every = [v for v in flat(args, kwargs) if isinstance(v, Moments)]
+        every = tensors_in((args, kwargs))
         if len(operands) == 1:
             return id(base_of(operands[0])) in self.drawn or (
                 self.exact(operands[0]) and (name not in AFFINE or len(every) > 1)
@@ -166,7 +170,7 @@ class Joint:
         if any(x.complex or x.valid is not None for x in operands):
             raise CannotPredict("complex or masked tensors are not drawn together")
         shape = tuple(int(n) for n in node.meta["val"].shape)
-        size = int(np.prod(shape))
+        size = math.prod(shape)
         draws = draws_for(shape)
         if draws * size > LARGEST or self.held + draws * size > MEMORY:
             raise CannotPredict("too large to be drawn")
@@ -201,7 +205,9 @@ class Joint:
 
     def whole(self, tape: Tape, value: Any) -> Any:
         """Arguments in which tensors written piece by piece have the pair moments of pieces that were drawn together."""
-        if isinstance(value, list | tuple):
+        if not self.pieces:
+            return value
+        if isinstance(value, (list, tuple)):
             return type(value)(self.whole(tape, v) for v in value)
         if not isinstance(value, Moments) or id(value) not in self.pieces:
             return value
@@ -227,7 +233,7 @@ class Joint:
         """A joined tensor with the pair moments of its pieces, from draws; as it is where it is too large."""
         x = recipe.result
         draws = draws_for(x.shape)
-        if x.valid is not None or draws * int(np.prod(x.shape)) > LARGEST:
+        if x.valid is not None or draws * math.prod(x.shape) > LARGEST:
             return x
         values = self.evaluated(recipe, [self.of(o, draws) for o in recipe.operands])
         found = Ensemble(values, x.dims).moments()
@@ -266,7 +272,7 @@ class Joint:
                 waiting.pop()
                 continue
             recipe = self.recipes.get(id(top))
-            if recipe is not None and any(draws * int(np.prod(o.shape)) > LARGEST for o in recipe.operands):
+            if recipe is not None and any(draws * math.prod(o.shape) > LARGEST for o in recipe.operands):
                 recipe = None
             needed = () if recipe is None else recipe.operands
             missing = [o for o in needed if len(self.memo.get(id(o), ())) < draws]
@@ -351,7 +357,7 @@ class Joint:
             plain = total.total()
             assert plain is not None
             count = max(len(self.memo.get(id(x), ())) for x in (y, *recipe.operands)) if arriving is None else len(arriving.values)
-            count = max(min(count, LARGEST // max(int(np.prod(y.shape)), 1)), 1)
+            count = max(min(count, LARGEST // max(math.prod(y.shape), 1)), 1)
             self.pulls += 1
             fresh = Ensemble(several(plain, count, np.random.default_rng([SEED, self.pulls, 0, 1])).reshape(count, *y.shape), y.dims)
             arriving = fresh if arriving is None else arriving.plus(fresh)
@@ -360,7 +366,7 @@ class Joint:
         count = len(arriving.values)
         if recipe.place is not None:
             x = recipe.operands[0]
-            return self.sent(x, recipe.place, arriving.values) if count * int(np.prod(x.shape)) <= LARGEST else None
+            return self.sent(x, recipe.place, arriving.values) if count * math.prod(x.shape) <= LARGEST else None
         inputs = [self.of(x, count).detach() for x in recipe.operands]
         if recipe.function is None:
             return [(recipe.operands[0], Cotangent(drawn=Ensemble(arriving.values, recipe.operands[0].dims)))]

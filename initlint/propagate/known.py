@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -54,7 +55,7 @@ def known_moments(known: Known, like: Moments | None = None) -> Moments:
         other = () if like is None or len(like.dims) < values.ndim - d else like.dims[d - values.ndim]
         if size == 1:
             dims.append(())
-        elif other and int(np.prod([axis.size for axis in other])) == size:
+        elif other and math.prod([axis.size for axis in other]) == size:
             dims.append(other)
         else:
             dims.append((Axis(size),))

@@ -11,7 +11,7 @@ from initlint.propagate.axes import Labels
 from initlint.propagate.moments import Moments
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from initlint.propagate.tape import Tape
 
@@ -51,13 +51,13 @@ def note(
     if function is None:
         return
     roots = 0
-    inputs = list(tensors_in((args, kwargs)))
+    inputs = tensors_in((args, kwargs))
     for x in inputs:
         roots |= roots_of(tape, x)
     order = called = next(tape.calls)
     if name in VIEWS or name in SLICES:  # as old as what they show
         order = max([x.made.order for x in tensors_in(args[:1]) if x.made is not None], default=order)
-    pieces = list(enumerate(result)) if isinstance(result, list | tuple) else [(None, result)]
+    pieces = list(enumerate(result)) if isinstance(result, (list, tuple)) else [(None, result)]
     for piece, x in pieces:
         if isinstance(x, Moments) and x.made is None and all(x is not given for given in inputs):
             x.made = Made(name, function, args, kwargs, order, roots, piece, called)
@@ -96,16 +96,16 @@ def _nothing(*args: Any) -> None:
     return None
 
 
-def tensors_in(value: Any) -> Iterator[Moments]:
+def tensors_in(value: Any) -> list[Moments]:
     """The random tensors among nested arguments."""
     if isinstance(value, Moments):
-        yield value
-    elif isinstance(value, list | tuple):
-        for item in value:
-            yield from tensors_in(item)
-    elif isinstance(value, dict):
-        for item in value.values():
-            yield from tensors_in(item)
+        return [value]
+    found: list[Moments] = []
+    if isinstance(value, (list, tuple, dict)):
+        for item in value.values() if isinstance(value, dict) else value:
+            if isinstance(item, (Moments, list, tuple, dict)):
+                found += tensors_in(item)
+    return found
 
 
 def bare(x: Moments) -> tuple[Moments, float]:

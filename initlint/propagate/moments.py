@@ -12,6 +12,7 @@ are not quite Gaussian) is in `pointwise` and in the operators that say so.
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -107,7 +108,7 @@ class Moments:
     """
 
     __slots__ = (
-        "affine", "averaged_of", "axes", "both", "broadcast_of", "centred", "complex", "dims", "fill", "filtered", "flags", "gram", "made", "mean", "method", "negative", "pair", "parts", "positive",
+        "_level", "affine", "averaged_of", "axes", "both", "broadcast_of", "centred", "complex", "dims", "fill", "filtered", "flags", "gram", "made", "mean", "method", "negative", "pair", "parts", "positive",
         "profile", "real", "sample", "shifted", "slice_of", "spectrum", "valid", "zeros",
     )  # fmt: skip
 
@@ -158,6 +159,7 @@ class Moments:
         self.broadcast_of: Moments | None = None
         self.filtered: Filtered | None = None
         self.real: Array | None = None
+        self._level: tuple[Array, float] | None = None  # pair moments, and the E[x²] found of them
 
     # -- what it is -------------------------------------------------------------------------------------------------
 
@@ -181,7 +183,9 @@ class Moments:
     @property
     def q(self) -> float:
         """E[x²], averaged over the elements."""
-        return self.average(self.cells)
+        if self._level is None or self._level[0] is not self.pair:
+            self._level = self.pair, self.average(self.cells)
+        return self._level[1]
 
     @property
     def m(self) -> float:
@@ -190,7 +194,7 @@ class Moments:
 
     @property
     def is_zero(self) -> bool:
-        return not np.any(self.cells)
+        return not self.cells.any()
 
     def with_(self, **changes: object) -> Moments:
         """A copy with some fields replaced; what it is a function of is forgotten unless given."""
@@ -212,7 +216,10 @@ class Moments:
 
     def position(self, dim: int) -> int:
         """Index of the first axis of dimension `dim` in `axes`."""
-        return sum(len(axes) for axes in self.dims[:dim])
+        count = 0
+        for axes in self.dims[:dim]:
+            count += len(axes)
+        return count
 
     def dim(self, dim: int) -> int:
         """`dim`, counted from the front."""
@@ -339,7 +346,7 @@ class Moments:
         """The tensor viewed with another shape (row-major, as torch's `reshape`)."""
         if tuple(shape) == self.shape:
             return self
-        work = self.with_(dims=(self.axes,))
+        work = self
         dims: list[tuple[Axis, ...]] = []
         k = 0
         for size in shape:
@@ -363,7 +370,7 @@ class Moments:
         order = [self.dim(d) for d in order]
         if order == list(range(len(order))):
             return self
-        axes = [n for d in order for n in range(self.position(d), self.position(d) + len(self.dims[d]))]
+        axes = self.dim_axes(order)
         return self.with_(
             dims=tuple(self.dims[d] for d in order),
             mean=self.mean.transpose(axes),
@@ -406,12 +413,15 @@ class Moments:
     def averaged(self, axes: Iterable[int]) -> Moments:
         """The mean over whole axes, which disappear."""
         gone = list(axes)
-        count = float(np.prod([self.axes[k].size for k in gone])) if gone else 1.0
-        return self.summed(gone).scaled(1.0 / count)
+        return self.summed(gone).scaled(1.0 / math.prod([self.axes[k].size for k in gone]))
 
     def dim_axes(self, dims: Iterable[int]) -> list[int]:
         """Indices of the axes of some dimensions."""
-        return [n for d in dims for n in range(self.position(self.dim(d)), self.position(self.dim(d)) + len(self.dims[d]))]
+        found: list[int] = []
+        for d in dims:
+            start = self.position(self.dim(d))
+            found += range(start, start + len(self.dims[d]))
+        return found
 
     # -- arithmetic -------------------------------------------------------------------------------------------------
 
@@ -431,9 +441,7 @@ class Moments:
 
     def centered(self) -> Array:
         """Cov(x_u, x_v) by pair state."""
-        if not np.any(self.mean):
-            return self.pair
-        return self.pair - self.mean_products()
+        return self.pair - self.mean_products() if self.mean.any() else self.pair
 
 
 @lru_cache(maxsize=256)
@@ -638,7 +646,7 @@ def factored(tensor: Moments, d: int, sizes: Sequence[int]) -> Moments:
         return tensor
     before = [axis.size for dim in tensor.dims[:d] for axis in dim]
     after = [axis.size for dim in tensor.dims[d + 1 :] for axis in dim]
-    flat = tensor.with_(dims=(tensor.axes,)).refactored([*before, *sizes, *after])
+    flat = tensor.refactored([*before, *sizes, *after])
     start = len(before)
     new = flat.axes[start : start + len(sizes)]
     return flat.with_(dims=(*tensor.dims[:d], new, *tensor.dims[d + 1 :]))
@@ -648,7 +656,7 @@ def common_factors(lists: Sequence[Sequence[int]]) -> list[int]:
     """Sizes of the coarsest common refinement of several factorizations of one number; one axis if there is none."""
     if all(list(sizes) == list(lists[0]) for sizes in lists):
         return list(lists[0])
-    total = int(np.prod(lists[0]))
+    total = math.prod(lists[0])
     cuts = {1, total}
     for sizes in lists:
         inner = 1

@@ -63,8 +63,9 @@ def ranks(traced: TracedModel, signals: Mapping[str, Signal]) -> dict[str, int]:
 def elements(node: fx.Node) -> int:
     """Number of entries of a node's tensor, or of all its tensors."""
     value: Any = node.meta.get("val")
-    values = value if isinstance(value, list | tuple) else [value]
-    return sum(math.prod([int(n) for n in v.shape]) for v in values if hasattr(v, "shape"))
+    if isinstance(value, (list, tuple)):
+        return sum([math.prod(map(int, v.shape)) for v in value if hasattr(v, "shape")])
+    return math.prod(map(int, value.shape)) if hasattr(value, "shape") else 0
 
 
 def floating(node: fx.Node) -> bool:

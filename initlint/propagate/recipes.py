@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -11,6 +12,7 @@ import numpy as np
 
 from initlint.propagate.axes import Axis
 from initlint.propagate.known import from_array
+from initlint.propagate.lineage import tensors_in
 from initlint.propagate.moments import Dims, Moments, replaced
 from initlint.propagate.ops.gather import single
 from initlint.propagate.pointwise import profile_of
@@ -103,7 +105,7 @@ class Piece:
 
 
 def draws_for(shape: Sequence[int]) -> int:
-    return int(min(max(ENOUGH // max(int(np.prod(shape)), 1), FEWEST), MOST))
+    return int(min(max(ENOUGH // max(math.prod(shape), 1), FEWEST), MOST))
 
 
 def several(x: Moments, count: int, generator: np.random.Generator) -> torch.Tensor:
@@ -162,10 +164,10 @@ def flat(*values: Any) -> list[Any]:
     """All items of nested arguments."""
     found: list[Any] = []
     for value in values:
-        if isinstance(value, dict):
-            found += flat(*value.values())
-        elif isinstance(value, list | tuple):
+        if isinstance(value, (list, tuple)):
             found += flat(*value)
+        elif isinstance(value, dict):
+            found += flat(*value.values())
         else:
             found.append(value)
     return found
@@ -200,7 +202,7 @@ def place_of(name: str, args: Sequence[Any]) -> Place | None:
 
 def operands_of(args: Any, kwargs: Any) -> tuple[Moments, ...]:
     """The random operands, each once."""
-    return tuple({id(v): v for v in flat(args, kwargs) if isinstance(v, Moments)}.values())
+    return tuple({id(v): v for v in tensors_in((args, kwargs))}.values())
 
 
 def padded(values: torch.Tensor, rank: int) -> torch.Tensor:

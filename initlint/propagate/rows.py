@@ -113,7 +113,7 @@ def product_of_rows(z: Moments, x: Moments, y: Moments) -> Gram | None:
         x, y = y, x
     assert x.gram is not None
     axes = x.gram.axes
-    count = float(np.prod([y.axes[k].size for k in axes]))
+    count = float(math.prod([y.axes[k].size for k in axes]))
     if count < 2 or len(x.axes) != len(z.axes):
         return x.gram
     apart = (y.averaged(axes).q * count - y.q) / (count - 1.0)
@@ -156,7 +156,7 @@ def sum_of_images(x: Moments, y: Moments, alpha: float = 1.0) -> Gram | None:
 
 def own_part(x: Moments, axes: frozenset[int]) -> float:
     """E[x²] less what two rows have in common, to which the freedom of rows refers."""
-    count = float(np.prod([x.axes[k].size for k in axes]))
+    count = float(math.prod([x.axes[k].size for k in axes]))
     if count <= 1:
         return x.q
     shared = x.pair

@@ -155,7 +155,8 @@ class _Pass:
                 square = state.gains**2
                 # a deficit of the mean is handed on as it is; only the shares of a sum, below one, act twice
                 found[key] = wide_of(square), calm_of(np.minimum(square, abs(state.gains)))
-            wide, calm = (over_samples(each, alone_of(state.value)) for each in found[key])
+            alone = alone_of(state.value)
+            wide, calm = (over_samples(each, alone) for each in found[key])
             result[node.name] = Spread(math.sqrt(wide), -calm / 2)
         return result
 
@@ -195,7 +196,8 @@ class _Pass:
 
     def state_of(self, node: Node, value: Any) -> _State | None:
         name = operator(node)
-        before = [self.states[item] for item in operands(node) if item in self.states]
+        found = [(item, self.states[item]) for item in operands(node) if item in self.states]
+        before = [state for _, state in found]
         data = any(item.data for item in before) or node.name in self.traced.inputs or name in DRAWN
         fresh = {node: 1.0}
         if not isinstance(value, Moments):
@@ -217,8 +219,8 @@ class _Pass:
         if name in SETTLED:
             return _State(self.with_source(np.zeros(0), own), own, q, data, value, fresh)
         if name in LAYERS:
-            return self.layer(node, value, q, own)
-        weights = self.elasticities(node, name, value, q, before)
+            return self.layer(node, value, q, own, found)
+        weights = self.elasticities(node, name, value, q, found)
         if name in ("mul", "div") and len(weights) == 2 and all(item.own[0] > LEAST for item, _ in weights):
             own = product(value, weights, own)
         more = beyond(own, [(state, gain**2) for state, gain in weights])
@@ -232,9 +234,8 @@ class _Pass:
         wobble = max((state.wobble for state, _ in weights), default=0.0)
         return _State(self.with_source(gains, more), own, q, data, value, sums, wobble)
 
-    def layer(self, node: Node, value: Moments, q: float, own: Pair) -> _State:
+    def layer(self, node: Node, value: Moments, q: float, own: Pair, found: Sequence[tuple[Node, _State]]) -> _State:
         """A linear map by fresh weights; a product of two signals hands on the scale of both."""
-        found = [(item, self.states[item]) for item in operands(node) if item in self.states]
         inside = [(item, state) for item, state in found if state.data]
         weights = [(item, state) for item, state in found if not state.data]
         if len(inside) != 1 or not weights:
@@ -258,9 +259,9 @@ class _Pass:
         return "" if parameter is None else parameter.law.family
 
     def elasticities(
-        self, node: Node, name: str, value: Moments, q: float, before: Sequence[_State]
+        self, node: Node, name: str, value: Moments, q: float, found: Sequence[tuple[Node, _State]]
     ) -> list[tuple[_State, float]]:
-        moving = [state for state in before if state.data or state.own[0] > LEAST]
+        moving = [state for _, state in found if state.data or state.own[0] > LEAST]
         if not moving:
             return []
         if value.profile is not None:
@@ -272,13 +273,9 @@ class _Pass:
                 return [(best, min(max(gain, -STEEPEST), STEEPEST))]
         if name in ("mul", "div"):
             divisor = node.args[1] if name == "div" else None
-            return [
-                (self.states[item], -1.0 if item is divisor else 1.0)
-                for item in operands(node)
-                if item in self.states and self.states[item] in moving
-            ]
+            return [(state, -1.0 if item is divisor else 1.0) for item, state in found if state in moving]
         if name == "scaled_dot_product_attention":
-            return [(before[2], 1.0)] if len(before) > 2 else [(moving[-1], 1.0)]
+            return [(found[2][1], 1.0)] if len(found) > 2 else [(moving[-1], 1.0)]
         if name in ("var", "var_mean"):
             return [(moving[0], 2.0)]
         if name in SUMS and len(moving) > 1:
@@ -342,7 +339,7 @@ def combined(weights: Sequence[tuple[_State, float]]) -> Array:
 
 def alone_of(x: Moments) -> float:
     """Share of pairs of elements that belong to one sample."""
-    return 1.0 / math.prod(axis.size for axis in x.axes if axis.role == "batch")
+    return 1.0 / math.prod([axis.size for axis in x.axes if axis.role == "batch"])
 
 
 def squares(x: Moments) -> Moments:
@@ -362,7 +359,7 @@ def fluctuation(x: Moments) -> Pair:
         if x.profile is not None and not x.profile.normal:
             square = squares(x)
             return averaged(square, square.pair - square.mean_products())
-        products = x.mean_products() if np.any(x.mean) else 0.0
+        products = x.mean_products() if x.mean.any() else 0.0
         covariance = x.pair - products
         return averaged(x, covariance * (2.0 * covariance + 4.0 * products), x.q)
 

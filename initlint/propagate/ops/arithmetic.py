@@ -124,7 +124,7 @@ def shifted_by_average(tape: Tape, x: Moments, average: Moments, factor: float, 
     if factor == -1.0:
         z = centred(tape, x, dims)
         shared = z.with_(affine=(z, 1.0, 0.0))
-        count = float(np.prod([x.shape[d] for d in dims]))
+        count = float(math.prod([x.shape[d] for d in dims]))
 
         def report(g: Cotangent) -> list[Cotangent]:
             # what flows into the average is part of what centring sends back; it is only reported here
@@ -136,7 +136,7 @@ def shifted_by_average(tape: Tape, x: Moments, average: Moments, factor: float, 
         return result if scale == 1.0 else affine(tape, result, scale, 0.0)
     mean, pair = project(x, x.dim_axes(dims), factor)
     z = x.with_(mean=mean * scale, pair=pair * scale**2, zeros=0.0)
-    count = float(np.prod([x.shape[d] for d in dims]))
+    count = float(math.prod([x.shape[d] for d in dims]))
 
     def pull(g: Moments) -> list[Moments | Cotangent]:
         own = g.with_(pair=project(g, g.dim_axes(dims), factor)[1] * scale**2)
@@ -186,7 +186,7 @@ def normalized_by_hand(tape: Tape, x: Moments, scale: Moments, squares: Moments,
         if total is None:
             return [None, None]
         into = times(total, spread(x))
-        count = float(np.prod([x.shape[d] for d in dims]))
+        count = float(math.prod([x.shape[d] for d in dims]))
         degree = felt(tape, shared, math.prod(x.shape) / count)
         return [Cotangent(total), Cotangent(into.averaged(into.dim_axes(dims)).scaled(count * math.sqrt(degree)))]
 
@@ -484,7 +484,7 @@ def part_of_sum(tape: Tape, x: Moments, y: Moments) -> Moments | None:
     if y.affine is None or y.affine[2] or y.affine[0].averaged_of is None or not x.positive or x.m <= 0:
         return None
     base, dims = y.affine[0].averaged_of
-    count = float(np.prod([x.shape[d] for d in dims]))
+    count = float(math.prod([x.shape[d] for d in dims]))
     if lineage(base) != lineage(x) or abs(y.affine[1] - count) > 1e-9 * count:
         return None
     apart = centred(tape, x, dims)

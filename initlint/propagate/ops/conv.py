@@ -11,6 +11,7 @@ are more kinds of positions than groups.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -108,12 +109,12 @@ def convolved(
     if passage is not None:
         x = entering(tape, x, passage)
     z = reshaped(tape, x, [batch, groups, x.shape[1] // groups, *x.shape[2:]])
-    alone = int(np.prod(kernel)) == 1 and all(t[0].shape == (n, n) for t, n in zip(taps, x.shape[2:], strict=True))
+    alone = math.prod(kernel) == 1 and all(t[0].shape == (n, n) for t, n in zip(taps, x.shape[2:], strict=True))
     base = whole if alone and not np.any(weight.mean) else None
     y = _convolved(tape, z, w, taps, base)
     y = reshaped(tape, y, [batch, c_out, *y.shape[3:]])
     if not transposed and (groups == 1 or (base is not None and groups < x.shape[1])):
-        y.gram = image_of_patches(x, y, int(np.prod(kernel)), groups, base)
+        y.gram = image_of_patches(x, y, math.prod(kernel), groups, base)
     if bias is not None:
         own = y
         y = added(tape, y, channel_vector(tape, bias, spatial + 2))

@@ -7,13 +7,14 @@ weighted by their number. With fresh zero-mean weights it is the familiar q_out 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from math import prod
 from typing import Any
 
 import numpy as np
 
-from initlint.propagate.axes import Array, Axis, common
+from initlint.propagate.axes import Array, common
 from initlint.propagate.lineage import is_leaf
 from initlint.propagate.moments import Gram, Moments, common_factors, factored, size_of
 from initlint.propagate.ops.arithmetic import add, added, mul
@@ -43,33 +44,20 @@ def contract(x: Moments, y: Moments, a: str, b: str, out: str) -> Moments:
             fine = common(x.dims[i][n], y.dims[j][n])
             x, y = x.refined(x.position(i) + n, fine), y.refined(y.position(j) + n, fine)
     x, y = _bounded(x, y, a, b)
-    names: dict[tuple[str, int], int] = {}
-    axis_of: dict[str, tuple[Axis, ...]] = {}
-    for letters, tensor in ((a, x), (b, y)):
-        for letter, dim in zip(letters, tensor.dims, strict=True):
-            if dim:
-                axis_of.setdefault(letter, dim)
-                for n in range(len(dim)):
-                    names.setdefault((letter, n), len(names))
-    index_x = [names[letter, n] for letter, dim in zip(a, x.dims, strict=True) for n in range(len(dim))]
-    index_y = [names[letter, n] for letter, dim in zip(b, y.dims, strict=True) for n in range(len(dim))]
-    index_out = [names[letter, n] for letter in out for n in range(len(axis_of.get(letter, ())))]
+    plan = _planned(a, b, out, tuple(map(len, x.dims)), tuple(map(len, y.dims)))
+    index_x, index_y, index_out = plan.first, plan.second, plan.result
     pair, mean = x.pair, x.mean
     pair_y, mean_y = y.pair, y.mean
     centred = not (mean.any() and mean_y.any())
-    for letter, dim in axis_of.items():
-        if letter in out:
-            continue
-        for n, axis in enumerate(dim):
-            name = names[letter, n]
-            if name in index_x:
-                after = (-1,) + (1,) * (pair.ndim - 1 - index_x.index(name))
-                pair = pair * axis.pairs.reshape(after)
-                mean = mean if centred else mean * axis.counts.reshape(after)
-            else:
-                after = (-1,) + (1,) * (pair_y.ndim - 1 - index_y.index(name))
-                pair_y = pair_y * axis.pairs.reshape(after)
-                mean_y = mean_y if centred else mean_y * axis.counts.reshape(after)
+    for k in plan.summed_first:
+        after = (-1,) + (1,) * (pair.ndim - 1 - k)
+        pair = pair * x.axes[k].pairs.reshape(after)
+        mean = mean if centred else mean * x.axes[k].counts.reshape(after)
+    for k in plan.summed_second:
+        after = (-1,) + (1,) * (pair_y.ndim - 1 - k)
+        pair_y = pair_y * y.axes[k].pairs.reshape(after)
+        mean_y = mean_y if centred else mean_y * y.axes[k].counts.reshape(after)
+    dims = tuple([() if d is None else (y if other else x).dims[d] for other, d in plan.dims])
     extra = _together(x, y, index_x, index_y, index_out)
     pair = np.asarray(einsum_of(pair, index_x, pair_y, index_y, index_out))
     if extra is not None:
@@ -77,15 +65,57 @@ def contract(x: Moments, y: Moments, a: str, b: str, out: str) -> Moments:
     if not centred:
         mean = np.asarray(einsum_of(mean, index_x, mean_y, index_y, index_out))
     else:
-        mean = np.zeros([axis.groups for letter in out for axis in axis_of.get(letter, ())])
-    z = Moments(tuple(axis_of.get(letter, ()) for letter in out), mean, pair, method=worst([x, y]), flags=flags_of([x, y]))
+        mean = np.zeros([axis.groups for dim in dims for axis in dim])
+    z = Moments(dims, mean, pair, method=worst([x, y]), flags=flags_of([x, y]))
     z.gram = _inherited(x, y, index_x, index_y, index_out)
     return z
 
 
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """Which axes of two factors meet in a contraction, are summed and stay; axes by number, those that meet by one number.
+
+    summed_second   of the second factor's axes those that the first has not
+    dims            of the result: whether of the second factor, and which of its dimensions; None where size one
+    """
+
+    first: list[int]
+    second: list[int]
+    result: list[int]
+    summed_first: tuple[int, ...]
+    summed_second: tuple[int, ...]
+    dims: tuple[tuple[bool, int | None], ...]
+
+
+@lru_cache(maxsize=4096)
+def _planned(a: str, b: str, out: str, axes_x: tuple[int, ...], axes_y: tuple[int, ...]) -> _Plan:
+    """For dimensions named a and b, made of so many axes each."""
+    numbers: dict[tuple[str, int], int] = {}
+    found: dict[str, tuple[bool, int]] = {}
+    indices: list[list[int]] = []
+    for other, letters, counts in ((False, a, axes_x), (True, b, axes_y)):
+        index: list[int] = []
+        for d, (letter, count) in enumerate(zip(letters, counts, strict=True)):
+            if count:
+                found.setdefault(letter, (other, d))
+            index += [numbers.setdefault((letter, n), len(numbers)) for n in range(count)]
+        indices.append(index)
+    first, second = indices
+    gone = {number for (letter, _), number in numbers.items() if letter not in out}
+    sizes = axes_x, axes_y
+    return _Plan(
+        first,
+        second,
+        [numbers[letter, n] for letter in out if letter in found for n in range(sizes[found[letter][0]][found[letter][1]])],
+        tuple([k for k, number in enumerate(first) if number in gone]),
+        tuple([k for k, number in enumerate(second) if number in gone and number not in first]),
+        tuple([found.get(letter, (False, None)) for letter in out]),
+    )
+
+
 def _bounded(x: Moments, y: Moments, a: str, b: str) -> tuple[Moments, Moments]:
     """Both factors in fewer groups, the most alike averaged, where their product would be too large: windows of windows of tiles."""
-    while True:
+    while x.pair.size * y.pair.size > PRODUCTS:
         axes = {
             (letter, n): axis
             for letters, tensor in ((a, x), (b, y))
@@ -103,6 +133,7 @@ def _bounded(x: Moments, y: Moments, a: str, b: str) -> tuple[Moments, Moments]:
         if letter in b and y.dims[b.index(letter)]:
             k = y.position(b.index(letter)) + n
             y = tidy(y, k, finest.groups // 2) if to is None else y.coarsened(k, to)
+    return x, y
 
 
 def _together(x: Moments, y: Moments, index_x: list[int], index_y: list[int], index_out: list[int]) -> Array | None:
@@ -197,7 +228,7 @@ def linear(tape: Tape, x: Any, weight: Any, bias: Any = None) -> Moments:
         y = product(tape, x, weight, lead + "Y", "Y", lead)
     else:
         y = product(tape, x, weight, lead + "Y", "ZY", lead + "Z")
-        if not np.any(weight.mean):
+        if not weight.mean.any():
             y.gram = image_of(x)
     if bias is None:
         return y

@@ -47,7 +47,7 @@ def within(x: Moments, pair: Array, axes: Sequence[int]) -> tuple[Array, Array]:
     rest = [k for k in range(len(x.axes)) if k not in axes]
     cell = tuple(slice(0, x.axes[k].groups) for k in rest)
     trace, squares = np.asarray(trace)[cell], np.asarray(squares)[cell]
-    count = float(np.prod([x.axes[k].size for k in axes])) if axes else 1.0
+    count = float(math.prod([x.axes[k].size for k in axes]))
     with np.errstate(divide="ignore", invalid="ignore"):
         freedom = np.where(squares > 0, trace**2 / squares, 1.0)
     return trace / count, freedom
@@ -379,7 +379,7 @@ def weight_norm(tape: Tape, v: Any, g: Any, dim: int = 0) -> Moments:
 
     v = as_moments(v)
     dims = [d for d in range(len(v.dims)) if d != v.dim(dim)]
-    count = float(np.prod([v.shape[d] for d in dims]))
+    count = float(math.prod([v.shape[d] for d in dims]))
     unit = affine(tape, rms_normalized(tape, v, dims, 1e-30), count**-0.5, 0.0)
     return mul(tape, unit, as_moments(g))
 

@@ -6,6 +6,7 @@ of n equicorrelated values follows P(M ≤ t) = E_ξ[Φ((t − √ρ ξ)/√(1�
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -39,9 +40,9 @@ def without_dims(x: Moments, gone: Sequence[int]) -> Moments:
 def reduced(tape: Tape, x: Moments, dims: Sequence[int], keep: bool, mean: bool) -> Moments:
     """Sum or mean over whole dimensions; a sum that keeps them is known as a multiple of the mean."""
     if keep and not mean and dims:
-        return affine(tape, reduced(tape, x, dims, keep, True), float(np.prod([x.shape[d] for d in dims])), 0.0)
+        return affine(tape, reduced(tape, x, dims, keep, True), float(math.prod([x.shape[d] for d in dims])), 0.0)
     axes = x.dim_axes(dims)
-    count = float(np.prod([x.axes[k].size for k in axes])) if axes else 1.0
+    count = float(math.prod([x.axes[k].size for k in axes]))
     y = x.summed(axes)
     if mean:
         y = y.scaled(1.0 / count)
@@ -121,7 +122,7 @@ def var(tape: Tape, x: Any, dim: Any = None, correction: Any = 1, keepdim: bool 
     if "unbiased" in kwargs:
         correction = int(kwargs["unbiased"])
     dims = chosen(x, dim)
-    count = float(np.prod([x.shape[d] for d in dims]))
+    count = float(math.prod([x.shape[d] for d in dims]))
     square = unary(tape, centred(tape, x, dims), torch_function("square", (), {}))
     y = reduced(tape, square, dims, keepdim, mean=True)
     return affine(tape, y, count / max(count - correction, 1e-9), 0.0)
@@ -150,7 +151,7 @@ def vector_norm(tape: Tape, x: Any, order: Any = 2, dim: Any = None, keepdim: bo
     if order == 2.0:
         square = unary(tape, x, torch_function("square", (), {}))
         # as a mean, so that a division by it is known for what it is
-        count = float(np.prod([x.shape[d] for d in dims]))
+        count = float(math.prod([x.shape[d] for d in dims]))
         total = affine(tape, reduced(tape, square, dims, keepdim, mean=True), count, 0.0)
         return unary(tape, total, torch_function("sqrt", (), {}))
     size = unary(tape, x, torch_function("abs", (), {}))
@@ -191,7 +192,7 @@ def logsumexp(tape: Tape, x: Any, dim: Any, keepdim: bool = False) -> Moments:
 
     if share is not None:
         return tape.record([x], y, lambda g: [times(wide(g), Moments(share.dims, np.zeros_like(share.mean), share.pair))])
-    count = float(np.prod([x.axes[k].size for k in axes]))
+    count = float(math.prod([x.axes[k].size for k in axes]))
     noise = Moments(x.dims, np.zeros_like(x.mean), x.centered())
     within = noise.average(noise.with_(pair=project(noise, axes, -1.0)[1]).cells) * count / max(count - 1.0, 1.0)
     profile = profile_of(x)
@@ -215,7 +216,7 @@ def largest(tape: Tape, x: Moments, dims: Sequence[int], keep: bool, sign: float
     x = coarsened(x, axes)
     if not axes:
         return before if keep else reshaped(tape, before, [n for d, n in enumerate(before.shape) if d not in dims])
-    count = float(np.prod([x.axes[k].size for k in axes]))
+    count = float(math.prod([x.axes[k].size for k in axes]))
     profile = profile_of(x)
     correlation = Moments(x.dims, np.zeros_like(x.mean), profile.source.correlation)
     y, chance = maximum_law(profile, correlation.averaged(axes), count, sign)

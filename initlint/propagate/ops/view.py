@@ -6,6 +6,7 @@ Law: the moments of a pair of output elements are those of the input elements th
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -75,8 +76,8 @@ def reshaped(tape: Tape, x: Moments, shape: Sequence[int]) -> Moments:
     """x in another shape; one entry may be -1."""
     sizes = list(shape)
     if -1 in sizes:
-        total = int(np.prod(x.shape))
-        rest = int(np.prod([n for n in sizes if n != -1])) or 1
+        total = math.prod(x.shape)
+        rest = math.prod([n for n in sizes if n != -1]) or 1
         sizes[sizes.index(-1)] = total // rest
     before = x.shape
     if tuple(sizes) == before:
