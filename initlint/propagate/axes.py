@@ -123,12 +123,23 @@ def along(matrix: Array, values: Array, k: int) -> Array:
     return np.asarray((matrix @ values.reshape(-1, shape[k], after)).reshape(*shape[:k], len(matrix), *shape[k + 1 :]))
 
 
-def weighed(values: Array, weights: Array, k: int) -> Array:
-    """The sum along dimension k with these weights; the dimension is gone."""
+def weighed(values: Array, weights: Array, k: int, *, keep: bool = False) -> Array:
+    """The sum along dimension k with these weights; the dimension is gone, or has size one where it is to `keep`."""
     shape = values.shape
+    left = shape[:k] + (1,) * keep + shape[k + 1 :]
     if k == len(shape) - 1:
-        return np.asarray(values @ weights)
-    return np.asarray((weights @ values.reshape(-1, shape[k], math.prod(shape[k + 1 :]))).reshape(shape[:k] + shape[k + 1 :]))
+        return np.asarray(values @ weights).reshape(left)
+    return np.asarray(weights @ values.reshape(-1, shape[k], math.prod(shape[k + 1 :]))).reshape(left)
+
+
+def to_front(values: Array, k: int) -> Array:
+    """The same array with dimension k before all others."""
+    return values.transpose(k, *range(k), *range(k + 1, values.ndim))
+
+
+def from_front(values: Array, k: int) -> Array:
+    """The same array with its first dimension as dimension k."""
+    return values.transpose(*range(1, k + 1), 0, *range(k + 1, values.ndim))
 
 
 def canonical(labels: Labels) -> Labels:

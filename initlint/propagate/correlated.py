@@ -24,12 +24,14 @@ class Correlated:
 
     fold     which of the pairs every one of `near` is like, or None where each stands for itself
     strong   the pairs whose correlation is not small, and those correlations
+    spread   whether every cell has a spread
     """
 
-    __slots__ = ("correlation", "fold", "left", "near", "order", "powers", "rho", "right", "strong", "strong_rho")
+    __slots__ = ("correlation", "fold", "left", "near", "order", "powers", "rho", "right", "spread", "strong", "strong_rho")
 
     def __init__(self, correlation: Array, axes: Sequence[Axis], order: int) -> None:
         self.correlation, self.order = correlation, order
+        self.spread = not axes or bool((correlation[tuple([axis.cells for axis in axes])] > 0).all())
         rho = correlation.reshape(-1)
         near = np.flatnonzero(rho)
         self.near, self.fold = near, None

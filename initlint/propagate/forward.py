@@ -272,7 +272,7 @@ class _Run:
             if piece is not None:
                 return self.own(piece)
             args = (before, *args[1:])
-        elif not only_written(node):
+        elif self.joint.pieces and not only_written(node):
             args = self.joint.whole(self.state.tape, args)
         again = self.repeated(target, name, args, kwargs) if self.calls else None
         if again is not None:

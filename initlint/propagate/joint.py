@@ -205,8 +205,6 @@ class Joint:
 
     def whole(self, tape: Tape, value: Any) -> Any:
         """Arguments in which tensors written piece by piece have the pair moments of pieces that were drawn together."""
-        if not self.pieces:
-            return value
         if isinstance(value, (list, tuple)):
             return type(value)(self.whole(tape, v) for v in value)
         if not isinstance(value, Moments) or id(value) not in self.pieces:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from initlint.propagate.axes import Array, Axis, along, average_of_pairs
+from initlint.propagate.axes import Array, Axis, along, average_of_pairs, to_front
 from initlint.propagate.moments import Dims, Moments, constant, point
 from initlint.propagate.tape import Known
 
@@ -95,7 +95,7 @@ def from_array(values: npt.NDArray[np.float64], dims: Dims, largest: int = LARGE
         )
         pair[where] = product  # sums over pairs; "different" still contains "same"
     for k, axis in enumerate(axes):
-        average_of_pairs(np.moveaxis(pair, k, 0), axis)
+        average_of_pairs(to_front(pair, k), axis)
     result = Moments(dims, mean.mean(0), pair)
     result.zeros = float(np.mean(values == 0))
     return result

@@ -115,8 +115,8 @@ def pair_of(dims: Dims | None, profile: Profile) -> Array:
     means = series[0].reshape(groups)
     pair = outer_means([axis for dim in source.dims for axis in dim], means, means)  # all there is of uncorrelated pairs
     pair.reshape(-1)[met.near] = met.unfolded(summed)
-    same = tuple(slice(0, g) for g in groups)
-    if np.all(source.correlation[same] > 0) or not groups:
+    same = tuple([slice(0, g) for g in groups])
+    if met.spread:
         pair[same] = total.reshape(groups)
     else:  # cells without spread have correlation 0 by convention: their second moment is the square of their value
         pair[same] = np.where(source.deviation > 0, total.reshape(groups), (profile.values[0] ** 2).reshape(groups))
@@ -146,13 +146,14 @@ def from_profile(profile: Profile, like: Moments, method: str) -> Moments:
     result = Moments(
         dims, mean_of(profile.values), pair_of(dims, profile), method=method, flags=like.flags, profile=profile, valid=like.valid
     )
-    result.positive = bool(np.all(profile.values >= 0))
-    result.negative = bool(np.all(profile.values <= 0))
+    least, largest = profile.values.min(), profile.values.max()
+    result.positive, result.negative = bool(least >= 0), bool(largest <= 0)
     gram = source.origin.gram
     if gram is not None and not isinstance(source, views.View) and len(like.dims) == len(source.dims):
         result.gram = rows.function_of_rows(gram, profile, result.q)
-    empty = profile.values == 0
-    result.zeros = result.average(mean_of(empty)) if np.any(empty) else 0.0
+    if not (least > 0 or largest < 0):
+        empty = profile.values == 0
+        result.zeros = result.average(mean_of(empty)) if empty.any() else 0.0
     return result
 
 

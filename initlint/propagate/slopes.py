@@ -43,8 +43,8 @@ def through_functions(
     one, other = series_on(left, g.axes), series_on(right, g.axes)
     if one is None or other is None:
         return None
-    rho = correlation(rest[0], a, b) if rest else np.zeros_like(g.pair)
-    factor = np.zeros_like(g.pair)
+    rho = correlation(rest[0], a, b) if rest else np.zeros(g.pair.shape)
+    factor = np.zeros(g.pair.shape)
     for k in range(len(one) - 1, -1, -1):
         factor = factor * rho + outer_means(g.axes, one[k], other[k])
     return plain(g.dims, factor * g.pair)

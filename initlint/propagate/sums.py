@@ -201,7 +201,7 @@ def conditioned(g: Cotangent, z: Moments, part: Moments, rest: Moments, *, produ
         met = align(Moments(part.dims, part.mean, pair_of(None, Profile(before.source, values))), whole)[0].pair
         with np.errstate(divide="ignore", invalid="ignore"):
             pair = np.where(where & (np.abs(met) > 1e-9 * np.abs(met).max()), pairs / met, 0.0)
-        result.add_coherent(Moments(whole.dims, np.zeros_like(whole.mean), pair), before.source, values)
+        result.add_coherent(Moments(whole.dims, np.zeros(whole.mean.shape), pair), before.source, values)
     return result
 
 

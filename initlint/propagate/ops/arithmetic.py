@@ -57,7 +57,7 @@ def added(tape: Tape, x: Moments, y: Moments, alpha: float = 1.0) -> Moments:
     a, b, *rest = align(x, y) if shared is None else align(x, y, both_ways(shared))
     mean = a.mean + alpha * b.mean
     pair = a.pair + alpha**2 * b.pair
-    if np.any(a.mean) and np.any(b.mean):
+    if a.mean.any() and b.mean.any():
         pair = pair + alpha * (a.mean_products(b) + b.mean_products(a))
     if shared is not None:
         pair = pair + alpha * rest[0].pair
@@ -399,7 +399,7 @@ def real_part(g: Moments, product: Moments, factor: Moments) -> Moments:
 
 def spread(x: Moments) -> Moments:
     """x as a factor of a zero-mean cotangent: only its pair moments count."""
-    return Moments(x.dims, np.zeros_like(x.mean), x.pair)
+    return Moments(x.dims, np.zeros(x.mean.shape), x.pair)
 
 
 @transfer("mul")

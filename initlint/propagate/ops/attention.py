@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from initlint.propagate.axes import Array, Axis
+from initlint.propagate.axes import Array, Axis, from_front, to_front
 from initlint.propagate.known import from_array, numbers
 from initlint.propagate.linear import group_rows, octaves
 from initlint.propagate.moments import Moments, align
@@ -59,8 +59,8 @@ def _integrals(entries: float, node: int) -> tuple[float, float]:
     base = decay @ weight
     tilted, term = [], decay * power
     for _ in range(3):
-        term = term * power
-        tilted.append(np.nan_to_num(term, posinf=0.0) @ weight)
+        term = term * power  # finite: where a power of it would not be, decay is zero
+        tilted.append(term @ weight)
     with np.errstate(divide="ignore"):
         logarithm = np.log(np.maximum(base, 1e-300))
     rest, pairs = np.exp((entries - 1.0) * logarithm), np.exp(max(entries - 2.0, 0.0) * logarithm)
@@ -124,22 +124,18 @@ def softmax(tape: Tape, x: Any, dim: int, *args: Any, **kwargs: Any) -> Moments:
 def apart_from_others(x: Moments, k: int) -> float:
     """E[x²] less E[x x'] of entries that differ along axis k alone."""
     groups = x.axes[k].groups
-    others = np.moveaxis(np.moveaxis(x.pair, k, 0)[groups :: groups + 1], 0, k)
+    others = x.pair[(slice(None),) * k + (slice(groups, None, groups + 1),)]
     return x.q - x.average(others[tuple(slice(0, a.groups) for a in x.axes)])
-
-
-def _front(array: Array, k: int) -> Array:
-    return np.moveaxis(array, k, 0)
 
 
 def _weights(x: Moments, k: int, axis: Axis) -> tuple[Moments, Moments]:
     """The softmax along axis k; and E[p_u p_v]·(1 − participation) for the pullback."""
     groups = axis.groups
     others = [a for n, a in enumerate(x.axes) if n != k]
-    pair = _front(x.pair, k)
+    pair = to_front(x.pair, k)
     same, different = pair[:groups], pair[groups:].reshape(groups, groups, *pair.shape[1:])
-    means = _front(x.mean, k)
-    cells = np.ones_like(means) if x.valid is None else np.broadcast_to(_front(x.valid, k), means.shape)
+    means = to_front(x.mean, k)
+    cells = np.ones_like(means) if x.valid is None else np.broadcast_to(to_front(x.valid, k), means.shape)
     counts = axis.counts.reshape(-1, *(1,) * (means.ndim - 1))
     number = np.maximum((cells * counts).sum(0), 1e-9)  # valid entries of a row, by cell of the other axes
     # weight of each group of keys in a row: its number of valid entries times e^{mean logit}
@@ -159,7 +155,7 @@ def _weights(x: Moments, k: int, axis: Axis) -> tuple[Moments, Moments]:
     su, sv = _both(others, share)
     per_u, per_v = su / counts_like(axis, su), sv / counts_like(axis, sv)
     cu, cv = _both(others, cells)
-    seen = np.minimum(cu, cv) if x.both is None else _front(x.both, k)[:groups]
+    seen = np.minimum(cu, cv) if x.both is None else to_front(x.both, k)[:groups]
     overlap = seen / np.maximum(cu * cv, 1e-300)
     overlap = np.where(cu * cv > 0, overlap, 0.0)
     equal = per_u * per_v * overlap * (p2 * size)
@@ -171,10 +167,10 @@ def _weights(x: Moments, k: int, axis: Axis) -> tuple[Moments, Moments]:
     rest = plain * np.maximum(1.0 - taken, 0.0) / np.maximum(total, 1e-300)
     new = np.concatenate([equal, rest.reshape(groups * groups, *rest.shape[2:])])
     mean = share / counts_like(axis, share)
-    y = Moments(x.dims, np.moveaxis(mean, 0, k), np.moveaxis(new, 0, k), method="quadrature")
-    y.zeros = 0.0 if x.valid is None else y.average(1.0 - np.moveaxis(cells, 0, k))
+    y = Moments(x.dims, from_front(mean, k), from_front(new, k), method="quadrature")
+    y.zeros = 0.0 if x.valid is None else y.average(1.0 - from_front(cells, k))
     back = np.concatenate([equal * ((1.0 - np.minimum(p2, 1.0)) * slope), np.zeros_like(rest.reshape(groups * groups, *rest.shape[2:]))])
-    return y, Moments(x.dims, np.zeros_like(y.mean), np.moveaxis(back, 0, k))
+    return y, Moments(x.dims, np.zeros(y.mean.shape), from_front(back, k))
 
 
 def _weights_about(x: Moments, k: int, known: Array, rest: Moments) -> tuple[Moments, Moments]:
@@ -191,26 +187,26 @@ def _weights_about(x: Moments, k: int, known: Array, rest: Moments) -> tuple[Mom
     _, plain, own, back = align(x, *(from_array(a, dims) for a in (known, known**2, known**2 * (1.0 - 2.0 * known + squares))))
     entries = 1.0 / float(squares.mean())
     others = [a for n, a in enumerate(x.axes) if n != k]
-    pair = _front(align(x, rest)[1].pair, k)
+    pair = to_front(align(x, rest)[1].pair, k)
     apart = pair[groups:].reshape(groups, groups, *pair.shape[1:])
     share = axis.counts / axis.size
     spread = np.einsum("a...,a->...", pair[:groups], share) - np.einsum("ab...,a,b->...", apart, share, share)
     p2, slope = participation(np.full_like(spread, entries), np.maximum(spread, 0.0))
-    p = _front(plain.pair, k)
+    p = to_front(plain.pair, k)
     equal = p[:groups] * (p2 * entries)
     different = p[groups:].reshape(groups, groups, *p.shape[1:])
     states = axis.pairs[groups:].reshape(groups, groups, *(1,) * (p.ndim - 1))
     left = 1.0 - (equal * counts_like(axis, equal)).sum(0)
     different = different * np.maximum(left, 0.0) / np.maximum((different * states).sum((0, 1)), 1e-300)
     new = np.concatenate([equal, different.reshape(groups * groups, *p.shape[1:])])
-    y = Moments(x.dims, plain.mean, np.moveaxis(new, 0, k), method="quadrature")
+    y = Moments(x.dims, plain.mean, from_front(new, k), method="quadrature")
     y.zeros = float(np.mean(known == 0))
     with np.errstate(divide="ignore", invalid="ignore"):
-        kept = _front(np.where(own.mean > 0, back.mean / own.mean, 0.0), k)
+        kept = to_front(np.where(own.mean > 0, back.mean / own.mean, 0.0), k)
     first, second = _both(others, np.sqrt(np.maximum(kept, 0.0)))
     changed = slope * (1.0 - p2) / max(1.0 - 1.0 / entries, 1e-9) if entries > 1.0 + 1e-9 else np.ones_like(p2)
     slopes = np.concatenate([equal * first * second * changed, np.zeros((groups * groups, *p.shape[1:]))])
-    return y, Moments(x.dims, np.zeros_like(y.mean), np.moveaxis(slopes, 0, k))
+    return y, Moments(x.dims, np.zeros(y.mean.shape), from_front(slopes, k))
 
 
 def counts_like(axis: Axis, array: Array) -> Array:
@@ -220,8 +216,12 @@ def counts_like(axis: Axis, array: Array) -> Array:
 
 def _both(others: list[Axis], by_cell: Array) -> tuple[Array, Array]:
     """A quantity by (first, cell of the other axes) at u and at v, by pair state of the other axes."""
-    rows = by_cell[np.ix_(np.arange(by_cell.shape[0]), *(a.rows[0] for a in others))]
-    columns = by_cell[np.ix_(np.arange(by_cell.shape[0]), *(a.rows[1] for a in others))]
+    rows = columns = by_cell
+    for k, axis in enumerate(others, 1):
+        row, column = axis.rows
+        alike = rows is columns and axis.labels is None
+        rows = rows.take(row, axis=k)
+        columns = rows if alike else columns.take(column, axis=k)
     return rows, columns
 
 
@@ -237,25 +237,25 @@ def _pull_softmax(g: Moments, p: Moments, back: Array, k: int) -> Moments:
     axis = g.axes[k]
     groups = axis.groups
     others = [a for n, a in enumerate(g.axes) if n != k]
-    pair, both = _front(g.pair, k), _front(p.pair, k)
+    pair, both = to_front(g.pair, k), to_front(p.pair, k)
     pair = np.broadcast_to(pair, np.broadcast_shapes(pair.shape, both.shape))
     apart = pair[groups:].reshape(groups, groups, *pair.shape[1:])
     meeting = both[groups:].reshape(groups, groups, *both.shape[1:])
-    left, right = _both(others, _front(p.mean, k) * counts_like(axis, _front(p.mean, k)))
+    left, right = _both(others, to_front(p.mean, k) * counts_like(axis, to_front(p.mean, k)))
     rows = np.einsum("ab...,b...->a...", apart, right)
     columns = np.einsum("a...,ab...->b...", left, apart)
     centre = (left * rows).sum(0)
     common = apart - rows[:, None] - columns[None] + centre
     diagonal = np.arange(groups)
-    equal = _front(back, k)[:groups] * (pair[:groups] - apart[diagonal, diagonal]) + both[:groups] * common[diagonal, diagonal]
+    equal = to_front(back, k)[:groups] * (pair[:groups] - apart[diagonal, diagonal]) + both[:groups] * common[diagonal, diagonal]
     different = meeting * common
     states = axis.pairs[groups:].reshape(groups, groups, *(1,) * (pair.ndim - 1))
     total = (equal * counts_like(axis, equal)).sum(0) + (different * states).sum((0, 1))
     different = different - meeting * total / np.maximum((meeting * states).sum((0, 1)), 1e-300)
     new = np.concatenate([equal, different.reshape(groups * groups, *pair.shape[1:])])
-    z = Moments(g.dims, np.zeros_like(g.mean), np.moveaxis(new, 0, k), gram=g.gram)
+    z = Moments(g.dims, np.zeros(g.mean.shape), from_front(new, k), gram=g.gram)
     if g.gram is not None and k in g.gram.axes:
-        follows = np.moveaxis(meeting[diagonal, diagonal] * (pair[:groups] - apart[diagonal, diagonal]), 0, k)
+        follows = from_front(meeting[diagonal, diagonal] * (pair[:groups] - apart[diagonal, diagonal]), k)
         own = apart_from_others(z, k)
         share = z.average(follows[tuple(slice(0, a.groups) for a in z.axes)]) / own if own > 0.0 else 1.0
         z.gram = replace(g.gram, scale=g.gram.scale * min(max(share, 0.0), 1.0))

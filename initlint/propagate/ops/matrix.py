@@ -169,13 +169,13 @@ def _own_part(x: Moments, gram: Gram, index: list[int], shared: set[int], counte
     result = x.pair
     for k in sorted(gram.axes):
         axis = x.axes[k]
-        same = result.take(range(axis.groups), axis=k)
+        same = result[(slice(None),) * k + (axis.cells,)]
         if index[k] in shared:
             diagonal = axis.groups + np.arange(axis.groups) * (axis.groups + 1)
             same = same - result.take(diagonal, axis=k)
-        by_cell = np.moveaxis(np.sqrt(np.maximum(same, 0.0)), k, 0)
+        by_cell = np.sqrt(np.maximum(same, 0.0))
         row, column = axis.rows
-        result = np.moveaxis(by_cell[row] * by_cell[column], 0, k)
+        result = by_cell.take(row, axis=k) * by_cell.take(column, axis=k)
     for k, axis in enumerate(x.axes):
         if index[k] in counted:
             result = result * axis.pairs.reshape([-1 if n == k else 1 for n in range(result.ndim)])
@@ -203,7 +203,7 @@ def product(tape: Tape, x: Moments, y: Moments, a: str, b: str, out: str) -> Mom
 
     def back(g: Moments, other: Moments, letters: str, own: str, target: Moments) -> Moments:
         present = "".join(letter for letter in own if letter in out or letter in letters)
-        factor = Moments(other.dims, np.zeros_like(other.mean), other.pair, gram=partner_of(other, g))
+        factor = Moments(other.dims, np.zeros(other.mean.shape), other.pair, gram=partner_of(other, g))
         result = contract(g, factor, out, letters, present)
         # a letter that was summed away alone gets the same cotangent at every index
         inside = iter(result.dims)

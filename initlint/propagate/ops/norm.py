@@ -133,7 +133,7 @@ def rescaled(
         total = g.total()
         if total is None or power is None:
             return [None]
-        power, fine, _ = align(power, total, Moments(y.dims, np.zeros_like(y.mean), np.zeros_like(y.pair)))
+        power, fine, _ = align(power, total, Moments(y.dims, np.zeros(y.mean.shape), np.zeros(y.pair.shape)))
         inside = fine.dim_axes(dims)
         pair = project(fine, inside, -1.0)[1] if centre else fine.pair
         pair = pair * _fit(kept, x, fine)
@@ -141,7 +141,7 @@ def rescaled(
         if coarse is not None and known is not None:
             plain = fine.with_(pair=pair * _fit(back, x, fine))
             result = still_alike(alike, plain, total) if alike else Cotangent(plain)
-            taken = x.with_(mean=np.zeros_like(x.mean), pair=-coarse * lost * back, valid=None, gram=None)
+            taken = x.with_(mean=np.zeros(x.mean.shape), pair=-coarse * lost * back, valid=None, gram=None)
             both, even = (None, None) if crossed is None or not centre else (along_itself(crossed, x, axes), along_itself(total, x, axes))
             if both is not None and even is not None:
                 add_cross(result, taken.with_(pair=(both - coarse - even) / 2 * lost * back), known, profile_of(x).source)
@@ -257,9 +257,10 @@ def _summed(power: Moments, x: Moments, axes: Sequence[int]) -> Array:
     pair = power.pair
     for k in axes:
         axis = x.axes[k]
-        total = np.tensordot(pair, axis.pairs / axis.size**2, (k, 0))
-        pair = np.broadcast_to(np.expand_dims(total, k), (*total.shape[:k], axis.states, *total.shape[k:]))
-    return np.array(pair)
+        last = pair.transpose(*range(k), *range(k + 1, pair.ndim), k)
+        total = last.reshape(-1, axis.states).dot(axis.pair_shares[:, None])
+        pair = total.reshape((*pair.shape[:k], 1, *pair.shape[k + 1 :])).repeat(axis.states, axis=k)
+    return pair
 
 
 def _less(fine: Moments, pair: Array, part: Array) -> Array:
@@ -276,7 +277,7 @@ def _fit(factor: Array, x: Moments, fine: Moments) -> Array:
     if fine.dims == x.dims:
         return factor
     full = np.broadcast_to(factor, x.pair.shape)
-    like = Moments(x.dims, np.zeros_like(x.mean), full)
+    like = Moments(x.dims, np.zeros(x.mean.shape), full)
     return align(fine, like)[1].pair
 
 

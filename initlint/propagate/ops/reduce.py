@@ -85,7 +85,7 @@ def marginals(pair: Array, x: Moments, axes: Sequence[int]) -> tuple[Array, Arra
         alike = rows is columns and axis.labels is None
         rows = along(of_rows, rows, k).take(row, axis=k)
         columns = rows if alike else along(of_columns, columns, k).take(column, axis=k)
-        both = np.expand_dims(weighed(both, axis.pairs / axis.size**2, k), k)
+        both = weighed(both, axis.pair_shares, k, keep=True)
     return rows, columns, both
 
 
@@ -96,7 +96,7 @@ def project(x: Moments, axes: Sequence[int], factor: float) -> tuple[Array, Arra
     average = x.mean
     for k in axes:
         axis = x.axes[k]
-        average = np.expand_dims(weighed(average, axis.counts / axis.size, k), k)
+        average = weighed(average, axis.shares, k, keep=True)
     return x.mean + factor * average, pair
 
 
@@ -191,9 +191,9 @@ def logsumexp(tape: Tape, x: Any, dim: Any, keepdim: bool = False) -> Moments:
         return g.expanded(x.shape)
 
     if share is not None:
-        return tape.record([x], y, lambda g: [times(wide(g), Moments(share.dims, np.zeros_like(share.mean), share.pair))])
+        return tape.record([x], y, lambda g: [times(wide(g), Moments(share.dims, np.zeros(share.mean.shape), share.pair))])
     count = float(math.prod([x.axes[k].size for k in axes]))
-    noise = Moments(x.dims, np.zeros_like(x.mean), x.centered())
+    noise = Moments(x.dims, np.zeros(x.mean.shape), x.centered())
     within = noise.average(noise.with_(pair=project(noise, axes, -1.0)[1]).cells) * count / max(count - 1.0, 1.0)
     profile = profile_of(x)
     weights = grid(profile.source.points)[1].reshape(-1, *(1,) * x.mean.ndim)
@@ -218,7 +218,7 @@ def largest(tape: Tape, x: Moments, dims: Sequence[int], keep: bool, sign: float
         return before if keep else reshaped(tape, before, [n for d, n in enumerate(before.shape) if d not in dims])
     count = float(math.prod([x.axes[k].size for k in axes]))
     profile = profile_of(x)
-    correlation = Moments(x.dims, np.zeros_like(x.mean), profile.source.correlation)
+    correlation = Moments(x.dims, np.zeros(x.mean.shape), profile.source.correlation)
     y, chance = maximum_law(profile, correlation.averaged(axes), count, sign)
     y.flags = before.flags
     y = y if keep else without_dims(y, dims)
@@ -266,10 +266,10 @@ def selected(
     odds = np.interp(z_to, z_from, chance)
     odds = share * odds / (grid(points)[1] @ odds)
     shape = (-1, *(1,) * (profile.values.ndim - 1))
-    same = np.zeros_like(routed_cotangent.pair)
+    same = np.zeros(routed_cotangent.pair.shape)
     index = tuple(slice(0, axis.groups) for axis in routed_cotangent.axes)
     same[index] = routed_cotangent.pair[index]
-    zero = np.zeros_like(routed_cotangent.mean)
+    zero = np.zeros(routed_cotangent.mean.shape)
     own = Moments(routed_cotangent.dims, zero, same)
     apart = Moments(routed_cotangent.dims, zero, routed_cotangent.pair - same)
     if wanted is not None and tuple(map(len, x.dims)) == tuple(map(len, apart.dims)):
@@ -292,7 +292,7 @@ def selected(
 
 def zero_mean(x: Moments) -> Array:
     """Zeros in the shape of x's mean."""
-    return np.zeros_like(x.mean)
+    return np.zeros(x.mean.shape)
 
 
 def maximum_law(profile: Profile, window: Moments, count: float, sign: float) -> tuple[Moments, Array]:

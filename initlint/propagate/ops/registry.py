@@ -63,6 +63,8 @@ def scalar_of(value: Any) -> float | None:
         return float(first)
     if isinstance(value, Moments) and value.pair.size and value.profile is None:
         mean = float(value.mean.flat[0])
+        if abs(value.pair.flat[0] - mean * mean) > 1e-14 * mean * mean:
+            return None  # a spread, as nearly always
         if bool((value.mean == mean).all()) and bool((abs(value.pair - mean * mean) <= 1e-14 * mean * mean).all()):
             return mean
     return None
