@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,6 +17,7 @@ from initlint.propagate.tape import Known
 if TYPE_CHECKING:
     import torch
 
+REMEMBERED = 1 << 14  # elements of a table up to which it is summarized once: every layer has the same rotary table, or mask
 LARGEST = 1 << 22  # elements; a larger table is thinned by taking every n-th index of its longest dimension
 
 
@@ -59,7 +61,14 @@ def known_moments(known: Known, like: Moments | None = None) -> Moments:
             dims.append(other)
         else:
             dims.append((Axis(size),))
-    return from_array(values, tuple(dims))
+    if values.size > REMEMBERED:
+        return from_array(values, tuple(dims))
+    return _remembered(values.tobytes(), tuple(dims)).with_()
+
+
+@lru_cache(maxsize=256)
+def _remembered(values: bytes, dims: Dims) -> Moments:
+    return from_array(np.frombuffer(values), dims)
 
 
 def from_array(values: npt.NDArray[np.float64], dims: Dims, largest: int = LARGEST, *, draws: bool = False) -> Moments:

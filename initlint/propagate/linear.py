@@ -7,6 +7,8 @@ transposed map. Exact up to the averaging inside groups.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 
 from initlint.propagate.axes import Array, Axis, Labels, along, canonical
@@ -14,6 +16,7 @@ from initlint.propagate.moments import Moments, replaced
 from initlint.propagate.sparse import Sparse
 
 
+@lru_cache(maxsize=256)
 def members(axis: Axis) -> Array:
     """(size, groups): one where an index belongs to a group."""
     member = np.zeros((axis.size, axis.groups))
@@ -32,7 +35,7 @@ def pair_map(matrix: Array | Sparse, source: Axis, target: Axis) -> Array:
     # the same output index: o = o'
     counts = target.counts
     result[:h, :g] = (outside.T @ squares) / counts[:, None]
-    both = np.einsum("oa,ob->oab", sums, sums).reshape(-1, g * g)
+    both = (sums[:, :, None] * sums[:, None, :]).reshape(-1, g * g)
     both[:, diagonal] -= squares
     result[:h, g:] = (outside.T @ both) / counts[:, None]
     # different output indices: all pairs minus the equal ones
@@ -42,7 +45,7 @@ def pair_map(matrix: Array | Sparse, source: Axis, target: Axis) -> Array:
     for k in range(g):
         block = reached[inside[:, k] > 0]
         shared[:, :, k] = block.T @ block
-    everything = np.einsum("ha,kb->hkab", totals, totals).reshape(h, h, g * g)
+    everything = (totals[:, None, :, None] * totals[None, :, None, :]).reshape(h, h, g * g)
     everything[:, :, diagonal] -= shared
     number = np.outer(counts, counts) - np.diag(counts)
     own = np.arange(h)

@@ -25,13 +25,11 @@ class Sparse:
 
     def __matmul__(self, dense: Array) -> Array:
         """The product with a dense matrix of few columns."""
-        return np.stack(
-            [
-                np.bincount(self.rows, self.values * column[self.columns], minlength=self.shape[0])[: self.shape[0]]
-                for column in np.asarray(dense).T
-            ],
-            axis=1,
-        )
+        result = np.empty((self.shape[0], dense.shape[1]))
+        for k in range(dense.shape[1]):
+            taken = dense[:, k].take(self.columns)
+            result[:, k] = np.bincount(self.rows, self.values * taken, minlength=self.shape[0])[: self.shape[0]]
+        return result
 
     def __rmatmul__(self, dense: Array) -> Array:
         """The product of a dense matrix of few rows with this one."""

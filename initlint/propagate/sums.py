@@ -11,6 +11,8 @@ of its own that goes with it: the chance of both is not the product. E[c²|u] an
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 
@@ -196,7 +198,8 @@ def conditioned(g: Cotangent, z: Moments, part: Moments, rest: Moments, *, produ
         twice += square * function**2
     law = law_of_rest(rest, (rest.m, rest.q - rest.m**2) if product else (z.m - part.m, z.q - z.m**2 - (part.q - part.m**2)))
     known, given = over_cells(z.profile.values, z), over_cells(before.values, part)
-    for function, where in ((np.sqrt(expected(twice, known, given, law, product)), same), (expected(once, known, given, law, product), ~same)):
+    twice, once = expected((twice, once), known, given, law, product)
+    for function, where in ((np.sqrt(twice), same), (once, ~same)):
         values = np.broadcast_to(function.reshape(-1, *(1,) * part.mean.ndim), before.values.shape)
         met = align(Moments(part.dims, part.mean, pair_of(None, Profile(before.source, values))), whole)[0].pair
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -212,19 +215,20 @@ def over_cells(values: Array, x: Moments) -> Array:
     return values
 
 
-def expected(function: Array, whole: Array, part: Array, rest: tuple[Array, Array], product: bool) -> Array:
-    """E[c|u] on the grid of u, for c(s) given with s on the grid of a source.
+def expected(
+    functions: Sequence[Array], whole: Array, part: Array, rest: tuple[Array, Array], product: bool
+) -> list[Array]:
+    """E[c|u] on the grid of u, for each c(s) given with s on the grid of a source.
 
     s = part(u) + rest, or part(u) · rest; the rest by its values and their weights.
     """
     values, weights = rest
-    whole, function = with_jumps(whole, function)
     distinct, of = np.unique(part, return_inverse=True)
     few = distinct
     if len(distinct) > PLACES:
         few = np.linspace(distinct[0], distinct[-1], PLACES)
     at = few[:, None] * values if product else few[:, None] + values
-    return np.asarray(np.interp(distinct, few, np.interp(at, whole, function) @ weights)[of])
+    return [np.interp(distinct, few, np.interp(at, *with_jumps(whole, c)) @ weights)[of] for c in functions]
 
 
 def with_jumps(whole: Array, function: Array) -> tuple[Array, Array]:

@@ -82,7 +82,7 @@ def participation(entries: Array, spread: Array) -> tuple[Array, Array]:
         where = rounded == count
         here = points[where]
         nodes = np.unique(np.clip(np.searchsorted(NODES, here), 1, len(NODES) - 1))
-        used = np.unique(np.concatenate([nodes - 1, nodes, [1]]))
+        used = np.unique(np.concatenate([nodes - 1, nodes]))
         found = np.array([_integrals(float(count), int(n)) for n in used])
         # P₂ N − 1 is s² for small s²: interpolate its ratio to a function that starts alike and levels off
         ratio = (found[:, 0] * count - 1.0) / np.maximum(-np.expm1(-SPREADS[used]), 1e-300)

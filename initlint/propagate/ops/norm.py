@@ -39,18 +39,22 @@ def _same(x: Moments, k: int) -> slice:
 
 def within(x: Moments, pair: Array, axes: Sequence[int]) -> tuple[Array, Array]:
     """Average over `axes` of the second moment `pair` has, by cell of the other axes, and its degrees of freedom."""
-    trace, squares = pair, pair**2
+    trace, squares = _trace(x, pair, axes), pair**2
     for k in sorted(axes, reverse=True):
-        axis = x.axes[k]
-        trace = weighed(trace.take(np.arange(axis.groups), axis=k), axis.counts, k)
-        squares = weighed(squares, axis.pairs, k)
-    rest = [k for k in range(len(x.axes)) if k not in axes]
-    cell = tuple(slice(0, x.axes[k].groups) for k in rest)
-    trace, squares = np.asarray(trace)[cell], np.asarray(squares)[cell]
+        squares = weighed(squares, x.axes[k].pairs, k)
+    squares = squares[tuple([axis.cells for k, axis in enumerate(x.axes) if k not in axes])]
     count = float(math.prod([x.axes[k].size for k in axes]))
     with np.errstate(divide="ignore", invalid="ignore"):
         freedom = np.where(squares > 0, trace**2 / squares, 1.0)
     return trace / count, freedom
+
+
+def _trace(x: Moments, pair: Array, axes: Sequence[int]) -> Array:
+    """The sum over `axes` of the second moment `pair` has, by cell of the other axes."""
+    for k in sorted(axes, reverse=True):
+        axis = x.axes[k]
+        pair = weighed(pair[(slice(None),) * k + (axis.cells,)], axis.counts, k)
+    return pair[tuple([axis.cells for k, axis in enumerate(x.axes) if k not in axes])]
 
 
 def by_state(x: Moments, axes: Sequence[int], by_cell: Array) -> Array:
@@ -67,14 +71,15 @@ def standardized(tape: Tape, x: Moments, dims: Sequence[int], eps: float, centre
         mean, pair = project(x, axes, -1.0)
     else:
         mean, pair = x.mean, x.pair
-    variance, _ = within(x, pair, axes)
-    variance = np.maximum(variance, 0.0)
+    plain = within(x, pair, axes)
+    variance = np.maximum(plain[0], 0.0)
     if centre:
-        level, _ = within(x, x.pair, axes)
+        level = _trace(x, x.pair, axes) / float(math.prod([x.axes[k].size for k in axes]))
         variance = np.where(variance < 1e-14 * level, 0.0, variance)
     scale = 1.0 / np.sqrt(variance + eps) if eps > 0 else np.where(variance > 0, 1.0 / np.sqrt(np.maximum(variance, 1e-300)), 0.0)
     share = variance / (variance + eps) if eps > 0 else np.ones_like(variance)
-    y = rescaled(tape, x, dims, mean, pair, scale, share, centre, few_directions(x, pair, axes, eps))
+    few = few_directions(x, pair, axes, eps, plain)
+    y = rescaled(tape, x, dims, mean, pair, scale, share, centre, few, plain[1])
     if centre:
         tape.normalized[id(x)] = frozenset(dims), float(np.mean(share))
         tape.standardized.add(id(y))
@@ -84,11 +89,16 @@ def standardized(tape: Tape, x: Moments, dims: Sequence[int], eps: float, centre
     return y
 
 
-def few_directions(x: Moments, pair: Array, axes: Sequence[int], eps: float) -> Quotient | None:
-    """How a Gaussian tensor is divided by its deviation over `axes`, where few directions fluctuate; `pair` of what is divided."""
+def few_directions(
+    x: Moments, pair: Array, axes: Sequence[int], eps: float, plain: tuple[Array, Array] | None = None
+) -> Quotient | None:
+    """How a Gaussian tensor is divided by its deviation over `axes`, where few directions fluctuate; `pair` of what is divided.
+
+    plain  `within` of it, where that is known
+    """
     if not axes or root_of(x).profile is not None or x.sample is not None or x.positive or x.negative or x.valid is not None:
         return None
-    variance, each = within(x, pair, axes)
+    variance, each = within(x, pair, axes) if plain is None else plain
     if not np.any(variance > 0) or freedom_of_rows(x, axes, each) is not each:
         return None
     return quotient_of(x, pair, axes, eps) if each.mean() <= FEW else None
@@ -96,15 +106,16 @@ def few_directions(x: Moments, pair: Array, axes: Sequence[int], eps: float) -> 
 
 def rescaled(
     tape: Tape, x: Moments, dims: Sequence[int], mean: Array, pair: Array, scale: Array, share: Array, centre: bool,
-    few: Quotient | None = None,
+    few: Quotient | None = None, directions: Array | None = None,
 ) -> Moments:  # fmt: skip
     """x (or x centred, with these moments) times `scale` = f(v̂), by cell of the other axes.
 
     `share` is −2 d log f/d log v: one for 1/√v, less where ε holds the scale. The pullback has the fluctuation of v̂ and
-    loses the direction of x itself. `few` has the law of both where the directions of x are told apart.
+    loses the direction of x itself. `few` has the law of both where the directions of x are told apart; `directions` says how many
+    there are, where that is known.
     """
     axes = x.dim_axes(dims)
-    _, directions = within(x, pair, axes)
+    directions = within(x, pair, axes)[1] if directions is None else directions
     freedom = freedom_of_rows(x, axes, directions)
     factor = by_state(x, axes, scale)
     shape = [1 if k in axes else axis.groups for k, axis in enumerate(x.axes)]
