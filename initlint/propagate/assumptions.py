@@ -104,7 +104,7 @@ class _Pass:
             lost = parameter is not None and parameter.law.family == "uninitialized"
             return _Seen(frozenset({"uninitialized_weight"} if lost else ()), True, frozenset(), q)
         before = [(item, self.seen[item]) for item in operands(node) if item in self.seen]
-        weights = frozenset().union(*(state.weights for _, state in before))
+        weights = frozenset().union(*[state.weights for _, state in before if state.weights])
         own = set(self.own(node, name, value, before, weights))
         if name in LAYERS or name in ("embedding", "embedding_bag"):
             weights = weights.union(key for item, _ in before if (key := self._weight(item)) in self.repeated)
@@ -114,7 +114,7 @@ class _Pass:
         elif name in SUMS and len(kept) > 1:
             total = sum(state.q for state in kept)
             kept = [state for state in kept if state.q > NOTED * total]
-        flags = frozenset(own).union(*(state.flags for state in kept))
+        flags = frozenset(own).union(*[state.flags for state in kept if state.flags])
         if isinstance(value, Moments) and q == 0.0:
             flags &= EXACT_ZERO  # zero whatever came before, unless that is what was assumed
         return _Seen(flags, self.gaussian(node, name, before), weights, q)

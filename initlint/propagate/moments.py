@@ -68,16 +68,20 @@ class Gram:
         """How it fluctuates, without what it is an image of."""
         return replace(self, base=None)
 
+    def over(self, axes: frozenset[int]) -> Gram:
+        """The same over other axes."""
+        return Gram(self.base, axes, self.freedom, self.scale, self.norm)
+
     def moved(self, to: Callable[[int], int | None]) -> Gram | None:
         """The same with axes renumbered; None where one of them is lost."""
         new = [to(k) for k in self.axes]
-        return None if any(k is None for k in new) else replace(self, axes=frozenset(k for k in new if k is not None))
+        return None if None in new else self.over(frozenset([k for k in new if k is not None]))
 
     def repeated(self, k: int, count: int) -> Gram | None:
         """The same for rows that are repeated along new axes, `count` of them before axis k; None where features may be repeated."""
         if self.axes and k > min(self.axes):
             return None
-        return replace(self, axes=frozenset(n + count for n in self.axes) | frozenset(range(k, k + count)))
+        return self.over(frozenset(n + count for n in self.axes) | frozenset(range(k, k + count)))
 
 
 class Moments:
@@ -247,7 +251,7 @@ class Moments:
         gram = self.gram
         if gram is not None:
             axes = {n + (n > k) for n in gram.axes} | ({k + 1} if k in gram.axes else set())
-            gram = replace(gram, axes=frozenset(axes))
+            gram = gram.over(frozenset(axes))
         return self.with_(dims=replaced(self.dims, k, (first, second)), mean=mean, pair=pair, valid=valid, both=both, gram=gram)
 
     def with_whole(self, k: int, labels: Labels) -> Moments:

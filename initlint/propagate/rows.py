@@ -116,7 +116,7 @@ def product_of_rows(z: Moments, x: Moments, y: Moments) -> Gram | None:
     count = float(math.prod([y.axes[k].size for k in axes]))
     if count < 2 or len(x.axes) != len(z.axes):
         return x.gram
-    apart = (y.averaged(axes).q * count - y.q) / (count - 1.0)
+    apart = (average_product(y, axes) * count - y.q) / (count - 1.0)
     share = apart * own_part(x, axes) / max(own_part(z, axes), 1e-300)
     return part_of_rows(x.gram, min(max(share, -1.0), 1.0))
 
@@ -159,11 +159,16 @@ def own_part(x: Moments, axes: frozenset[int]) -> float:
     count = float(math.prod([x.axes[k].size for k in axes]))
     if count <= 1:
         return x.q
+    return max(x.q - average_product(x, axes), 0.0) / (1.0 - 1.0 / count)
+
+
+def average_product(x: Moments, axes: frozenset[int]) -> float:
+    """E[x x'] of entries of any two rows, one and the same among them: the second moment of the average over `axes`."""
     shared = x.pair
     for k in range(shared.ndim - 1, -1, -1):
         axis = x.axes[k]
         shared = shared @ axis.pair_shares if k in axes else shared[..., axis.cells] @ axis.shares
-    return max(x.q - float(shared), 0.0) / (1.0 - 1.0 / count)
+    return float(shared)
 
 
 def function_of_rows(gram: Gram, profile: Profile, second: float) -> Gram:

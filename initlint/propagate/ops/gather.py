@@ -217,13 +217,13 @@ def _products(like: Moments, left: object, right: object) -> object:
 
 def worst(pieces: Sequence[Moments]) -> str:
     """The least direct of the methods by which these were found."""
-    order = ("closed", "quadrature", "sampled")
-    return order[max(order.index(p.method) for p in pieces)]
+    methods = {p.method for p in pieces}
+    return next(method for method in ("sampled", "quadrature", "closed") if method in methods)
 
 
 def flags_of(pieces: Sequence[Moments]) -> tuple[str, ...]:
     """All flags, each once."""
-    return tuple(dict.fromkeys(flag for p in pieces for flag in p.flags))
+    return tuple(dict.fromkeys([flag for p in pieces for flag in p.flags]))
 
 
 def bounded(x: Moments, most: int = STATES) -> Moments:

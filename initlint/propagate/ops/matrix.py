@@ -7,7 +7,7 @@ weighted by their number. With fresh zero-mean weights it is the familiar q_out 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from math import prod
 from typing import Any
@@ -188,8 +188,8 @@ def _inherited(x: Moments, y: Moments, index_x: list[int], index_y: list[int], i
     for gram, index, other in ((x.gram, index_x, index_y), (y.gram, index_y, index_x)):
         if gram is not None and gram.base is not None:
             kept = frozenset(k for k in gram.axes if index[k] not in other and index[k] in index_out)
-            moved = replace(gram, axes=kept).moved(lambda k, index=index: index_out.index(index[k])) if kept else None  # type: ignore[misc]
-            found += [] if moved is None else [moved]
+            if kept:
+                found.append(gram.over(frozenset(index_out.index(index[k]) for k in kept)))
     return found[-1] if found else None
 
 
