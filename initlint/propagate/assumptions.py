@@ -162,8 +162,7 @@ class _Pass:
     def gaussian(self, node: Node, name: str, before: list[tuple[Node, _Seen]]) -> bool:
         """Whether the values have nearly a Gaussian law: inputs, weights, wide sums, and what only moves or scales those."""
         if name in LAYERS:
-            sizes = sorted(math.prod(shape_of(item)) for item, _ in before[:2]) or [0]
-            return _terms(node) >= WIDE and sizes[0] > 0
+            return _terms(node) >= WIDE and bool(before) and all(0 not in shape_of(item) for item, _ in before[:2])
         if name in RECURRENT:
             return False
         if name in ("embedding", "embedding_bag"):

@@ -91,11 +91,12 @@ class Spread:
 def spreads(traced: TracedModel, produced: Mapping[Node, Any]) -> dict[str, Spread]:
     """How ln q is spread over initializations, by node name; `produced` are the values of the forward pass."""
     work = _Pass(traced)
-    for node in traced.program.graph.nodes:
-        state = work.state_of(node, produced.get(node)) if node.op != "output" else None
-        if state is not None:
-            work.states[node] = state
-    return work.spreads()
+    with np.errstate(all="ignore"):
+        for node in traced.program.graph.nodes:
+            state = work.state_of(node, produced.get(node)) if node.op != "output" else None
+            if state is not None:
+                work.states[node] = state
+        return work.spreads()
 
 
 class _Variances:
@@ -355,13 +356,14 @@ def fluctuation(x: Moments) -> Pair:
     """Relative (co)variance of the average of x² over one sample, with itself and with another sample's."""
     if x.pair.size > LARGEST:
         return NOTHING  # the average is over so many kinds of pairs that hardly anything is left of it
-    with np.errstate(all="ignore"):
-        if x.profile is not None and not x.profile.normal:
-            square = squares(x)
-            return averaged(square, square.pair - square.mean_products())
-        products = x.mean_products() if x.mean.any() else 0.0
-        covariance = x.pair - products
-        return averaged(x, covariance * (2.0 * covariance + 4.0 * products), x.q)
+    if x.profile is not None and not x.profile.normal:
+        square = squares(x)
+        return averaged(square, square.pair - square.mean_products())
+    if not x.mean.any():
+        return averaged(x, x.pair * (2.0 * x.pair), x.q)
+    products = x.mean_products()
+    covariance = x.pair - products
+    return averaged(x, covariance * (2.0 * covariance + 4.0 * products), x.q)
 
 
 def averaged(x: Moments, by_state: Array, level: float | None = None) -> Pair:

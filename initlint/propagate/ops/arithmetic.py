@@ -79,6 +79,8 @@ def added(tape: Tape, x: Moments, y: Moments, alpha: float = 1.0) -> Moments:
         x, y = (t if t.shape == z.shape else expanded(tape, t, z.shape) for t in (x, y))
         z.parts = ((x, 1.0), (y, 1.0)) if shared is None else ()
         return tape.record_coherent([x, y], z, lambda g: [conditioned(settled(g, z), z, a, b) for a, b in ((x, y), (y, x))])
+    if alpha == 1.0:
+        return tape.record([x, y], z, lambda g: [unbroadcast(g, x), unbroadcast(g, y)])
     return tape.record([x, y], z, lambda g: [unbroadcast(g, x), unbroadcast(g, y).scaled(alpha)])
 
 

@@ -207,7 +207,10 @@ def product(tape: Tape, x: Moments, y: Moments, a: str, b: str, out: str) -> Mom
         result = contract(g, factor, out, letters, present)
         # a letter that was summed away alone gets the same cotangent at every index
         inside = iter(result.dims)
-        result = result.with_(dims=tuple([next(inside) if letter in present else () for letter in own])).expanded(target.shape)
+        if present != own:
+            result = result.with_(dims=tuple([next(inside) if letter in present else () for letter in own]))
+        if result.shape != target.shape:
+            result = result.expanded(target.shape)
         gone = [d for d, dim in enumerate(target.dims) if not dim and result.dims[d]]
         if z.complex and not target.complex:
             result = result.scaled(0.5**0.5)
