@@ -29,7 +29,7 @@ def pair_map(matrix: Array | Sparse, source: Axis, target: Axis) -> Array:
     inside, outside = members(source), members(target)
     g, h = source.groups, target.groups
     sums = matrix @ inside  # Σ_{i in g} A_oi
-    squares = (matrix**2) @ inside
+    squares = sums if isinstance(matrix, Sparse) and matrix.ones else (matrix**2) @ inside
     diagonal = np.arange(g) * (g + 1)
     result = np.zeros((target.states, source.states))
     # the same output index: o = o'

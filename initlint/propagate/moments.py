@@ -112,7 +112,7 @@ class Moments:
     """
 
     __slots__ = (
-        "_level", "affine", "averaged_of", "axes", "both", "broadcast_of", "centred", "complex", "dims", "fill", "filtered", "flags", "gram", "made", "mean", "method", "negative", "pair", "parts", "positive",
+        "_level", "_shape", "affine", "averaged_of", "axes", "both", "broadcast_of", "centred", "complex", "dims", "fill", "filtered", "flags", "gram", "made", "mean", "method", "negative", "pair", "parts", "positive",
         "profile", "real", "sample", "shifted", "slice_of", "spectrum", "valid", "zeros",
     )  # fmt: skip
 
@@ -164,12 +164,15 @@ class Moments:
         self.filtered: Filtered | None = None
         self.real: Array | None = None
         self._level: tuple[Array, float] | None = None  # pair moments, and the E[x²] found of them
+        self._shape: tuple[int, ...] | None = None
 
     # -- what it is -------------------------------------------------------------------------------------------------
 
     @property
     def shape(self) -> tuple[int, ...]:
-        return tuple([dim[0].size if len(dim) == 1 else size_of(dim) for dim in self.dims])
+        if self._shape is None:
+            self._shape = tuple([dim[0].size if len(dim) == 1 else size_of(dim) for dim in self.dims])
+        return self._shape
 
     @property
     def cells(self) -> Array:

@@ -21,6 +21,7 @@ class Sparse:
         self.shape = shape
         self.rows = rows
         self.columns = columns
+        self.ones = values is None
         self.values = np.ones(len(rows)) if values is None else values
 
     def __matmul__(self, dense: Array) -> Array:
@@ -28,7 +29,7 @@ class Sparse:
         result = np.empty((self.shape[0], dense.shape[1]))
         for k in range(dense.shape[1]):
             taken = dense[:, k].take(self.columns)
-            result[:, k] = np.bincount(self.rows, self.values * taken, minlength=self.shape[0])[: self.shape[0]]
+            result[:, k] = np.bincount(self.rows, taken if self.ones else self.values * taken, self.shape[0])[: self.shape[0]]
         return result
 
     def __rmatmul__(self, dense: Array) -> Array:
@@ -40,12 +41,12 @@ class Sparse:
     @cached_property
     def T(self) -> Sparse:  # noqa: N802 - as numpy calls it
         """The transposed matrix, the same one every time."""
-        other = Sparse((self.shape[1], self.shape[0]), self.columns, self.rows, self.values)
+        other = Sparse((self.shape[1], self.shape[0]), self.columns, self.rows, None if self.ones else self.values)
         other.__dict__["T"] = self
         return other
 
     def __pow__(self, power: int) -> Sparse:
-        return Sparse(self.shape, self.rows, self.columns, self.values**power)
+        return self if self.ones else Sparse(self.shape, self.rows, self.columns, self.values**power)
 
     def sum(self, axis: int) -> Array:
         """Sums of the rows (axis 1) or columns (axis 0)."""
@@ -63,5 +64,5 @@ def total(parts: Sequence[Sparse]) -> Sparse:
         parts[0].shape,
         np.concatenate([p.rows for p in parts]),
         np.concatenate([p.columns for p in parts]),
-        np.concatenate([p.values for p in parts]),
+        None if all(p.ones for p in parts) else np.concatenate([p.values for p in parts]),
     )

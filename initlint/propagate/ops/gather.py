@@ -247,16 +247,16 @@ def tidy(x: Moments, k: int, limit: int = GROUP_LIMIT) -> Moments:
     same, different = pair[:groups], pair[groups:].reshape(groups, groups, -1)
     scale = np.abs(pair).max() or 1.0
     spread = np.abs(mean).max() or 1.0
-    far = np.zeros((groups, groups))
-    for g in range(groups):
-        for h in range(g):
-            gaps = [np.abs(same[g] - same[h]).max() / scale, np.abs(mean[g] - mean[h]).max() / spread]
-            reference = different[g, h]
-            gaps += [np.abs(different[n, n] - reference).max() / scale for n in (g, h) if axis.counts[n] > 1]
-            others = [n for n in range(groups) if n not in (g, h)]
-            if others:
-                gaps.append(np.abs(different[g, others] - different[h, others]).max() / scale)
-            far[g, h] = far[h, g] = max(gaps)
+    far, several, index = np.zeros((groups, groups)), axis.counts > 1, np.arange(groups)
+    inside = different[index, index]
+    for g in range(1, groups):  # from all groups before it
+        across = different[g, :g]
+        others = np.abs(different[g] - different[:g]).max(2)
+        others[:, g] = others[index[:g], index[:g]] = 0.0
+        gaps = np.maximum(np.abs(same[g] - same[:g]).max(1), others.max(1))
+        gaps = np.maximum(gaps, several[g] * np.abs(inside[g] - across).max(1))
+        gaps = np.maximum(gaps, several[:g] * np.abs(inside[:g] - across).max(1))
+        far[g, :g] = far[:g, g] = np.maximum(gaps / scale, np.abs(mean[g] - mean[:g]).max(1) / spread)
     of = np.arange(groups)
     while True:
         names = np.unique(of)
