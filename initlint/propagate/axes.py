@@ -134,12 +134,12 @@ def weighed(values: Array, weights: Array, k: int, *, keep: bool = False) -> Arr
 
 def to_front(values: Array, k: int) -> Array:
     """The same array with dimension k before all others."""
-    return values.transpose(k, *range(k), *range(k + 1, values.ndim))
+    return np.asarray(values.transpose(k, *range(k), *range(k + 1, values.ndim)))
 
 
 def from_front(values: Array, k: int) -> Array:
     """The same array with its first dimension as dimension k."""
-    return values.transpose(*range(1, k + 1), 0, *range(k + 1, values.ndim))
+    return np.asarray(values.transpose(*range(1, k + 1), 0, *range(k + 1, values.ndim)))
 
 
 def canonical(labels: Labels) -> Labels:

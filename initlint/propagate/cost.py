@@ -62,9 +62,10 @@ def cost_of(traced: TracedModel, parameters: Iterable[Parameter] | None = None) 
 def _terms(node: fx.Node) -> int:
     """Products in one element of a node."""
     name = str(node.target)
+    filters = any(word in name for word in ("conv", "linear"))
+    if not filters and not any(word in name for word in ("mm", "matmul", "einsum", "attention")):
+        return 0
     shapes = [tuple(map(int, getattr(i.meta.get("val"), "shape", ()))) for i in node.all_input_nodes]
-    if "conv" in name or "linear" in name:
+    if filters:
         return math.prod(shapes[1][1:]) if len(shapes) > 1 else 0
-    if any(word in name for word in ("mm", "matmul", "einsum", "attention")):
-        return max((shape[-1] for shape in shapes if shape), default=0)
-    return 0
+    return max((shape[-1] for shape in shapes if shape), default=0)

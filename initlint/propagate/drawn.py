@@ -219,9 +219,11 @@ class Drawn:
     def needed(self, node: fx.Node, name: str) -> bool:
         """Whether moments would multiply what is not independent, or know nothing of the operator."""
         origin = self.origin.get(node)
+        if not origin or self.draws is None:
+            return False
         value = node.meta.get("val")
         shape = getattr(value, "shape", None)
-        if not origin or self.draws is None or value is None or shape is None or not 0 < math.prod(tuple(shape)) <= RESULT:
+        if value is None or shape is None or not 0 < math.prod(tuple(shape)) <= RESULT:
             return False
         if name in FILTERS or not (value.is_floating_point() or value.is_complex()):
             return False

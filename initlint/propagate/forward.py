@@ -484,8 +484,10 @@ def memory_of(node: fx.Node, name: str) -> dict[str, Any]:
     """What the formula of `as_strided` has to know besides its arguments: where the entries of its tensor lie."""
     from torch import fx
 
+    if name != "as_strided":
+        return {}
     first = node.args[0] if node.args else None
-    value = first.meta.get("val") if name == "as_strided" and isinstance(first, fx.Node) else None
+    value = first.meta.get("val") if isinstance(first, fx.Node) else None
     return {} if value is None else {"strides": tuple(map(int, value.stride())), "start": int(value.storage_offset())}
 
 

@@ -254,13 +254,11 @@ class _Run:
         def filled(value: Any) -> Any:
             if isinstance(value, fx.Node):
                 return values[value.name]
-            if isinstance(value, torch.device):
-                return torch.device("cpu")
-            if isinstance(value, list | tuple):
-                return type(value)(filled(v) for v in value)
+            if isinstance(value, (list, tuple)):
+                return type(value)([filled(v) for v in value])
             if isinstance(value, dict):
                 return {k: filled(v) for k, v in value.items()}
-            return value
+            return torch.device("cpu") if isinstance(value, torch.device) else value
 
         for node in module.graph.nodes:
             if node.op == "placeholder":
@@ -332,12 +330,9 @@ class _Run:
             found = self.found.get(node.name)
             if found is None:
                 continue
-            terms = [
-                user["g"] * (user["n"] / max(found["n"], 1.0)) ** 2 * max(self.found_scale(node), 1.0)
-                for user in (self.found.get(u.name, {}) for u in node.users)
-                if "g" in user
-            ]
-            found["floor"] = max(terms, default=0.0)
+            users = [user for u in node.users if "g" in (user := self.found.get(u.name, {}))]
+            scale = max(self.found_scale(node), 1.0) if users else 1.0
+            found["floor"] = max([user["g"] * (user["n"] / max(found["n"], 1.0)) ** 2 * scale for user in users], default=0.0)
 
     def found_scale(self, node: fx.Node) -> float:
         """The largest second moment among what a node is combined with."""

@@ -79,7 +79,7 @@ def _is_doubtful(traced: TracedModel, predicted: Propagation) -> bool:
     """Whether anything is unknown, bent, or out of every ordinary range."""
     if predicted.coverage.unknown:
         return True
-    if any(DOUBTFUL.intersection(signal.flags) for signal in predicted.signals.values()):
+    if not all(DOUBTFUL.isdisjoint(signal.flags) for signal in predicted.signals.values()):
         return True
     # parameters may really get next to nothing (the bias of keys), and masks are filled with the largest number there is
     passed = [s for name, s in predicted.signals.items() if s.grad_second_moment and name not in traced.parameters]
