@@ -285,7 +285,8 @@ class Cotangent:
         """The same, multiplied by a number; what was drawn stays."""
         if factor == 1.0 or self.drawn is not None:
             return self
-        result = Cotangent(*(None if x is None else x.scaled(factor) for x in (self.plain, self.spent)))
+        plain, spent = (None if x is None else x.scaled(factor) for x in (self.plain, self.spent))
+        result = Cotangent(plain, spent)
         result.coherent = {key: Term(term.root, term.source, factor * term.values) for key, term in self.coherent.items()}
         return result
 

@@ -20,16 +20,16 @@ TOKENS = torch.zeros(4, 48, 96)
 class InvertedBottlenecks(nn.Module):
     """Two blocks of a wide layer, a depthwise convolution and a narrow layer, each normalized, then an average over positions."""
 
-    def __init__(self, act: Callable[[torch.Tensor], torch.Tensor], kernel: int, eps: float = 1e-5) -> None:
+    def __init__(self, act: Callable[[torch.Tensor], torch.Tensor], eps: float = 1e-5) -> None:
         super().__init__()
         self.act = act
         self.wide = nn.ModuleList(nn.Conv2d(32, 128, 1, bias=False) for _ in range(2))
-        self.deep = nn.ModuleList(nn.Conv2d(128, 128, kernel, padding=kernel // 2, groups=128, bias=False) for _ in range(2))
+        self.deep = nn.ModuleList(nn.Conv2d(128, 128, 3, padding=1, groups=128, bias=False) for _ in range(2))
         self.narrow = nn.ModuleList(nn.Conv2d(128, 32, 1, bias=False) for _ in range(2))
         self.norms = nn.ModuleList(nn.BatchNorm2d(n, eps=eps) for _ in range(2) for n in (128, 128, 32))
         self.head = nn.Linear(32, 10)
         for weight in (layer.weight for layer in self.deep):
-            nn.init.normal_(weight, std=1.0 / kernel)
+            nn.init.normal_(weight, std=1.0 / 3.0)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         for n, (wide, deep, narrow) in enumerate(zip(self.wide, self.deep, self.narrow, strict=True)):
@@ -41,17 +41,12 @@ class InvertedBottlenecks(nn.Module):
 
 class Bent(InvertedBottlenecks):
     def __init__(self) -> None:
-        super().__init__(F.hardswish, 3)
+        super().__init__(F.hardswish)
 
 
 class Rectified(InvertedBottlenecks):
     def __init__(self) -> None:
-        super().__init__(F.relu, 3, eps=0.0)  # a gain that a ReLU leaves to be divided out learns nothing at all
-
-
-class WideKernels(InvertedBottlenecks):
-    def __init__(self) -> None:
-        super().__init__(F.hardswish, 5)
+        super().__init__(F.relu, eps=1e-12)  # a gain that a ReLU leaves to be divided out learns nothing at all
 
 
 class Attention(nn.Module):
@@ -109,7 +104,6 @@ class NormalizedQueries(nn.Module):
 
 add("hard swishes around depthwise convolutions", Bent, MAPS, draws=48)
 add("ReLUs around depthwise convolutions", Rectified, MAPS, draws=48)
-add("hard swishes around depthwise convolutions of five by five", WideKernels, MAPS, draws=48)
 add("attention with logits of order one", Attention, TOKENS, draws=48)
 add("causal attention with logits of order one", Causal, TOKENS, draws=48)
 add("attention whose projections are one matrix product", Joined, TOKENS, draws=48)

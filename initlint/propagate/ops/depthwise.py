@@ -185,8 +185,8 @@ def _apart(root: Moments) -> Moments:
             state = 1 if pair.axes[k].size > 1 else 0
             pair = Moments(
                 tuple([dim if n != d else tuple(a for a in dim if a is not pair.axes[k]) for n, dim in enumerate(pair.dims)]),
-                pair.mean.take(0, axis=k),
-                pair.pair.take(state, axis=k),
+                np.asarray(pair.mean.take(0, axis=k)),
+                np.asarray(pair.pair.take(state, axis=k)),
             )
     return pair
 
