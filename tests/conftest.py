@@ -1,0 +1,18 @@
+"""What every test may rely on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from initlint.lint import run
+from tests.nursery import Nursery
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _workers_start_warm() -> Iterator[None]:
+    """Checks in this process borrow their workers instead of importing torch anew."""
+    with Nursery() as nursery, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(run, "_start", nursery.start)
+        yield
