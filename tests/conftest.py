@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 
 import pytest
 
@@ -13,6 +14,6 @@ from tests.nursery import Nursery
 @pytest.fixture(scope="session", autouse=True)
 def _workers_start_warm() -> Iterator[None]:
     """Checks in this process borrow their workers instead of importing torch anew."""
-    with Nursery() as nursery, pytest.MonkeyPatch.context() as patch:
+    with closing(Nursery()) as nursery, pytest.MonkeyPatch.context() as patch:
         patch.setattr(run, "_start", nursery.start)
         yield

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from initlint.config import Settings
+from initlint.config import Selectors, Settings
 from initlint.lint.filter import filtered
 from initlint.lint.finding import Finding, Severity
 from initlint.lint.result import Report
@@ -17,10 +18,14 @@ EXPECTED = re.compile(r"#\s*finding:\s*([\w-]+)")
 
 
 def report_on(paths: Sequence[Path], settings: Settings | None = None) -> Report:
-    """Check files or folders with no settings file."""
+    """Check files or folders with no settings file: what is found and where, without its fixes.
+
+    Rules find what they find whether they are selected or not, but the fixes of those that are not need no proof.
+    """
     chosen = Settings() if settings is None else settings
+    unproved = replace(chosen, selection=(*chosen.selection, Selectors(ignore=("ALL",))))
     requests = requests_of([str(path) for path in paths], lambda _: chosen)
-    return filtered(check(requests, lambda _: chosen), lambda _: chosen, requests)
+    return filtered(check(requests, lambda _: unproved), lambda _: chosen, requests)
 
 
 def asked_for(path: Path) -> list[tuple[str, int]]:

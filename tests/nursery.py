@@ -13,16 +13,13 @@ import subprocess
 import sys
 from pathlib import Path
 from threading import Lock
-from types import TracebackType
 from typing import IO
 
 from initlint.lint import run
 
 MOTHER = Path(__file__).with_name("mother.py")
 _start, _START = run._start, run._START
-_PROGRAM = (
-    f"import runpy, sys; sys.path[:] = [p for p in sys.path if p]; runpy.run_path({str(MOTHER)!r}, run_name='__main__')"
-)
+_PROGRAM = f"import runpy, sys; sys.path[:] = [p for p in sys.path if p]; runpy.run_path({str(MOTHER)!r}, run_name='__main__')"
 
 
 class Lent:
@@ -36,8 +33,8 @@ class Lent:
         socket.send_fds(asked, [json.dumps(request).encode()], theirs)
         for end in theirs:
             os.close(end)
-        self.stdin: IO[str] = open(ours_in, "w", encoding="utf-8", errors="replace")
-        self.stdout, self.stderr, self._status = (open(end, encoding="utf-8", errors="replace") for end, _ in others)
+        self.stdin = _file(ours_in, "w")
+        self.stdout, self.stderr, self._status = (_file(end, "r") for end, _ in others)
         self.returncode: int | None = None
 
     def wait(self) -> int:
@@ -46,8 +43,12 @@ class Lent:
         return self.returncode
 
 
+def _file(descriptor: int, mode: str) -> IO[str]:
+    return os.fdopen(descriptor, mode, encoding="utf-8", errors="replace")
+
+
 class Nursery:
-    """A context whose `start` may stand in for `run._start`; the warm process begins with the first worker."""
+    """Its `start` stands in for `run._start`; the warm process begins with the first worker, and ends when this is closed."""
 
     def __init__(self) -> None:
         self._lock = Lock()
@@ -55,10 +56,7 @@ class Nursery:
         self._asked: socket.socket | None = None
         self._python: dict[str, str] = {}
 
-    def __enter__(self) -> Nursery:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
+    def close(self) -> None:
         if self._mother is not None and self._asked is not None:
             self._asked.close()
             self._mother.communicate()
