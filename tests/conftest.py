@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import closing
 
@@ -9,6 +10,9 @@ import pytest
 
 from initlint.lint import run
 from tests.nursery import Nursery
+
+# before numpy and torch are imported: several processes test at once, and their threads would only wait for each other
+os.environ.update(run.ONE_THREAD, OMP_NUM_THREADS="1")
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -7,6 +7,9 @@ import subprocess
 import sys
 
 import pytest
+from click.testing import CliRunner
+
+from initlint.cli import main
 
 GPT = """
 import torch
@@ -44,44 +47,45 @@ def folder(tmp_path_factory):
     return place
 
 
-def initlint(folder, *arguments):
-    return subprocess.run(
-        [sys.executable, "-m", "initlint", "init", *arguments], cwd=folder, capture_output=True, text=True, check=False
-    )
+@pytest.fixture
+def init(folder, monkeypatch):
+    """`initlint init` in a folder of models; its workers are processes of their own, as always."""
+    monkeypatch.chdir(folder)
+    return lambda *arguments: CliRunner().invoke(main, ["init", *arguments])
 
 
-def test_a_table(folder):
-    done = initlint(folder, "net.py", "--scheme", "stable-resnet")
-    assert done.returncode == 0 and not done.stderr
+def test_a_table(init):
+    done = init("net.py", "--scheme", "stable-resnet")
+    assert done.exit_code == 0 and not done.stderr
     (row,) = [line for line in done.stdout.splitlines() if "blocks.{0…3}.down.weight" in line]
     assert "U(" in row and "normal_(std=0.0625)" in row and "writes a branch" in row  # √(2/128)/√4
 
 
-def test_emitted_code_runs_without_initlint(folder):
+def test_emitted_code_runs_without_initlint(init):
     """Pasted into the model's file it is called on a model, in an interpreter that has no initlint."""
-    done = initlint(folder, "net.py::Net", "--scheme", "zero", "--emit")
-    assert done.returncode == 0
+    done = init("net.py::Net", "--scheme", "zero", "--emit")
+    assert done.exit_code == 0
     script = f"import sys\nsys.modules['initlint'] = None\n{GPT}\n{done.stdout}\nmodel = Net()\ninit_weights(model)\nprint(float(model(torch.randn(5, 8)).abs().max()))\n"
     ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert float(ran.stdout) == 0.0
 
 
-def test_auto_emits_a_cure(folder):
-    done = initlint(folder, "deep.py", "--emit")
-    assert done.returncode == 0 and "vanishing-signal" in done.stdout
+def test_auto_emits_a_cure(init):
+    done = init("deep.py", "--emit")
+    assert done.exit_code == 0 and "vanishing-signal" in done.stdout
     assert "    for i in range(2, " in done.stdout or "    for i in (" in done.stdout
 
 
-def test_json(folder):
-    done = initlint(folder, "net.py", "--scheme", "kaiming", "--format", "json")
+def test_json(init):
+    done = init("net.py", "--scheme", "kaiming", "--format", "json")
     data = json.loads(done.stdout)
     (model,) = data["models"]
     assert data["schema"] == 1 and model["target"] == "net.py::Net" and "def init_weights" in model["source"]
     assert {"parameter", "count", "before", "after", "why", "rate"} == model["rows"][0].keys()
 
 
-def test_options(folder):
-    done = initlint(folder, "net.py", "--scheme", "mup", "--set", "base_width=8", "--format", "json")
+def test_options(init):
+    done = init("net.py", "--scheme", "mup", "--set", "base_width=8", "--format", "json")
     rows = {row["parameter"]: row["rate"] for row in json.loads(done.stdout)["models"][0]["rows"]}
     assert rows["out.weight"] == 0.25 and rows["into.weight"] == 1
 
@@ -101,14 +105,14 @@ def test_options(folder):
         pytest.param([], "name a model", id="no model"),
     ],
 )
-def test_what_could_not_run(folder, arguments, words):
-    done = initlint(folder, *arguments)
-    assert done.returncode == 2 and words in done.stderr and "def init_weights" not in done.stdout
+def test_what_could_not_run(init, arguments, words):
+    done = init(*arguments)
+    assert done.exit_code == 2 and words in done.stderr and "def init_weights" not in done.stdout
 
 
-def test_all_schemes_are_listed(folder):
-    done = initlint(folder, "--list")
-    assert done.returncode == 0
+def test_all_schemes_are_listed(init):
+    done = init("--list")
+    assert done.exit_code == 0
     for name in ("auto", "lecun", "delta-orthogonal", "clipped-sparse", "mup"):
         assert f"\n{name}\n" in f"\n{done.stdout}"
 
