@@ -29,7 +29,7 @@ def one_of_each(rows: Iterable[T], group: Callable[[T], Hashable], name: Callabl
     return list({group(row): row for row in sorted(rows, key=lambda row: hash_of(name(row)), reverse=True)}.values())
 
 
-def rows_of(request: pytest.FixtureRequest, test: Callable[..., Any], parameter: str) -> list[Any]:
-    """The values of a parameter that this run will pass to a test, so that a fixture can look at all of them at once."""
-    items = [item for item in request.session.items if isinstance(item, pytest.Function) and item.function is test]
-    return [item.callspec.params[parameter] for item in items]
+def rows_of(request: pytest.FixtureRequest, parameter: str, *tests: Callable[..., Any]) -> list[Any]:
+    """The values of a parameter that this run will pass to some tests, so that a fixture can look at all of them at once."""
+    items = [item for item in request.session.items if isinstance(item, pytest.Function) and item.function in tests]
+    return list(dict.fromkeys(item.callspec.params[parameter] for item in items))

@@ -37,7 +37,7 @@ ROWS = [pytest.param(path, marks=() if path in EVERY_RUN else pytest.mark.slow, 
 @pytest.fixture(scope="module")
 def report(request: pytest.FixtureRequest) -> Report:
     """All cases that this run is about, in one."""
-    return report_on(rows_of(request, test_the_marked_lines_are_reported_and_no_others, "path"))
+    return report_on(rows_of(request, "path", test_the_marked_lines_are_reported_and_no_others))
 
 
 @pytest.mark.parametrize("path", ROWS)

@@ -63,7 +63,7 @@ ROWS = [pytest.param(model, marks=() if in_every_run(str(model)) else pytest.mar
 @pytest.fixture(scope="module")
 def reports(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Path, Report]]:
     """All models that this run is about, a library in one file."""
-    models: list[Model] = rows_of(request, test_a_model_is_analysed_and_silent, "model")
+    models: list[Model] = rows_of(request, "model", test_a_model_is_analysed_and_silent)
     folder, found = tmp_path_factory.mktemp("real"), {}
     for library in sorted({model.library for model in models}):
         pytest.importorskip(library)
