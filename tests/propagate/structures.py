@@ -14,10 +14,12 @@ import pytest
 import torch
 from torch import nn
 
+from tests.chosen import one_in
 from tests.propagate.judged import examined, net
 
 BITS = 0.15
 GRAD_BITS = 0.35
+ONE_IN = 2  # rows of a table that are judged in every run
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,11 +61,15 @@ class Table:
         )  # fmt: skip
 
     def parametrized(self) -> list[Any]:
-        """The rows for `pytest.mark.parametrize`; those that lack something must fail."""
-        return [
-            pytest.param(row, id=row.name, marks=[pytest.mark.xfail(strict=True, reason=row.missing)] if row.missing else [])
-            for row in self.rows
-        ]
+        """The rows for `pytest.mark.parametrize`: those that lack something, which must fail, and a sample of the others in
+        every run (`chosen`), the rest with `slow`."""
+        return [pytest.param(row, id=row.name, marks=marks_of(row)) for row in self.rows]
+
+
+def marks_of(row: Structure) -> list[pytest.MarkDecorator]:
+    if row.missing:
+        return [pytest.mark.xfail(strict=True, reason=row.missing)]
+    return [] if one_in(ONE_IN, row.name) else [pytest.mark.slow]
 
 
 def disagreements(row: Structure) -> str:
