@@ -20,7 +20,7 @@ from tests.marked import report_on, reported
 REAL = Path(__file__).parent.parent / "real"
 LIBRARIES = ("transformers", "peft")
 ONE_IN = 7
-LONG = {"transformers/mamba", "transformers/rwkv"}  # unrolled over time: each takes as long as the whole sample
+LONG = {"transformers/mamba", "transformers/rwkv"}  # unrolled over time, into thousands of nodes
 
 
 @dataclass(frozen=True, slots=True)
