@@ -19,6 +19,7 @@ VIEWS = {
     "view", "reshape", "_unsafe_view", "unsqueeze", "squeeze", "transpose", "permute", "t", "expand", "flatten", "unflatten",
     "movedim", "swapaxes", "expand_as", "view_as", "repeat",
 }  # fmt: skip
+KEEPING_LENGTHS = VIEWS | {"slice", "mul", "add", "cat", "neg", "clone", "contiguous", "repeat_interleave"}  # rotary embeddings
 SLICES = {"select", "slice", "narrow", "unbind", "chunk", "split", "split_with_sizes", "tensor_split"}
 
 
@@ -125,6 +126,27 @@ def is_leaf(x: Moments) -> bool:
     while x.made is not None and x.made.name in VIEWS:
         x = bare(x.made.args[0])[0]
     return x.made is None or not x.made.name
+
+
+def length_of(tape: Tape, x: Moments, depth: int = 12) -> int:
+    """Over how many elements a tensor was last divided by its own size, if only views, gains or rotations came after; or 0."""
+    origin = x
+    while origin.affine is not None:
+        origin = origin.affine[0]
+    if id(origin) in tape.lengths:
+        return tape.lengths[id(origin)]
+    if depth == 0 or x.made is None or x.made.name not in KEEPING_LENGTHS:
+        return 0
+    before = next(iter(tensors_in(x.made.args)), None)
+    return 0 if before is None else length_of(tape, before, depth - 1)
+
+
+def cosine_of(x: Moments, depth: int = 6) -> int:
+    """Of how many dimensions logits are cosines, scaled and shifted by something that hardly varies (see `Moments`); or 0."""
+    if x.cosine or depth == 0 or x.made is None or x.made.name not in VIEWS | {"mul", "div", "add"}:
+        return x.cosine
+    before = next(iter(tensors_in(x.made.args)), None)
+    return 0 if before is None else cosine_of(before, depth - 1)
 
 
 def same_call(a: Made, b: Made) -> bool:

@@ -93,6 +93,7 @@ class Moments:
     both      share of pairs of which both are valid, by pair state, or None where only `valid` is known
     fill      the value that the masked entries have
     profile   the tensor as a function of one Gaussian source, or None (see `pointwise`)
+    cosine    of how many dimensions, if it is a multiple of the cosines of the angles between vectors of one length each; or 0
     positive  no entry is ever negative, so that as a source it is log-normal rather than Gaussian
     negative  no entry is ever positive: minus a log-normal one
     centred   the tensor minus its average, by the dimensions averaged over, once that was computed
@@ -112,7 +113,7 @@ class Moments:
     """
 
     __slots__ = (
-        "_level", "_shape", "affine", "averaged_of", "axes", "both", "broadcast_of", "centred", "complex", "dims", "fill", "filtered", "flags", "gram", "made", "mean", "method", "negative", "pair", "parts", "positive",
+        "_level", "_shape", "affine", "averaged_of", "axes", "both", "broadcast_of", "centred", "complex", "cosine", "dims", "fill", "filtered", "flags", "gram", "made", "mean", "method", "negative", "pair", "parts", "positive",
         "profile", "real", "sample", "shifted", "slice_of", "spectrum", "valid", "zeros",
     )  # fmt: skip
 
@@ -163,6 +164,7 @@ class Moments:
         self.broadcast_of: Moments | None = None
         self.filtered: Filtered | None = None
         self.real: Array | None = None
+        self.cosine = 0
         self._level: tuple[Array, float] | None = None  # pair moments, and the E[x²] found of them
         self._shape: tuple[int, ...] | None = None
 
@@ -209,6 +211,7 @@ class Moments:
             self.dims, self.mean, self.pair, zeros=self.zeros, method=self.method, flags=self.flags, valid=self.valid,
             both=self.both, fill=self.fill, positive=self.positive, negative=self.negative, gram=self.gram, complex=self.complex,
         )  # fmt: skip
+        copy.cosine = self.cosine
         for name, value in changes.items():
             setattr(copy, name, value)
         if "dims" in changes:

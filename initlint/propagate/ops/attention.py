@@ -4,7 +4,8 @@ For logits that are N(0, s²) within a row of N valid entries, the participation
 
     P₂(N, s²) = N ∫₀^∞ t E[e^{2z − t e^z}] E[e^{−t e^z}]^{N−1} dt,       z ~ N(0, s²)
 
-Only the spread inside a row counts. Two rows whose logits correlate by ρ share their weights as if s² were ρ s². The
+Queries and keys of one length each have logits s√d cos, whose tails end: for d dimensions E[e^{tz}] is Γ(d/2)(2/τ)^{d/2−1}
+I_{d/2−1}(τ), τ = t√d, less than e^{t²/2} by about t⁴/(4(d + 2)) in its logarithm. Only the spread inside a row counts. Two rows whose logits correlate by ρ share their weights as if s² were ρ s². The
 output of attention is the contraction of these weights with the values (`matrix`), so near-uniform attention averages
 tokens and needs their correlation. Backward, z̄ = p (ȳ − Σ p ȳ), so that E[z̄²] = E[p²(1 − 2p + Σp²)]·(spread of ȳ).
 """
@@ -20,13 +21,14 @@ import numpy.typing as npt
 
 from initlint.propagate.axes import Array, Axis, from_front, to_front
 from initlint.propagate.known import from_array, numbers
+from initlint.propagate.lineage import cosine_of
 from initlint.propagate.linear import group_rows, octaves
 from initlint.propagate.moments import Moments, align
 from initlint.propagate.ops.arithmetic import MASKED, add, added
 from initlint.propagate.ops.choice import dropout
 from initlint.propagate.ops.functions import affine
 from initlint.propagate.ops.gather import single
-from initlint.propagate.ops.matrix import matmul
+from initlint.propagate.ops.matrix import matmul, shared_length
 from initlint.propagate.ops.registry import as_moments, scalar_of, transfer
 from initlint.propagate.ops.view import expanded, repeat_interleave, transpose
 from initlint.propagate.shifted import known_weights, with_table
@@ -37,18 +39,25 @@ if TYPE_CHECKING:
 
 SPREADS = np.concatenate([[0.0], np.geomspace(1e-3, 1e4, 36)])  # s² at which these integrals are evaluated
 NODES = np.log(SPREADS + 1e-4)
+LEAST_DIMENSIONS = 2  # in which the density of a cosine is finite
 
 
 @lru_cache(maxsize=8192)
-def _integrals(entries: float, node: int) -> tuple[float, float]:
+def _integrals(entries: float, node: int, cosine: int) -> tuple[float, float]:
     """For a (possibly fractional) number of entries, at SPREADS[node]: P₂ = E Σp², and E Σ p²(1 − 2p + Σp²) / (P₂ − P₂²).
 
+    Logits are Gaussian, or s√d times the cosines of random angles in d dimensions, with density ∝ (1 − c²)^((d−3)/2).
     E[Σ p^k] = N ∫ t^{k−1}/(k−1)! E[e^{kz} e^{−te^z}] E[e^{−te^z}]^{N−1} dt; (Σp²)² has in addition the pairs of entries.
     """
     if node == 0:
         return 1.0 / entries, 1.0
-    z = np.linspace(-7.0, 7.0, 141)
-    weight = np.exp(-(z**2) / 2)
+    if cosine > LEAST_DIMENSIONS:
+        reach = min(7.0, cosine**0.5)
+        z = np.linspace(-reach, reach, 142)[:-1] + reach / 141
+        weight = np.maximum(1.0 - z**2 / cosine, 0.0) ** ((cosine - 3) / 2)
+    else:
+        z = np.linspace(-7.0, 7.0, 141)
+        weight = np.exp(-(z**2) / 2)
     weight /= weight.sum()
     s = np.sqrt(SPREADS[node])
     # t = e^u: the integrand lives where t·e^z is of order one for the largest of the entries
@@ -70,8 +79,11 @@ def _integrals(entries: float, node: int) -> tuple[float, float]:
     return float(np.clip(second, 1.0 / entries, 1.0)), float(np.clip(back, 0.0, 1.0))
 
 
-def participation(entries: Array, spread: Array) -> tuple[Array, Array]:
-    """P₂, and the factor of the pullback, for arrays of row lengths and of logit variances within the row (broadcast)."""
+def participation(entries: Array, spread: Array, cosine: int = 0) -> tuple[Array, Array]:
+    """P₂, and the factor of the pullback, for arrays of row lengths and of logit variances within the row (broadcast).
+
+    cosine  the number of dimensions in which logits are cosines of angles, 0 where they are Gaussian
+    """
     entries, spread = np.broadcast_arrays(np.maximum(entries, 1.0), np.maximum(spread, 0.0))
     result, back = np.ones(entries.shape), np.ones(entries.shape)
     points = np.clip(np.log(spread + 1e-4), NODES[0], NODES[-1])
@@ -83,7 +95,7 @@ def participation(entries: Array, spread: Array) -> tuple[Array, Array]:
         here = points[where]
         nodes = np.unique(np.clip(np.searchsorted(NODES, here), 1, len(NODES) - 1))
         used = np.unique(np.concatenate([nodes - 1, nodes]))
-        found = np.array([_integrals(float(count), int(n)) for n in used])
+        found = np.array([_integrals(float(count), int(n), cosine) for n in used])
         # P₂ N − 1 is s² for small s²: interpolate its ratio to a function that starts alike and levels off
         ratio = (found[:, 0] * count - 1.0) / np.maximum(-np.expm1(-SPREADS[used]), 1e-300)
         if used[0] == 0:
@@ -101,11 +113,11 @@ def softmax(tape: Tape, x: Any, dim: int, *args: Any, **kwargs: Any) -> Moments:
     if not x.dims[d]:
         y = x.with_(mean=np.ones_like(x.mean), pair=np.ones_like(x.pair), zeros=0.0, valid=None)
         return tape.record([x], y, lambda g: [g.scaled(0.0)])
-    before = x
+    before, cosine = x, cosine_of(x)
     x = single(x, d)
     k = x.position(d)
     axis = x.axes[k]
-    y, cross = _weights(x, k, axis)
+    y, cross = _weights(x, k, axis, cosine)
     if x.shifted is not None and (weights := known_weights(x.shifted, d)) is not None:
         y, cross = _weights_about(x, k, weights, x.shifted.rest)
     y.flags, y.positive = x.flags, True
@@ -128,7 +140,7 @@ def apart_from_others(x: Moments, k: int) -> float:
     return x.q - x.average(others[tuple(slice(0, a.groups) for a in x.axes)])
 
 
-def _weights(x: Moments, k: int, axis: Axis) -> tuple[Moments, Moments]:
+def _weights(x: Moments, k: int, axis: Axis, cosine: int) -> tuple[Moments, Moments]:
     """The softmax along axis k; and E[p_u p_v]·(1 − participation) for the pullback."""
     groups = axis.groups
     others = [a for n, a in enumerate(x.axes) if n != k]
@@ -151,7 +163,7 @@ def _weights(x: Moments, k: int, axis: Axis) -> tuple[Moments, Moments]:
     spread = np.maximum(within - between - structure, 0.0)
     nu, nv = _both(others, number[None])
     size = np.sqrt(nu[0] * nv[0])
-    p2, slope = participation(size, spread)
+    p2, slope = participation(size, spread, cosine)
     su, sv = _both(others, share)
     per_u, per_v = su / counts_like(axis, su), sv / counts_like(axis, sv)
     cu, cv = _both(others, cells)
@@ -377,6 +389,7 @@ def attention(
         k, v = repeat_interleave(tape, k, times, -3), repeat_interleave(tape, v, times, -3)
     factor = q.shape[-1] ** -0.5 if scale is None else float(scale)
     logits = affine(tape, matmul(tape, q, transpose(tape, k, -2, -1)), factor, 0.0)
+    logits.cosine = shared_length(tape, q, k, q.shape[-1])
     if causal:
         rows, columns = logits.shape[-2:]
         logits = hide(tape, logits, torch.ones(rows, columns, dtype=torch.bool).triu(1), float("-inf"))

@@ -108,7 +108,7 @@ def entering(tape: Tape, x: Moments, passage: Passage) -> Moments:
         more, behind = _swelling(x, total, passage)
         origin = profile_of(x).source.origin
         back = Cotangent(total)
-        if tape.readers(x) == 1 and x.profile is not None and id(origin) in tape.standardized:
+        if tape.readers(x) == 1 and x.profile is not None and id(origin) in tape.lengths:
             tape.swelling[id(origin)] = behind
             back.spent = total.scaled(more**0.5)
         else:

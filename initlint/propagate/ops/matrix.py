@@ -6,16 +6,16 @@ weighted by their number. With fresh zero-mean weights it is the familiar q_out 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from math import prod
 from typing import Any
 
 import numpy as np
 
 from initlint.propagate.axes import Array, common
-from initlint.propagate.lineage import is_leaf
+from initlint.propagate.lineage import is_leaf, length_of
 from initlint.propagate.moments import Gram, Moments, common_factors, factored, size_of
 from initlint.propagate.ops.arithmetic import add, added, mul
 from initlint.propagate.ops.functions import affine
@@ -123,7 +123,7 @@ def _bounded(x: Moments, y: Moments, a: str, b: str) -> tuple[Moments, Moments]:
             for n, axis in enumerate(dim)
         }
         (letter, n), finest = max(axes.items(), key=lambda item: item[1].groups, default=(("", 0), None))
-        if finest is None or finest.groups < 2 or prod(axis.states for axis in axes.values()) <= PRODUCTS:
+        if finest is None or finest.groups < 2 or math.prod(axis.states for axis in axes.values()) <= PRODUCTS:
             return x, y
         to = None
         if letter in a and x.dims[a.index(letter)]:
@@ -197,6 +197,7 @@ def product(tape: Tape, x: Moments, y: Moments, a: str, b: str, out: str) -> Mom
     """`contract` with its pullback; a letter that only one factor has and `out` lacks is summed."""
     z = contract(x, y, a, b, out)
     z.zeros = 1.0 if z.is_zero else 0.0
+    z.cosine = shared_length(tape, x, y, math.prod(x.shape[a.index(letter)] for letter in (set(a) & set(b)) - set(out)))
     z.complex = x.complex or y.complex
     z.positive = (x.positive and y.positive) or (x.negative and y.negative)
     z.negative = (x.positive and y.negative) or (x.negative and y.positive)
@@ -217,6 +218,11 @@ def product(tape: Tape, x: Moments, y: Moments, a: str, b: str, out: str) -> Mom
         return result.summed(result.dim_axes(gone)) if gone else result
 
     return tape.record([x, y], z, lambda g: [back(g, y, b, a, x), back(g, x, a, b, y)])
+
+
+def shared_length(tape: Tape, x: Moments, y: Moments, size: int) -> int:
+    """`size` if two tensors are divided by their own size over so many elements, the dimensions of the cosines in their product; or 0."""
+    return size if size > 1 and length_of(tape, x) == length_of(tape, y) == size else 0
 
 
 LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"

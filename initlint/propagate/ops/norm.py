@@ -82,8 +82,7 @@ def standardized(tape: Tape, x: Moments, dims: Sequence[int], eps: float, centre
     y = rescaled(tape, x, dims, mean, pair, scale, share, centre, few, plain[1])
     if centre:
         tape.normalized[id(x)] = frozenset(dims), float(np.mean(share))
-        tape.standardized.add(id(y))
-        tape.kept += [x, y]
+        tape.kept.append(x)
     if eps > 0 and not np.any(variance):
         y.zeros = 1.0
     return y
@@ -173,7 +172,9 @@ def rescaled(
 
 
 def _overheard(tape: Tape, x: Moments, y: Moments, scale: float, dims: Sequence[int], pull: CoherentPull) -> CoherentPull:
-    """The pullback of a normalization between depthwise convolutions (see `depthwise`)."""
+    """The pullback of a normalization between depthwise convolutions (see `depthwise`); what it left is remembered as such."""
+    tape.lengths[id(y)] = math.prod(x.shape[d] for d in dims)
+    tape.kept.append(y)
 
     def overheard(g: Cotangent) -> Sequence[Cotangent | None]:
         if (hear := tape.hearing.get(id(x))) is not None:
