@@ -1,7 +1,8 @@
 """REPORT → what the user wants to hear: selection, per-file ignores and ignore comments applied, unused comments reported.
 
 An ignore comment is called unused only where it could have been used: every model of its file was analysed and its rules
-were selected there.
+were selected there. A note is no reason to change how a model starts: its unsafe fix is shown, and applied only where somebody
+selected the rule by its name.
 """
 
 from __future__ import annotations
@@ -11,11 +12,11 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from initlint.config import Settings
-from initlint.lint.finding import Edit, Finding, Fix, Span
+from initlint.lint.finding import Edit, Finding, Fix, Severity, Span
 from initlint.lint.load import load_rules
 from initlint.lint.result import Report
 from initlint.lint.rule import Rule
-from initlint.lint.selection import selection_for
+from initlint.lint.selection import named, selection_for
 from initlint.source.files import Request
 from initlint.source.suppress import Ignore, ignores_of, without
 from initlint.source.text import Unreadable, lines_of, read_source
@@ -31,6 +32,7 @@ class _File:
     lines: Sequence[str]
     ignores: tuple[Ignore, ...]
     selected: frozenset[str]
+    named: frozenset[str]
 
 
 def filtered(
@@ -57,7 +59,7 @@ def filtered(
             silencers = [ignore for ignore in file.ignores if _silences(ignore, finding, codes)]
             used |= {(file.path, ignore, finding.code) for ignore in silencers}
             if not silencers:
-                kept.append(finding)
+                kept.append(finding if finding.code in file.named else _only_shown(finding))
 
     rule = next((rule for rule in rules if rule.name == UNUSED), None)
     if rule is not None:
@@ -87,7 +89,20 @@ def _file(path: str, rules: Sequence[Rule], settings: Settings, read: Callable[[
         text = read(path)
     except Unreadable:
         text = ""
-    return _File(path=path, lines=lines_of(text), ignores=ignores_of(text), selected=selection_for(rules, settings)(path))
+    return _File(
+        path=path,
+        lines=lines_of(text),
+        ignores=ignores_of(text),
+        selected=selection_for(rules, settings)(path),
+        named=named(rules, settings.selection),
+    )
+
+
+def _only_shown(finding: Finding) -> Finding:
+    """A note whose fix would change numbers, without anybody who applies it."""
+    if finding.severity is not Severity.INFO or finding.fix is None or finding.fix.applicability != "unsafe":
+        return finding
+    return replace(finding, fix=replace(finding.fix, applicability="display"))
 
 
 def _silences(ignore: Ignore, finding: Finding, codes: Mapping[str, str]) -> bool:

@@ -44,6 +44,12 @@ def selected(rules: Sequence[Rule], layers: Iterable[Selectors]) -> frozenset[st
     return frozenset(code for code, on in chosen.items() if on)
 
 
+def named(rules: Sequence[Rule], layers: Iterable[Selectors]) -> frozenset[str]:
+    """Codes of the rules that somebody selected by their whole code or name."""
+    words = {word for layer in layers for word in (*(layer.select or ()), *layer.extend_select)}
+    return frozenset(rule.code for rule in rules if {rule.code, rule.name} & words)
+
+
 def selection_for(rules: Sequence[Rule], settings: Settings) -> Callable[[str], frozenset[str]]:
     """A function from a path to the codes of the rules that may speak about it, `per-file-ignores` applied."""
     general = selected(rules, settings.selection)

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import pytest
 
-from initlint.config import Settings
+from initlint.config import Selectors, Settings
 from initlint.fixes.write import plain
 from initlint.lint.finding import Severity
 from initlint.lint.load import load_rules
@@ -49,7 +49,8 @@ def named(path: Path) -> str:
 
 def repaired(paths: Sequence[Path]) -> Mended:
     """Files, repaired in one run."""
-    settings = Settings()
+    every = tuple(item.rule.code for item in load_rules())  # by name, so that notes are repaired, too
+    settings = Settings(selection=(Selectors(extend_select=every),))
     requests = requests_of([str(path) for path in paths], lambda _: settings)
     return mended(requests, lambda _: settings, unsafe=True)
 

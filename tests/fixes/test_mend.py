@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 import initlint.lint.mend
-from initlint.config import Settings
+from initlint.config import Selectors, Settings
 from initlint.lint.finding import Edit, Finding, Fix, Severity, Span
 from initlint.lint.mend import mended
 from initlint.lint.result import TargetResult, finding_data, target_data
@@ -23,7 +23,7 @@ def word(path, line, text, match, **known):
     edits = (Edit(span=span, content=cure),)
     fix = Fix(applicability=known.get("applicability", "unsafe"), message=f"write {cure}", edits=edits)
     return Finding(
-        code=code, name=RULES[code], severity=severity, message=name, span=span, target=f"{path}::{line}",
+        code=code, name=RULES[code], severity=known.get("severity", severity), message=name, span=span, target=f"{path}::{line}",
         modules=(module,) if module else (), fix=fix,
     )  # fmt: skip
 
@@ -86,11 +86,11 @@ def toy(monkeypatch):
 def mend(tmp_path):
     """Repair files of these texts."""
 
-    def run(*texts, unsafe=True):
+    def run(*texts, unsafe=True, selection=()):
         paths = [tmp_path / f"m{number}.py" for number in range(len(texts))]
         for path, text in zip(paths, texts, strict=True):
             path.write_text(text, newline="")
-        settings = Settings()
+        settings = Settings(selection=selection)
         requests = requests_of([str(path) for path in paths], lambda _: settings)
         return mended(requests, lambda _: settings, unsafe=unsafe)
 
@@ -128,6 +128,14 @@ def test_unsafe_fixes_wait_to_be_asked_for(toy, mend):
 def test_safe_ones_need_no_asking_and_advice_is_never_followed(toy, mend, kind, new):
     toy.known["applicability"] = kind
     assert texts_of(mend("wrong\n", unsafe=False)) == new
+
+
+def test_a_note_is_repaired_only_where_its_rule_is_named(toy, mend):
+    """Notes are no reason to change how a model starts."""
+    toy.known["severity"] = Severity.INFO
+    shown = mend("wrong\n")
+    assert (shown.new, [item.fix.applicability for item in shown.report.findings]) == ({}, ["display"])
+    assert texts_of(mend("wrong\n", selection=(Selectors(extend_select=("std-passed-as-mean",)),))) == ["right\n"]
 
 
 def test_of_two_for_one_module_the_second_waits(toy, mend):
