@@ -87,7 +87,7 @@ Thresholds were chosen from one half of them; the other half was held back.
     python -m tests.calibration findings     begins anew when a threshold has changed → tests/calibration/findings.jsonl
     python -m tests.calibration page         → this page
 
-Findings are those of 29 November 2026: all nets at commit 4cbdda6, and again those that `deep-post-norm` speaks of after it was given SUMS.
+Findings are those of 29 November 2026: all nets at commit 686e662.
 
 ## What is called failing
 
