@@ -82,9 +82,9 @@ def _site(facts: Facts, source: Node, layer: WeightLayer | None) -> Site | None:
 
 
 def fixes(found: Finding, facts: Facts) -> Iterator[Fix]:
-    """The bias at zero, in all layers to which the same line gave it; where no bias is to blame, zero-mean weights."""
+    """The bias at zero, in all layers to which the same line gave it; where no bias is to blame, zero-mean weights; both."""
     from initlint.fixes.starts import ZEROS
-    from initlint.lint.cures import layers_of, restarts, unsafe
+    from initlint.lint.cures import layers_of, restarted, restarts, starts_of, unsafe
     from initlint.lint.starting import own_draw, started
 
     def drawn_at(name: str) -> Site | None:
@@ -99,3 +99,6 @@ def fixes(found: Finding, facts: Facts) -> Iterator[Fix]:
         if biases:
             yield from unsafe("start the bias at zero", started(facts, dict.fromkeys(biases, ZEROS), together=False))
     yield from restarts(facts, [layer for layer in layers if facts.parameter(layer.weight).law.mean])
+    biased = [layer for layer in facts.structure.layers.values() if set(layer.others) & set(everywhere)]
+    for fix in unsafe("start the bias at zero", started(facts, dict.fromkeys(everywhere, ZEROS), together=False)):
+        yield from restarted(facts, biased, starts_of, before=[fix])

@@ -89,3 +89,11 @@ def fixes(found: Finding, facts: Facts) -> Iterator[Fix]:
     silent = [item for item in adapters if item.scale == 0]
     if silent:
         yield from rescaled(facts, silent[0], files)
+    both = {
+        item.down: lora_start(facts.parameter(item.down).shape, item.n)
+        for item in adapters
+        if not item.embedding and facts.parameter(item.down).law.is_zero and facts.parameter(item.up).law.is_zero
+    }
+    for fix in rescaled(facts, adapters[0], files) if both else ():
+        edits = started(facts, both, files, together=False)
+        yield from unsafe(f"draw the first factor at random, and {fix.message}", None if edits is None else (*fix.edits, *edits))

@@ -79,7 +79,7 @@ def _lines(parameter: Parameter, facts: Facts) -> list[Site]:
 
 
 def fixes(found: Finding, facts: Facts) -> Iterator[Fix]:
-    """One of the zeros at one (a factor) or drawn at random (a matrix), the reported one first."""
+    """One of the zeros at one (a factor) or drawn at random (a matrix), the reported one first; all matrices drawn at random."""
     from initlint.fixes.starts import ONES, SMALL
     from initlint.lint.cures import layer_of, refilled, starts_of, unsafe, use_of
     from initlint.lint.starting import Files, started
@@ -107,3 +107,6 @@ def fixes(found: Finding, facts: Facts) -> Iterator[Fix]:
                 f"draw `{parameter.name}` at random: nn.init.{start}",
                 started(facts, dict.fromkeys(names, start), files, together=False),
             )
+    drawn = {name: starts_of(facts, layer)[0] for name in facts.liveness.zeros if (layer := layer_of(facts, name)) is not None}
+    if len(drawn) > 1:
+        yield from unsafe("draw all of them at random", started(facts, drawn, files))
