@@ -8,7 +8,7 @@ import pytest
 from initlint.propagate.ops.attention import participation
 
 DRAWS = 40_000
-INTERPOLATED = 0.02  # of the table between the variances at which the integrals are known
+INTERPOLATED = 0.02  # of the table between the variances at which the integrals are known (as in test_logits); twice for a product
 
 
 @pytest.mark.parametrize(("dimensions", "entries", "variance"), [(4, 16, 1.0), (8, 16, 1.0), (8, 64, 4.0), (32, 64, 1.0), (32, 16, 9.0)])

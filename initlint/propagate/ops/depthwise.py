@@ -1,6 +1,6 @@
 """Convolutions with a kernel of its own for every channel: what few taps have to do with a normalization and a function behind them.
 
-y_c = Σ_t w_ct A_t x_c for n taps. Three things that a sum over many channels averages out are of order 1/n here:
+y_c = Σ_t w_ct A_t x_c for n taps. Four things that a sum over many channels averages out are of order 1/n here, or of order one:
 
     scale     y divided by its own deviation is x divided by its own: g·y = 0 and so (Aᵀg)·x = g·(A x) = 0
     spread    a channel's variance is that of x times |w_c|², so that E[1/σ_c²] E[σ_c²] = f/(f − 2), f = 2/Var(|w|²)·E[|w|²]². The
