@@ -78,13 +78,6 @@ def linear_starts(facts: Facts, layer: WeightLayer) -> tuple[Start, ...]:
     return tuple(starts_for("tanh", fan=fan_of(facts, layer)))
 
 
-def identity_start(facts: Facts, layer: WeightLayer) -> Start | None:
-    """The identity, for a square layer behind which a rectifier leaves it one (Le, Jaitly, Hinton 2015, arXiv:1504.00941)."""
-    if layer.fan_in != layer.fan_out or layer.kind != "linear":
-        return None
-    return Start(function="eye_")
-
-
 def leading_to(facts: Facts, nodes: Iterable[Node]) -> tuple[WeightLayer, ...]:
     """All layers that some nodes are computed from, each weight once."""
     dependence = facts.structure.dependence
@@ -130,23 +123,31 @@ def layers_of(found: Finding, facts: Facts) -> tuple[WeightLayer, ...]:
 Starts = Callable[["Facts", "WeightLayer"], Sequence[Start]]
 
 
-def restarts(
-    facts: Facts, layers: Sequence[WeightLayer], starts: Starts = starts_of, last: Callable[..., Start | None] | None = None
-) -> Iterator[Fix]:
-    """These layers started as suits what follows them: those of repeated roles alone, then all; the usual start first.
+# Layers of width n multiply the variance of |x|² from draw to draw by exp(c·Σ1/n), c = 5 for ReLU (Hanin, Nica 2018,
+# arXiv:1812.05994): from a sum of one on, independent entries leave a few directions, whatever their variance.
+NARROW = 1.0
 
-    last  a start to be tried when no other helps
-    """
+
+def restarts(facts: Facts, layers: Sequence[WeightLayer], starts: Starts = starts_of) -> Iterator[Fix]:
+    """These layers started as suits what follows them: those of repeated roles alone, then all; the usual start first, and an
+    isometric one first where so many and so narrow layers follow each other that independent entries would lose the signal."""
     repeated = tuple(layer for layer in layers if "*" in role_of(module_at(layer, facts)))
     groups = [repeated, tuple(layers)] if 0 < len(repeated) < len(layers) else [tuple(layers)]
+    narrow = sum(1 / layer.fan_in for layer in layers if not facts.structure.in_branch(layer.node)) >= NARROW
 
     def choices(facts: Facts, layer: WeightLayer) -> Sequence[Start]:
-        final = None if last is None else last(facts, layer)
-        return [*starts(facts, layer), *([final] if final is not None else [])]
+        found = [*starts(facts, layer), *_identity(facts, layer)]
+        return found[::-1] if narrow else found
 
     for number in range(max((len(choices(facts, layer)) for layer in layers), default=0)):
         for group in groups:
             yield from restarted(facts, group, choices, choice=number)
+
+
+def _identity(facts: Facts, layer: WeightLayer) -> Iterator[Start]:
+    """The identity, for a square layer behind which a rectifier leaves it one (Le, Jaitly, Hinton 2015, arXiv:1504.00941)."""
+    if layer.fan_in == layer.fan_out and layer.kind == "linear" and follows(facts, layer)[0] in RECTIFIERS:
+        yield Start(function="eye_")
 
 
 def restarted(

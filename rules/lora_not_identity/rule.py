@@ -94,6 +94,7 @@ def fixes(found: Finding, facts: Facts) -> Iterator[Fix]:
     from initlint.fixes.starts import ZEROS
     from initlint.lint.cures import rescaled, unsafe
     from initlint.lint.starting import Files, merged, started
+    from initlint.rules.lora_scaling.rule import TELL_ABOVE, effective_alpha
 
     files = Files(facts)
     wanted = {}
@@ -103,7 +104,12 @@ def fixes(found: Finding, facts: Facts) -> Iterator[Fix]:
         if not facts.parameter(name).law.is_zero:
             wanted[name] = ZEROS
     edits = started(facts, wanted, files, together=False)
-    yield from unsafe("start the second factor at zero", edits)
-    if edits is not None and adapters:
-        for scaled in rescaled(facts, adapters[0], files):
-            yield from unsafe("start the second factor at zero, and scale by alpha/rank", merged((*edits, *scaled.edits)))
+    zeroed = list(unsafe("start the second factor at zero", edits))
+    both = [
+        fix
+        for scaled in (rescaled(facts, adapters[0], files) if adapters else ())
+        for fix in unsafe("start the second factor at zero, and scale by alpha/rank", merged((*(edits or ()), *scaled.edits)))
+    ]
+    odd = any(effective_alpha(item, facts.parameter(item.down).law.second_moment) > TELL_ABOVE for item in adapters)
+    if edits is not None:
+        yield from (*both, *zeroed) if odd else (*zeroed, *both)

@@ -93,8 +93,9 @@ def effective_alpha(adapter: Adapter, second_moment_of_a: float) -> float:
 
 
 def fixes(found: Finding, facts: Facts) -> Iterator[Fix]:
-    """The usual scale, or the usual first factor: what the finding points at first, then the other, then both."""
-    from initlint.fixes.starts import lora_start
+    """The usual scale, or the usual first factor: what the finding points at first, then the other, then both; the second factor
+    at zero where the usual scale would let it disturb the model."""
+    from initlint.fixes.starts import ZEROS, lora_start
     from initlint.lint.cures import rescaled, unsafe
     from initlint.lint.starting import Files, merged, started
 
@@ -108,5 +109,10 @@ def fixes(found: Finding, facts: Facts) -> Iterator[Fix]:
     redrawn = list(unsafe("draw the first factor for its number of inputs", drawn))
     at = site_of_node(adapters[0].scale_node, facts)
     yield from (*scaled, *redrawn) if at is not None and at.line == found.span.line else (*redrawn, *scaled)
+    random = {item.up: ZEROS for item in adapters if not facts.parameter(item.up).law.is_zero}
+    quiet = started(facts, random, files, together=False)
     for fix in scaled if drawn else ():
-        yield from unsafe("scale by alpha/rank, and draw the first factor for its inputs", merged((*fix.edits, *(drawn or ()))))
+        both = (*fix.edits, *(drawn or ()))
+        yield from unsafe("scale by alpha/rank, and draw the first factor for its inputs", merged(both))
+        if random and quiet is not None:
+            yield from unsafe("start the adapters as usual: alpha/rank, A drawn for its inputs, B at zero", merged((*both, *quiet)))

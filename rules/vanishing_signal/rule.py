@@ -107,11 +107,11 @@ def _decaying(
 def fixes(found: Finding, facts: Facts) -> Iterator[Fix]:
     """The layers that take part, started as suits the functions behind them; with their biases at zero, where these have a mean."""
     from initlint.fixes.starts import ZEROS
-    from initlint.lint.cures import alike, identity_start, layers_of, restarted, restarts, starts_of, unsafe
+    from initlint.lint.cures import alike, layers_of, restarted, restarts, starts_of, unsafe
     from initlint.lint.starting import started
 
     layers = alike(facts, layers_of(found, facts))
-    yield from restarts(facts, layers, last=identity_start)
+    yield from restarts(facts, layers)
     biases = [name for layer in layers for name in layer.others if facts.parameter(name).law.mean]
     for fix in unsafe("start the bias at zero", started(facts, dict.fromkeys(biases, ZEROS), together=True) if biases else None):
         yield from restarted(facts, layers, starts_of, before=[fix])
