@@ -7,6 +7,7 @@ Names play no part.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -44,6 +45,11 @@ class Adapter:
     m: int
     rank: int
     embedding: bool = False
+
+    def effective_alpha(self, second_moment_of_a: float) -> float:
+        """s·r·σ_A·√(3n): alpha for the usual start, A uniform in ±1/√n and s = alpha/r. The first step of Adam moves an output by
+        0.46·rate times it (docs/theory, adapters 2.1)."""
+        return abs(self.scale) * self.rank * math.sqrt(second_moment_of_a * 3 * self.n)
 
 
 def find_adapters(traced: TracedModel, dependence: Dependence, layers: Mapping[str, WeightLayer]) -> Iterator[Adapter]:

@@ -14,7 +14,7 @@ from initlint.fixes.expressions import scales_on, usual_scale
 from initlint.fixes.moves import with_residual
 from initlint.fixes.starts import RECTIFIERS, SMALL, SMOOTH, ZEROS, Fan, Start, lora_start, starts_for
 from initlint.fixes.tree import Code
-from initlint.graph.dataflow import NORMALIZING, PASSING, SATURATING, SELECTING, operands, operator, strip
+from initlint.graph.dataflow import NORMALIZING, PASSING, SATURATING, SELECTING, operands, operator
 from initlint.lint.starting import Files, merged, multiplied, own_draw, started
 from initlint.lint.wording import module_at, module_of, role_of, site_of_node
 
@@ -136,17 +136,19 @@ def restarts(facts: Facts, layers: Sequence[WeightLayer], starts: Starts = start
     narrow = sum(1 / layer.fan_in for layer in layers if not facts.structure.in_branch(layer.node)) >= NARROW
 
     def choices(facts: Facts, layer: WeightLayer) -> Sequence[Start]:
-        found = [*starts(facts, layer), *_identity(facts, layer)]
-        return found[::-1] if narrow else found
+        usual, identity = list(starts(facts, layer)), list(_identity(layer))
+        if not narrow:
+            return [*usual, *identity]
+        return [*identity, *usual[::-1]] if follows(facts, layer)[0] in RECTIFIERS else [*usual[::-1], *identity]
 
     for number in range(max((len(choices(facts, layer)) for layer in layers), default=0)):
         for group in groups:
             yield from restarted(facts, group, choices, choice=number)
 
 
-def _identity(facts: Facts, layer: WeightLayer) -> Iterator[Start]:
-    """The identity, for a square layer behind which a rectifier leaves it one (Le, Jaitly, Hinton 2015, arXiv:1504.00941)."""
-    if layer.fan_in == layer.fan_out and layer.kind == "linear" and follows(facts, layer)[0] in RECTIFIERS:
+def _identity(layer: WeightLayer) -> Iterator[Start]:
+    """The identity, of a square layer, which a rectifier behind it leaves one (Le, Jaitly, Hinton 2015, arXiv:1504.00941)."""
+    if layer.fan_in == layer.fan_out and layer.kind == "linear":
         yield Start(function="eye_")
 
 
@@ -338,24 +340,6 @@ def thawed(parameter: Parameter, files: Files) -> Iterator[Edit]:
         if frozen and line is not None and isinstance(line, cst.SimpleStatementLine):
             yield code.removed(line)
             return
-
-
-def normalized_by(facts: Facts, layer: WeightLayer) -> str | None:
-    """The bias of the batch normalization right behind a layer, where a rectifier follows it."""
-    node = facts.structure.nodes[layer.node]
-    for _ in range(4):
-        users = [user for user in node.users if user.name in facts.structure.dependence.index]
-        norm = next((user for user in users if "batch_norm" in operator(user)), None)
-        if norm is not None:
-            rectified = any(operator(strip(user)) in RECTIFIERS for user in norm.users) or any(
-                operator(after) in RECTIFIERS for user in norm.users for after in user.users
-            )
-            vectors = [item.name for item in operands(norm) if (p := facts.traced.parameters.get(item.name)) and p.trainable]
-            return vectors[1] if rectified and len(vectors) > 1 else None
-        if len(users) != 1 or operator(users[0]) not in PASSING:
-            return None
-        node = users[0]
-    return None
 
 
 def connected(facts: Facts, layers: Iterable[WeightLayer]) -> Iterator[Fix]:

@@ -30,6 +30,7 @@ RULE = Rule(
 # and more a half (docs/calibration.md).
 WARN_AT = 0.1
 FAIL_AT = 1.5
+ODD = 512.0  # effective alpha, as `lora-scaling` tells of it
 # Laws whose entries are drawn independently of every other parameter. Factors computed from each other or from the base
 # (PiSSA, OLoRA, orthogonal halves) compensate, and their recorded law is none of these.
 INDEPENDENT = ("normal", "uniform", "truncated normal", "constant")
@@ -94,7 +95,6 @@ def fixes(found: Finding, facts: Facts) -> Iterator[Fix]:
     from initlint.fixes.starts import ZEROS
     from initlint.lint.cures import rescaled, unsafe
     from initlint.lint.starting import Files, merged, started
-    from initlint.rules.lora_scaling.rule import TELL_ABOVE, effective_alpha
 
     files = Files(facts)
     wanted = {}
@@ -110,6 +110,6 @@ def fixes(found: Finding, facts: Facts) -> Iterator[Fix]:
         for scaled in (rescaled(facts, adapters[0], files) if adapters else ())
         for fix in unsafe("start the second factor at zero, and scale by alpha/rank", merged((*(edits or ()), *scaled.edits)))
     ]
-    odd = any(effective_alpha(item, facts.parameter(item.down).law.second_moment) > TELL_ABOVE for item in adapters)
+    odd = any(item.effective_alpha(facts.parameter(item.down).law.second_moment) > ODD for item in adapters)
     if edits is not None:
         yield from (*both, *zeroed) if odd else (*zeroed, *both)

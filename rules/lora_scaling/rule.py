@@ -12,7 +12,6 @@ from initlint.lint.wording import finding, module_of, number, site_of_law, site_
 
 if TYPE_CHECKING:
     from initlint.fixes.edit import Fix
-    from initlint.graph.adapters import Adapter
     from initlint.lint.facts import Facts
     from initlint.lint.finding import Finding
 
@@ -25,8 +24,7 @@ RULE = Rule(
     explained_by=("lora-cannot-learn", "lora-not-identity"),
 )
 
-# The effective alpha s·r·σ_A·√(3n) is alpha for the usual start (A uniform ±1/√n, s = alpha/r); the first step of Adam
-# moves an output by 0.46·rate·alpha_eff (docs/theory, adapters 2.1). Alphas in use lie between 1 and 256. Of six settings
+# Effective alphas (`Adapter.effective_alpha`). Those in use lie between 1 and 256. Of six settings
 # (docs/calibration.md) two or more train from 0.5 to 3000, but none of SGD's from 1000 on; two or one at 7000; one at 0.05, 0.2
 # and 10000; none at 0.01 and 30000.
 FAIL_BELOW = 0.02
@@ -47,8 +45,8 @@ def check(facts: Facts) -> Iterator[Finding]:
         down, up = facts.parameter(adapter.down), facts.parameter(adapter.up)
         if adapter.embedding or adapter.gates or down.law.is_zero or adapter.scale == 0:
             continue
-        alpha = effective_alpha(adapter, down.law.second_moment)
-        reached = effective_alpha(adapter, max(down.law.second_moment, FORGOTTEN**2))
+        alpha = adapter.effective_alpha(down.law.second_moment)
+        reached = adapter.effective_alpha(max(down.law.second_moment, FORGOTTEN**2))
         if not math.isfinite(alpha):
             continue
         if reached < WARN_BELOW:
@@ -87,11 +85,6 @@ def check(facts: Facts) -> Iterator[Finding]:
         )
 
 
-def effective_alpha(adapter: Adapter, second_moment_of_a: float) -> float:
-    """s·r·σ_A·√(3n)."""
-    return abs(adapter.scale) * adapter.rank * math.sqrt(second_moment_of_a * 3 * adapter.n)
-
-
 def fixes(found: Finding, facts: Facts) -> Iterator[Fix]:
     """The usual scale, or the usual first factor: what the finding points at first, then the other, then both; the second factor
     at zero where the usual scale would let it disturb the model."""
@@ -115,4 +108,6 @@ def fixes(found: Finding, facts: Facts) -> Iterator[Fix]:
         both = (*fix.edits, *(drawn or ()))
         yield from unsafe("scale by alpha/rank, and draw the first factor for its inputs", merged(both))
         if random and quiet is not None:
-            yield from unsafe("start the adapters as usual: alpha/rank, A drawn for its inputs, B at zero", merged((*both, *quiet)))
+            yield from unsafe(
+                "start the adapters as usual: alpha/rank, A drawn for its inputs, B at zero", merged((*both, *quiet))
+            )

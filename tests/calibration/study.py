@@ -89,6 +89,11 @@ def not_given_time() -> Sequence[str]:
     )
 
 
+def missed(net: str) -> Sequence[str]:
+    """The settings, "digits adam 1e-3", at which a net was trained and is not good."""
+    return [f"{run.data} {run.setting}" for run in rows() if run.net == net and run.good_at < 0]
+
+
 def share(items: Iterable[Case], of: Callable[[Case], bool], hit: Callable[[Case], bool]) -> Share:
     """How many of those that are `of` are `hit`."""
     chosen = [item for item in items if of(item)]
