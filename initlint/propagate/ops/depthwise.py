@@ -147,9 +147,8 @@ def _bend(y: Moments, g: Cotangent) -> float:
     known = rest = bent = 0.0
     for term in g.coherent.values():
         if term.source is source:
-            power = (term.values.reshape(len(z), -1) ** 2).mean(1) * term.root.q
-            known += float(w @ power)
-            bent += float((w * (z**2 - 1.0)) @ power)
+            known += _expected(y, w, term.values**2) * term.root.q
+            bent += _expected(y, w * (z**2 - 1.0), term.values**2) * term.root.q
         else:
             rest += term.moments.q
     rest += 0.0 if g.plain is None else g.plain.q
@@ -166,7 +165,7 @@ def _leaning(y: Moments, g: Cotangent, strength: float, centred: bool) -> Moment
     result = None
     for term in g.coherent.values():
         if term.source is source and len(term.root.dims) == len(y.dims):
-            curved = float((w * z) @ term.values.reshape(len(z), -1).mean(1))
+            curved = _expected(y, w * z, term.values)
             root = _apart(term.root)
             root = root.with_(pair=root.pair * curved**2)
             result = root if result is None else plus(result, root)
@@ -174,6 +173,12 @@ def _leaning(y: Moments, g: Cotangent, strength: float, centred: bool) -> Moment
         result = result.with_(pair=project(result, result.dim_axes([0]), -1.0)[1])
     deviation = y.average(source.deviation**2) ** 0.5
     return None if result is None or deviation == 0.0 else result.scaled(strength / deviation)
+
+
+def _expected(x: Moments, weights: Array, values: Array) -> float:
+    """E of values on the grid of the source of x, times weights of the grid, averaged over all entries."""
+    by_cell = np.tensordot(weights, values, 1)
+    return x.average(by_cell) if by_cell.shape == x.mean.shape else float(by_cell.mean())
 
 
 def _apart(root: Moments) -> Moments:
@@ -194,9 +199,9 @@ def _apart(root: Moments) -> Moments:
 def _swelling(x: Moments, total: Moments, passage: Passage) -> tuple[float, float]:
     """What leaning adds to the power of a cotangent of x, and by what bending and leaning multiply it behind the function that x is."""
     profile = profile_of(x)
-    weights = grid(len(profile.values))[1].reshape(-1, *(1,) * (profile.values.ndim - 1))
-    apart = profile.values - x.average(x.mean)
-    variance = float((weights * apart**2).sum(0).mean())
+    weights = grid(len(profile.values))[1]
+    apart = profile.values - x.m
+    variance = _expected(x, weights, apart**2)
     if variance <= 0.0 or total.q <= 0.0:
         return 0.0, 1.0
     square = apart**2 / variance
@@ -204,8 +209,8 @@ def _swelling(x: Moments, total: Moments, passage: Passage) -> tuple[float, floa
     bent = np.maximum(1.0 + passage.bent / 2.0 * share * (square - 1.0), 0.0)
     more = 0.0 if passage.leaning is None else max(passage.leaning.q, 0.0) * variance / total.q
     slope = slopes_on(profile_of(profile.source.origin), profile.values) ** 2
-    plain = float((weights * slope).sum(0).mean())
-    behind = float((weights * slope * (bent + more * square)).sum(0).mean())
+    plain = _expected(x, weights, slope)
+    behind = _expected(x, weights, slope * (bent + more * square))
     return more, behind / plain if plain > 0.0 else 1.0
 
 
