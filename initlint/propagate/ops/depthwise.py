@@ -22,17 +22,19 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from initlint.propagate.axes import Array
+from initlint.propagate.axes import Array, Axis
 from initlint.propagate.moments import Gram, Moments, align
 from initlint.propagate.ops.arithmetic import spread
 from initlint.propagate.ops.norm import LEAST_FREEDOM, along_itself
 from initlint.propagate.ops.reduce import project
 from initlint.propagate.pointwise import Cotangent, Profile, pair_of, plus, profile_of, times
 from initlint.propagate.rows import LEAST
-from initlint.propagate.slopes import slopes_on
 from initlint.propagate.sources import grid
 from initlint.propagate.sparse import Sparse
 from initlint.propagate.tape import Tape
+
+
+NOT_AT_ALL: tuple[Sequence[int], float, float] = ((), 0.0, 0.0)
 
 
 @dataclass(slots=True)
@@ -78,45 +80,42 @@ class Passage:
         self.bent = _bend(y, g)
         self.leaning = _leaning(y, g, self.strength * scale**2 * (1.0 - 1.0 / self.places) ** 0.5, 0 in dims)
 
-    def normalized(self, tape: Tape, x: Moments) -> tuple[Sequence[int], float]:
-        """If the result is only divided by its deviation, channel by channel: over what, and the share of that which is not ε."""
+    def normalized(self, tape: Tape, x: Moments) -> tuple[Sequence[int], float, float]:
+        """If the result is only divided by its deviation, channel by channel: over what, the share of that which is not ε, and
+        how unevenly channels are divided."""
         y = self.y
         while y is not None and tape.readers(y) == 1:
             dims, share = tape.normalized.get(id(y), (frozenset(), 0.0))
             if dims:
-                return (sorted(dims), share) if 1 not in dims and dims.issuperset(range(2, len(x.dims))) else ((), 0.0)
+                uneven = self.uneven if y.gram is None else y.gram.norm
+                return (sorted(dims), share, uneven) if 1 not in dims and dims.issuperset(range(2, len(x.dims))) else NOT_AT_ALL
             uses = tape.uses.get(id(y), ())  # kernels of several sizes, one after the other
             y = uses[0][0] if len(uses) == 1 and uses[0][0].made is not None and uses[0][0].made.name == "cat" else None
-        return (), 0.0
+        return NOT_AT_ALL
 
 
 def entering(tape: Tape, x: Moments, passage: Passage) -> Moments:
     """x on its way into the convolution: what comes back has no part along x, and leans and bends with it.
 
-    If x is a function of what a normalization leaves, that is told what the leaning and bending add behind the function
-    (`tape.swelling`). The gain and shift of the norm do not get it: a sum over all of a channel of g·φ(x) is one of g·(φ(x) − a x),
-    since g·x = 0, and has none of it.
+    Terms that are functions of x, so that the function that x is of what a normalization leaves meets them again.
     """
     y = x.with_(affine=(x, 1.0, 0.0))
     y.profile = x.profile
 
     def pull(g: Cotangent) -> list[Cotangent]:
         total = g.total()
-        dims, share = passage.normalized(tape, x)
-        if total is None:
+        dims, share, _ = passage.normalized(tape, x)
+        profile = profile_of(x)
+        if total is None or profile.values.shape[1:] != x.mean.shape:
             return [Cotangent(total)]
-        more, behind = _swelling(x, total, passage)
-        origin = profile_of(x).source.origin
-        back = Cotangent(total)
-        if tape.readers(x) == 1 and x.profile is not None and id(origin) in tape.lengths:
-            tape.swelling[id(origin)] = behind
-            back.spent = total.scaled(more**0.5)
-        else:
-            back.plain = total.scaled((1.0 + more) ** 0.5)
-        part = _along(x, total, dims, share) if share else None
+        apart = profile.values - x.m
+        back = Cotangent()
+        back.add_coherent(total, profile.source, _bending(x, apart, passage))
+        if passage.leaning is not None:
+            back.add_coherent(align(_channels(passage.leaning, total), total)[0], profile.source, apart)
+        part = _along(x, back, apart, dims, share) if share else None
         if part is not None:
-            profile = profile_of(x)
-            back.add_coherent(Moments(x.dims, np.zeros_like(x.mean), -part), profile.source, profile.values - x.mean)
+            back.add_coherent(Moments(x.dims, np.zeros_like(x.mean), -part), profile.source, apart)
         return [back]
 
     return tape.record_coherent([x], y, pull)
@@ -130,8 +129,9 @@ def leaving(tape: Tape, y: Moments, passage: Passage) -> Moments:
         z.gram = Gram(None, frozenset(z.dim_axes([1])), 1.0 / LEAST, norm=passage.uneven)
 
     def pull(g: Cotangent) -> list[Cotangent]:
-        freedom = max(2.0 / max(passage.uneven, LEAST), 2.0 + LEAST_FREEDOM)
-        wobble = 1.0 + passage.normalized(tape, z)[1] * (freedom / (freedom - 2.0) - 1.0)
+        _, share, uneven = passage.normalized(tape, z)
+        freedom = max(2.0 / max(uneven, LEAST), 2.0 + LEAST_FREEDOM)
+        wobble = 1.0 + share * (freedom / (freedom - 2.0) - 1.0)
         if g.coherent:
             passage.hear(z, g, 1.0)
         total = g.total()
@@ -181,6 +181,16 @@ def _expected(x: Moments, weights: Array, values: Array) -> float:
     return x.average(by_cell) if by_cell.shape == x.mean.shape else float(by_cell.mean())
 
 
+def _channels(leaning: Moments, like: Moments) -> Moments:
+    """The same for channels of which others were normalized together with these."""
+    if leaning.shape[1] == like.shape[1]:
+        return leaning
+    while len(leaning.dims[1]) > 1:
+        leaning = leaning.merged(1)
+    leaning = leaning.coarsened(leaning.position(1))
+    return leaning.with_(dims=(leaning.dims[0], (Axis(like.shape[1], None, leaning.dims[1][0].role),), *leaning.dims[2:]))
+
+
 def _apart(root: Moments) -> Moments:
     """What a tensor has in common at two positions that differ in every dimension, as one without positions."""
     pair = root
@@ -196,37 +206,29 @@ def _apart(root: Moments) -> Moments:
     return pair
 
 
-def _swelling(x: Moments, total: Moments, passage: Passage) -> tuple[float, float]:
-    """What leaning adds to the power of a cotangent of x, and by what bending and leaning multiply it behind the function that x is."""
-    profile = profile_of(x)
-    weights = grid(len(profile.values))[1]
-    apart = profile.values - x.m
-    variance = _expected(x, weights, apart**2)
-    if variance <= 0.0 or total.q <= 0.0:
-        return 0.0, 1.0
-    square = apart**2 / variance
+def _bending(x: Moments, apart: Array, passage: Passage) -> Array:
+    """√(E[g² | x]/E[g²]) on the grid of the source of x; `apart` is x − m there."""
+    variance = _expected(x, grid(len(apart))[1], apart**2)
+    if variance <= 0.0:
+        return np.ones_like(apart)
     share = passage.kurtosis / (passage.places + passage.kurtosis - 1.0)
-    bent = np.maximum(1.0 + passage.bent / 2.0 * share * (square - 1.0), 0.0)
-    more = 0.0 if passage.leaning is None else max(passage.leaning.q, 0.0) * variance / total.q
-    slope = slopes_on(profile_of(profile.source.origin), profile.values) ** 2
-    plain = _expected(x, weights, slope)
-    behind = _expected(x, weights, slope * (bent + more * square))
-    return more, behind / plain if plain > 0.0 else 1.0
+    return np.asarray(np.sqrt(np.maximum(1.0 + passage.bent / 2.0 * share * (apart**2 / variance - 1.0), 0.0)))
 
 
-def _along(x: Moments, total: Moments, dims: Sequence[int], share: float) -> Array | None:
-    """The part of a cotangent along x itself, by pair state, as a factor of (x − m)²; None where it is not known.
+def _along(x: Moments, g: Cotangent, apart: Array, dims: Sequence[int], share: float) -> Array | None:
+    """The part of a cotangent along x itself, by pair state, as a factor of `apart`², x − m; None where it is not known.
 
     What all entries have in common is nothing to g, which has sum zero.
     """
-    axes = x.dim_axes(dims)
-    like = align(total, Moments(x.dims, np.zeros_like(x.mean), np.zeros_like(x.pair)))[0]
-    along = along_itself(times(like, spread(x)), x, axes)
-    profile = profile_of(x)
-    fourth = pair_of(None, Profile(profile.source, profile.values * (profile.values - x.mean)))
-    if fourth.shape != x.pair.shape or profile.values.shape[1:] != x.mean.shape:
+    axes, profile = x.dim_axes(dims), profile_of(x)
+    both = Cotangent()
+    for term in g.coherent.values():
+        both.add_coherent(term.root, term.source, term.values * profile.values)
+    power = both.total()
+    square = pair_of(None, Profile(profile.source, apart * profile.values))
+    if power is None or square.shape != x.pair.shape:
         return None
-    size = along_itself(Moments(x.dims, np.zeros_like(x.mean), fourth), x, axes)
+    along, size = along_itself(power, x, axes), along_itself(Moments(x.dims, np.zeros_like(x.mean), square), x, axes)
     if along is None or size is None:
         return None
     with np.errstate(divide="ignore", invalid="ignore"):

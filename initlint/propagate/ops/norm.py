@@ -30,6 +30,7 @@ from initlint.propagate.rows import freedom_of_rows, normalized_rows
 from initlint.propagate.tape import CoherentPull, Tape
 
 LEAST_FREEDOM = 0.5  # E[1/χ²] diverges at two degrees of freedom; with ε it does not, and few batches are that small
+HELD = 1e-4  # variance over ε below which the fluctuation of a deviation is nothing to that of their sum
 FEW = 64.0  # degrees of freedom below which the directions are told apart: what they add is of the order of 3/FEW
 
 
@@ -98,7 +99,7 @@ def few_directions(
     if not axes or root_of(x).profile is not None or x.sample is not None or x.positive or x.negative or x.valid is not None:
         return None
     variance, each = within(x, pair, axes) if plain is None else plain
-    if not np.any(variance > 0) or freedom_of_rows(x, axes, each) is not each:
+    if not np.any(variance > HELD * eps) or freedom_of_rows(x, axes, each) is not each:
         return None
     return quotient_of(x, pair, axes, eps) if each.mean() <= FEW else None
 
@@ -177,10 +178,11 @@ def _overheard(tape: Tape, x: Moments, y: Moments, scale: float, dims: Sequence[
     tape.kept.append(y)
 
     def overheard(g: Cotangent) -> Sequence[Cotangent | None]:
-        if (hear := tape.hearing.get(id(x))) is not None:
-            hear(y, g, scale, dims)
-        swelling = tape.swelling.get(id(y), 1.0)
-        return [None if c is None else c.scaled(swelling**0.5) for c in pull(g)]
+        pieces = x.made.args[0] if x.made is not None and x.made.name == "cat" else ()  # kernels of several sizes
+        for value in (x, *pieces):
+            if (hear := tape.hearing.get(id(value))) is not None:
+                hear(y, g, scale, dims)
+        return pull(g)
 
     return overheard
 
