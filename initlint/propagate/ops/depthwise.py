@@ -24,15 +24,13 @@ import numpy as np
 
 from initlint.propagate.axes import Array, Axis
 from initlint.propagate.moments import Gram, Moments, align
-from initlint.propagate.ops.arithmetic import spread
 from initlint.propagate.ops.norm import LEAST_FREEDOM, along_itself
 from initlint.propagate.ops.reduce import project
-from initlint.propagate.pointwise import Cotangent, Profile, pair_of, plus, profile_of, times
+from initlint.propagate.pointwise import Cotangent, Profile, pair_of, plus, profile_of
 from initlint.propagate.rows import LEAST
 from initlint.propagate.sources import grid
 from initlint.propagate.sparse import Sparse
 from initlint.propagate.tape import Tape
-
 
 NOT_AT_ALL: tuple[Sequence[int], float, float] = ((), 0.0, 0.0)
 
@@ -75,6 +73,32 @@ class Passage:
         reads = [sum(t.values.sum() for t in dim) / dim[0].shape[1] for dim in self.taps]
         return float(np.prod(reads)) * self.kernel.q
 
+    @property
+    def share(self) -> float:
+        """E[Σ w⁴]/E[|w|⁴]."""
+        return self.kurtosis / (self.places + self.kurtosis - 1.0)
+
+    def tails(self, x: Moments) -> tuple[float, float]:
+        """Excess kurtosis and squared skewness of a channel of Σ w_t x_t, averaged over kernels, for independent x_t.
+
+        κ₄ E[Σ w⁴]/E[|w|⁴] and κ₃² E[(Σ w³)²]/E[|w|⁶], where E[w⁶] is that of a Pearson law (normal and uniform are two) with the
+        kurtosis of w.
+        """
+        values = profile_of(x).values
+        if values.shape[1:] != x.mean.shape:
+            return 0.0, 0.0
+        w = grid(len(values))[1]
+        second, third, fourth = (np.tensordot(w, (values - x.mean) ** n, 1) for n in (2, 3, 4))
+        varying = x.average(second)
+        if varying <= 0.0:
+            return 0.0, 0.0
+        least = np.where(second > 0.0, second, 1.0)  # cells by their share of the variance
+        kurtosis, skewness = x.average(fourth / least) / varying - 3.0, x.average((third / least) ** 2) / varying
+        n, k = self.places, self.kurtosis
+        sixth = 5.0 * k**2 / max(6.0 - k, 1.0)
+        cubes = sixth / (sixth + 3.0 * (n - 1.0) * k + (n - 1.0) * (n - 2.0))
+        return kurtosis * self.share, skewness * cubes
+
     def hear(self, y: Moments, g: Cotangent, scale: float, dims: Sequence[int] = ()) -> None:
         """Take in how the cotangent of the result depends on it, or on `scale` times it as a normalization over `dims` leaves it."""
         self.bent = _bend(y, g)
@@ -97,7 +121,9 @@ class Passage:
 def entering(tape: Tape, x: Moments, passage: Passage) -> Moments:
     """x on its way into the convolution: what comes back has no part along x, and leans and bends with it.
 
-    Terms that are functions of x, so that the function that x is of what a normalization leaves meets them again.
+    These are terms that are functions of x, which meet the function again that x is of what a normalization left. What leans and
+    bends is not for the gain and shift of that: a sum over all of a channel of g·φ(x) is one of g·(φ(x) − a x), since g·x = 0,
+    and has none of it (`norm.by_channel`).
     """
     y = x.with_(affine=(x, 1.0, 0.0))
     y.profile = x.profile
@@ -108,12 +134,16 @@ def entering(tape: Tape, x: Moments, passage: Passage) -> Moments:
         profile = profile_of(x)
         if total is None or profile.values.shape[1:] != x.mean.shape:
             return [Cotangent(total)]
-        apart = profile.values - x.m
+        apart = profile.values - _level(x)
         back = Cotangent()
-        back.add_coherent(total, profile.source, _bending(x, apart, passage))
-        if passage.leaning is not None:
-            back.add_coherent(align(_channels(passage.leaning, total), total)[0], profile.source, apart)
+        root = _kept(tape, total)
+        tape.bending[id(root)] = _bending(x, apart, passage)
+        back.add_coherent(root, profile.source, np.ones_like(apart))
         part = _along(x, back, apart, dims, share) if share else None
+        if passage.leaning is not None:
+            leaning = _kept(tape, align(_channels(passage.leaning, total), total)[0])
+            tape.balanced.add(id(leaning))
+            back.add_coherent(leaning, profile.source, apart)
         if part is not None:
             back.add_coherent(Moments(x.dims, np.zeros_like(x.mean), -part), profile.source, apart)
         return [back]
@@ -121,9 +151,11 @@ def entering(tape: Tape, x: Moments, passage: Passage) -> Moments:
     return tape.record_coherent([x], y, pull)
 
 
-def leaving(tape: Tape, y: Moments, passage: Passage) -> Moments:
-    """y on its way out of the convolution, with the spread of its channels."""
+def leaving(tape: Tape, y: Moments, x: Moments, passage: Passage) -> Moments:
+    """y on its way out of the convolution of x, with the spread of its channels and the tails of few terms."""
     z = passage.y = y.with_()
+    if x.profile is not None:
+        z.tails = passage.tails(x)
     tape.hearing[id(z)] = passage.hear
     if passage.uneven:
         z.gram = Gram(None, frozenset(z.dim_axes([1])), 1.0 / LEAST, norm=passage.uneven)
@@ -175,6 +207,13 @@ def _leaning(y: Moments, g: Cotangent, strength: float, centred: bool) -> Moment
     return None if result is None or deviation == 0.0 else result.scaled(strength / deviation)
 
 
+def _level(x: Moments) -> float:
+    """The mean of entries that vary at all: zeros around a map are read less often than the rest."""
+    varying = x.cells - x.mean**2
+    total = x.average(varying)
+    return x.average(varying * x.mean) / total if total > 0.0 else x.m
+
+
 def _expected(x: Moments, weights: Array, values: Array) -> float:
     """E of values on the grid of the source of x, times weights of the grid, averaged over all entries."""
     by_cell = np.tensordot(weights, values, 1)
@@ -206,13 +245,23 @@ def _apart(root: Moments) -> Moments:
     return pair
 
 
+def _kept(tape: Tape, root: Moments) -> Moments:
+    """A root of its own, whose id stays its own."""
+    root = root.with_()
+    tape.kept.append(root)
+    return root
+
+
 def _bending(x: Moments, apart: Array, passage: Passage) -> Array:
-    """√(E[g² | x]/E[g²]) on the grid of the source of x; `apart` is x − m there."""
-    variance = _expected(x, grid(len(apart))[1], apart**2)
+    """E[g² | x]/E[g²] on the grid of the source of x, where most entries are; `apart` is x − m there."""
+    counts = np.ones(())
+    for axis in x.axes:
+        counts = np.multiply.outer(counts, axis.counts)
+    values = apart.reshape(len(apart), -1)[:, int(np.argmax(counts))]
+    variance = float(grid(len(values))[1] @ values**2)
     if variance <= 0.0:
-        return np.ones_like(apart)
-    share = passage.kurtosis / (passage.places + passage.kurtosis - 1.0)
-    return np.asarray(np.sqrt(np.maximum(1.0 + passage.bent / 2.0 * share * (apart**2 / variance - 1.0), 0.0)))
+        return np.ones_like(values)
+    return np.maximum(1.0 + passage.bent / 2.0 * passage.share * (values**2 / variance - 1.0), 0.0)
 
 
 def _along(x: Moments, g: Cotangent, apart: Array, dims: Sequence[int], share: float) -> Array | None:

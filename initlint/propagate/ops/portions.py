@@ -42,9 +42,15 @@ def carried(tape: Tape, x: Moments, y: Moments, move: Move, back: Move) -> Momen
         result = Cotangent(None if total is None else back(total))
         roots = {id(term.root): back(align(term.root, y)[0]) for term in own.values()}
         for term in own.values():
+            root = roots[id(term.root)]
+            tape.kept.append(root)
+            if id(term.root) in tape.balanced:
+                tape.balanced.add(id(root))
+            if id(term.root) in tape.bending:
+                tape.bending[id(root)] = tape.bending[id(term.root)]
             sent = np.zeros((source.points, x.mean.size))
             sent[:, cells[inside] - 1] = np.broadcast_to(term.values, (source.points, *at.deviation.shape)).reshape(source.points, -1)[:, inside]
-            result.add_coherent(roots[id(term.root)], source, sent.reshape(-1, *x.mean.shape))
+            result.add_coherent(root, source, sent.reshape(-1, *x.mean.shape))
         return [result]
 
     return tape.record_coherent([x], y, pull)

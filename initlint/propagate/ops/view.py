@@ -307,6 +307,9 @@ def joined(tape: Tape, values: list[Moments], d: int, shared: Mapping[tuple[int,
     if len(values) == 1:
         return values[0]
     y = join(values, d, shared)
+    if any(any(v.tails) for v in values):
+        kurtosis, skewness = (sum(v.tails[n] * v.shape[d] for v in values) / y.shape[d] for n in (0, 1))
+        y.tails = kurtosis, skewness
     starts = np.cumsum([0, *(v.shape[d] for v in values)])
     return tape.record(
         values, y, lambda g: [take(g, d, np.arange(a, b)) for a, b in itertools.pairwise(starts)]
