@@ -127,6 +127,9 @@ def pair_of(dims: Dims | None, profile: Profile) -> Array:
     means = series[0].reshape(groups)
     pair = outer_means([axis for dim in source.dims for axis in dim], means, means)  # all there is of uncorrelated pairs
     pair.reshape(-1)[met.near] = met.unfolded(summed)
+    if source.wander is not None:  # E[ρ²] is more than E[ρ]²
+        second = series[2].reshape(groups)
+        pair = pair + source.wander * outer_means([axis for dim in source.dims for axis in dim], second, second)
     same = tuple([slice(0, g) for g in groups])
     if met.spread:
         pair[same] = total.reshape(groups)

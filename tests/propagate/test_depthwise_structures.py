@@ -4,12 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
 
+from initlint.propagate.axes import Axis
+from initlint.propagate.moments import Moments
+from initlint.propagate.ops.conv import TapMap
+from initlint.propagate.ops.depthwise import Passage
+from initlint.propagate.ops.maps import tap_matrices
 from initlint.propagate.pointwise import with_tails
+from initlint.propagate.rows import kernel_rows
 from initlint.propagate.sources import grid
 from tests.propagate.structures import Structure, Table, disagreements
 
@@ -178,3 +185,31 @@ def test_sum_of_few_terms_is_bent_as_its_cumulants_say(act: Callable[[torch.Tens
     for each, of in ((got.mean(1).square(), lambda v: (w @ v) ** 2), (got.square().mean(1), lambda v: w @ v**2)):
         measured, error = float(each.mean()), 5.0 * float(each.std()) / channels**0.5
         assert abs(measured - of(bent)) < abs(measured - of(plain)) / 4 + error
+
+
+def test_correlation_of_two_positions_wanders_as_they_share_what_they_read() -> None:
+    """E[ρ²] over kernels, averaged over pairs of different positions of one channel, for white inputs; five standard errors."""
+    torch.manual_seed(0)
+    channels, size = 2000, 6
+    taps = [tap_matrices(size, size, 3, 1, 1, 1)] * 2
+    dims = ((Axis(channels),), (), (Axis(3),), (Axis(3),))
+    kernel = Moments(dims, np.zeros((1, 1, 1)), np.zeros((2, 2, 2)), gram=kernel_rows(3.0, (channels, 1, 3, 3)))
+    kernel.pair[0, 0, 0] = 1.0
+    passage = Passage(kernel=kernel, taps=taps)
+    axes = tuple(TapMap(each, Axis(size), 3).target for each in taps)
+    y = Moments(((), (Axis(channels),), *((axis,) for axis in axes)), np.zeros((1, 3, 3)), np.zeros([2, *(a.states for a in axes)]))
+    wander = passage.wander(y)
+    assert wander is not None
+    predicted = wander[0]
+    for axis in reversed(axes):
+        predicted = predicted @ axis.pairs
+    unit = torch.eye(size**2).view(size**2, 1, size, size)
+    maps = torch.stack([F.conv2d(unit, torch.randn(1, 1, 3, 3), padding=1).view(size**2, -1) for _ in range(channels)])
+    covariance = maps.mT @ maps
+    own = covariance.diagonal(dim1=1, dim2=2)
+    scale = own.mean(1)[:, None, None]  # a channel is divided by one deviation
+    spread = (own / scale[:, 0]).mean(0)
+    squares = (covariance / scale) ** 2 / (spread[:, None] * spread[None])
+    each = squares.sum((1, 2)) - squares.diagonal(dim1=1, dim2=2).sum(1)
+    error = 5.0 * float(each.std()) / channels**0.5
+    assert abs(float(each.mean()) - float(predicted)) < error + 0.02 * float(predicted)

@@ -23,13 +23,14 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from initlint.propagate.axes import Array, Axis
-from initlint.propagate.moments import Gram, Moments, align
+from initlint.propagate.linear import pair_map
+from initlint.propagate.moments import Gram, Moments, align, outer_means
 from initlint.propagate.ops.norm import LEAST_FREEDOM, along_itself
 from initlint.propagate.ops.reduce import project
 from initlint.propagate.pointwise import Cotangent, Profile, pair_of, plus, profile_of
 from initlint.propagate.rows import LEAST
 from initlint.propagate.sources import grid
-from initlint.propagate.sparse import Sparse
+from initlint.propagate.sparse import Sparse, total
 from initlint.propagate.tape import Tape
 
 NOT_AT_ALL: tuple[Sequence[int], float, float] = ((), 0.0, 0.0)
@@ -50,6 +51,7 @@ class Passage:
     y: Moments | None = None
     bent: float = 0.0
     leaning: Moments | None = None
+    read: float = 1.0  # what its taps read of one position, as `strength` says
     uneven: float = field(init=False)  # relative variance of |w|², over the taps that are not in the padding
 
     def __post_init__(self) -> None:
@@ -67,11 +69,19 @@ class Passage:
         """E[w⁴]/E[w²]²."""
         return 1.0 + self.uneven * self.places
 
-    @property
-    def strength(self) -> float:
-        """E[Σ w²] over the taps under which one position is read."""
-        reads = [sum(t.values.sum() for t in dim) / dim[0].shape[1] for dim in self.taps]
-        return float(np.prod(reads)) * self.kernel.q
+    def strength(self, x: Moments) -> float:
+        """E[Σ w²] over the taps under which a position is read, on average over those where x varies."""
+        result, varying = self.kernel.q, x.cells - x.mean**2
+        for j, taps in enumerate(self.taps):
+            if not x.dims[2 + j]:
+                continue
+            axis, reads = x.dims[2 + j][0], np.sum([t.sum(0) for t in taps], axis=0)
+            others = tuple(k for k in range(varying.ndim) if k != x.position(2 + j))
+            kinds = varying.mean(others)
+            weights = np.full(axis.size, 1.0) if axis.labels is None else kinds[axis.labels]
+            if weights.sum() > 0.0:
+                result *= float(reads @ weights / weights.sum())
+        return result
 
     @property
     def share(self) -> float:
@@ -99,10 +109,36 @@ class Passage:
         cubes = sixth / (sixth + 3.0 * (n - 1.0) * k + (n - 1.0) * (n - 2.0))
         return kurtosis * self.share, skewness * cubes
 
+    def wander(self, y: Moments) -> Array | None:
+        """E[ρ²] of two positions p and q of a channel: Σ_t w_t w_{t+p−q} is nothing on average, but its square is not.
+
+        With E[w_s² w_t²]/E[|w|⁴] = 1/(n (n + κ − 1)) for two of n taps, times the number of entries that both positions read; at a
+        border both have less variance, too.
+        """
+        if not self.uneven or len(y.dims) != 2 + len(self.taps) or any(len(dim) > 1 for dim in y.dims):
+            return None
+        result = np.ones(())
+        for d, dim in enumerate(y.dims):
+            if not dim:
+                continue
+            axis = dim[0]
+            if d < 2:
+                shared = (np.arange(axis.states) < axis.groups).astype(np.float64)
+            else:
+                every = total(self.taps[d - 2])
+                places = Axis(every.shape[1])
+                shared = pair_map(every, places, axis)[:, 0]
+            result = np.multiply.outer(result, shared)
+        same = tuple([slice(0, axis.groups) for axis in y.axes])
+        both = outer_means(y.axes, result[same], result[same])
+        result = np.divide(result, both, out=np.zeros_like(result), where=both > 0.0) * self.places / (self.places + self.kurtosis - 1.0)
+        result[same] = 0.0
+        return result
+
     def hear(self, y: Moments, g: Cotangent, scale: float, dims: Sequence[int] = ()) -> None:
         """Take in how the cotangent of the result depends on it, or on `scale` times it as a normalization over `dims` leaves it."""
         self.bent = _bend(y, g)
-        self.leaning = _leaning(y, g, self.strength * scale**2 * (1.0 - 1.0 / self.places) ** 0.5, 0 in dims)
+        self.leaning = _leaning(y, g, self.read * scale**2 * (1.0 - 1.0 / self.places) ** 0.5, 0 in dims)
 
     def normalized(self, tape: Tape, x: Moments) -> tuple[Sequence[int], float, float]:
         """If the result is only divided by its deviation, channel by channel: over what, the share of that which is not ε, and
@@ -126,7 +162,7 @@ def entering(tape: Tape, x: Moments, passage: Passage) -> Moments:
     and has none of it (`norm.by_channel`).
     """
     y = x.with_(affine=(x, 1.0, 0.0))
-    y.profile = x.profile
+    y.profile, passage.read = x.profile, passage.strength(x)
 
     def pull(g: Cotangent) -> list[Cotangent]:
         total = g.total()
@@ -156,6 +192,7 @@ def leaving(tape: Tape, y: Moments, x: Moments, passage: Passage) -> Moments:
     z = passage.y = y.with_()
     if x.profile is not None:
         z.tails = passage.tails(x)
+    z.wander = passage.wander(z)
     tape.hearing[id(z)] = passage.hear
     if passage.uneven:
         z.gram = Gram(None, frozenset(z.dim_axes([1])), 1.0 / LEAST, norm=passage.uneven)

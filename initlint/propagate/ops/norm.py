@@ -127,8 +127,7 @@ def rescaled(
         level = level + level * float(np.mean((1.0 - share) / np.maximum(share, 1e-300)))
         pair = np.where(rows, weighted(x, pair, np.sqrt(few.kept * level), axes), pair)
     y = x.with_(mean=mean * scale.reshape(shape), pair=pair * factor, zeros=0.0, valid=None, positive=False, negative=False)
-    y.tails = x.tails
-    y.gram, known = normalized_rows(x, axes), as_function(x, mean, scale.reshape(shape), centre)
+    y.gram, y.tails, y.wander, known = normalized_rows(x, axes), x.tails, x.wander, as_function(x, mean, scale.reshape(shape), centre)
     wobble = freedom / np.maximum(freedom - 2.0, LEAST_FREEDOM)
     wobble = np.where(freedom > 1.0 + 1e-6, 1.0 + share * (wobble - 1.0), 1.0)
     apart = np.where(freedom > 1.0 + 1e-6, inverse_deviation(freedom), 1.0)  # E[1/√v̂], of which two rows have one each
