@@ -1,10 +1,13 @@
 """Convolutions with a kernel of its own for every channel: what few taps have to do with a normalization and a function behind them.
 
-y_c = Σ_t w_ct A_t x_c for n taps. Four things that a sum over many channels averages out are of order 1/n here, or of order one:
+y_c = Σ_t w_ct A_t x_c for n taps. Six things that a sum over many channels averages out are of order 1/n here, or of order one:
 
     scale     y divided by its own deviation is x divided by its own: g·y = 0 and so (Aᵀg)·x = g·(A x) = 0
     spread    a channel's variance is that of x times |w_c|², so that E[1/σ_c²] E[σ_c²] = f/(f − 2), f = 2/Var(|w|²)·E[|w|²]². The
               cotangent of y has it; that of x has not, since E[w²/|w|²] = 1/n
+    tails     y is not normal: κ₄(y) = κ₄(x) E[Σ w⁴/|w|⁴], κ₃(y)² = κ₃(x)² E[(Σ w³)²/|w|⁶] (cumulants of a sum of independent terms)
+    wander    E[ρ] of two positions is that of pair moments, zero for white x, but E[ρ²] is of order 1/n for neighbours: what is even
+              in y is alike at both (Mehler's second term), so that averages over a channel fluctuate by (n − 1)/(n + 2) more
     bend      g_y = f'(y) γ, and y has a share ρ_t² = w_t²/|w|² of its variance from x under tap t, which is where w_t γ goes back
               to. With κ = E[f'²(ŷ)(ŷ² − 1)]/E[f'²], Mehler's formula gives to second order
               E[g_x² | x] = E[g_x²] (1 + c (x̃² − 1)),     c = κ/2 · E[Σ w⁴/|w|⁴],     x̃ = (x − m)/s
