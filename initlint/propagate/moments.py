@@ -93,6 +93,8 @@ class Moments:
     both      share of pairs of which both are valid, by pair state, or None where only `valid` is known
     fill      the value that the masked entries have
     profile   the tensor as a function of one Gaussian source, or None (see `pointwise`)
+    tails     (excess kurtosis, squared skewness) of an entry that is a sum of few terms, and as a source not quite normal
+    wander    variance of the correlation of two entries from one construction to the next, by pair state, or None
     cosine    of how many dimensions, if it is a multiple of the cosines of the angles between vectors of one length each; or 0
     positive  no entry is ever negative, so that as a source it is log-normal rather than Gaussian
     negative  no entry is ever positive: minus a log-normal one
@@ -114,7 +116,8 @@ class Moments:
 
     __slots__ = (
         "_level", "_shape", "affine", "averaged_of", "axes", "both", "broadcast_of", "centred", "complex", "cosine", "dims", "fill", "filtered", "flags", "gram", "made", "mean", "method", "negative", "pair", "parts", "positive",
-        "profile", "real", "sample", "shifted", "slice_of", "spectrum", "valid", "zeros",
+        "profile", "real", "sample", "shifted", "slice_of", "spectrum", "tails", "valid", "wander",
+        "zeros",
     )  # fmt: skip
 
     def __init__(
@@ -165,6 +168,8 @@ class Moments:
         self.filtered: Filtered | None = None
         self.real: Array | None = None
         self.cosine = 0
+        self.tails = (0.0, 0.0)
+        self.wander: Array | None = None
         self._level: tuple[Array, float] | None = None  # pair moments, and the E[x²] found of them
         self._shape: tuple[int, ...] | None = None
 

@@ -73,8 +73,20 @@ def profile_of(x: Moments) -> Profile:
             width = np.log1p((source.deviation / x.mean) ** 2)
             x.profile = Profile(source, x.mean * np.exp(width / 2 - np.sqrt(width) * z) / np.exp(width))
         else:
-            x.profile = Profile(source, x.mean + source.deviation * z, normal=True)
+            x.profile = Profile(source, x.mean + source.deviation * with_tails(z, *x.tails), normal=not any(x.tails))
     return x.profile
+
+
+def with_tails(z: Array, kurtosis: float, skewness: float) -> Array:
+    """A standard normal variable bent into one with this excess kurtosis and, of either sign, this squared skewness.
+
+    The Edgeworth series 1 + κ₄/24 He₄ + κ₃²/72 He₆ of its density, to first order (Cornish & Fisher 1938): d(He_n φ) = −He_{n+1} φ dz.
+    """
+    if not kurtosis and not skewness:
+        return z
+    a, b = kurtosis / 24.0, skewness / 72.0
+    bent = z + a * (z**3 - 3.0 * z) + b * (z**5 - 10.0 * z**3 + 15.0 * z)
+    return np.asarray(bent / np.sqrt(1.0 + 6.0 * a**2 + 120.0 * b**2))
 
 
 def values_of(x: Moments) -> Array | None:
@@ -115,6 +127,9 @@ def pair_of(dims: Dims | None, profile: Profile) -> Array:
     means = series[0].reshape(groups)
     pair = outer_means([axis for dim in source.dims for axis in dim], means, means)  # all there is of uncorrelated pairs
     pair.reshape(-1)[met.near] = met.unfolded(summed)
+    if source.wander is not None:  # E[ρ²] is more than E[ρ]²
+        second = series[2].reshape(groups)
+        pair = pair + source.wander * outer_means([axis for dim in source.dims for axis in dim], second, second)
     same = tuple([slice(0, g) for g in groups])
     if met.spread:
         pair[same] = total.reshape(groups)

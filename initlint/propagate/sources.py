@@ -40,11 +40,11 @@ def grid(points: int) -> tuple[Array, Array, Array]:
 class Source:
     """A tensor taken as jointly Gaussian: mean and deviation by cell, correlation by pair state."""
 
-    __slots__ = ("_correlated", "correlation", "deviation", "dims", "key", "origin", "points", "views")
+    __slots__ = ("_correlated", "correlation", "deviation", "dims", "key", "origin", "points", "views", "wander")
 
     def __init__(self, moments: Moments) -> None:
         self.take_number()
-        self.origin = moments
+        self.origin, self.wander = moments, moments.wander
         self.dims = moments.dims
         variance = np.maximum(moments.cells - moments.mean**2, 0.0)
         # what rounding leaves of a deterministic tensor is not a spread

@@ -100,7 +100,11 @@ class Tape:
     # by id, who wants to know how the cotangent of what a value is divided to depends on it (see `depthwise`)
     hearing: dict[int, Callable[[Moments, Cotangent, float, Sequence[int]], None]] = field(default_factory=dict)
     lengths: dict[int, int] = field(default_factory=dict)  # by id of what a normalization left, the number of elements it is over
-    # by id, how much more comes back to what a value was normalized from than its own cotangent says
+    # ids of roots of terms whose sum over a channel is nothing, so that its gain and shift do not get them (see `depthwise`)
+    balanced: set[int] = field(default_factory=set)
+    # by id of a root, E[g² | x]/E[g²] on the grid of a source, where the terms themselves do not have it; by id of what a
+    # normalization left, what this makes of the power of its cotangent
+    bending: dict[int, Array] = field(default_factory=dict)
     swelling: dict[int, float] = field(default_factory=dict)
     cotangents: dict[int, Cotangent] = field(default_factory=dict)  # on the way back, those known so far, by id
     broken: list[str] = field(default_factory=list)  # why a pullback failed; nothing is predicted of what lies before it

@@ -71,7 +71,7 @@ class View(Source):
         for k in new:
             correlation = np.repeat(correlation, 2, axis=k)
         self.correlation = correlation
-        self.views = {}
+        self.views, self.wander = {}, None
 
 
 def view(source: Source, layout: Layout, target: Source | None = None, index: Index = ()) -> Source:

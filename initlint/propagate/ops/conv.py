@@ -119,7 +119,7 @@ def convolved(
         own = y
         y = added(tape, y, channel_vector(tape, bias, spatial + 2))
         y.gram = shifted_rows(own, y)
-    return y if passage is None else leaving(tape, y, passage)
+    return y if passage is None else leaving(tape, y, x, passage)
 
 
 def _convolved(tape: Tape, x: Moments, w: Moments, taps: Sequence[Sequence[Sparse]], base: Moments | None = None) -> Moments:

@@ -1,10 +1,13 @@
 """Convolutions with a kernel of its own for every channel: what few taps have to do with a normalization and a function behind them.
 
-y_c = Σ_t w_ct A_t x_c for n taps. Four things that a sum over many channels averages out are of order 1/n here, or of order one:
+y_c = Σ_t w_ct A_t x_c for n taps. Six things that a sum over many channels averages out are of order 1/n here, or of order one:
 
     scale     y divided by its own deviation is x divided by its own: g·y = 0 and so (Aᵀg)·x = g·(A x) = 0
     spread    a channel's variance is that of x times |w_c|², so that E[1/σ_c²] E[σ_c²] = f/(f − 2), f = 2/Var(|w|²)·E[|w|²]². The
               cotangent of y has it; that of x has not, since E[w²/|w|²] = 1/n
+    tails     y is not normal: κ₄(y) = κ₄(x) E[Σ w⁴/|w|⁴], κ₃(y)² = κ₃(x)² E[(Σ w³)²/|w|⁶] (cumulants of a sum of independent terms)
+    wander    E[ρ] of two positions is that of pair moments, zero for white x, but E[ρ²] is of order 1/n for neighbours: what is even
+              in y is alike at both (Mehler's second term), so that averages over a channel fluctuate by (n − 1)/(n + 2) more
     bend      g_y = f'(y) γ, and y has a share ρ_t² = w_t²/|w|² of its variance from x under tap t, which is where w_t γ goes back
               to. With κ = E[f'²(ŷ)(ŷ² − 1)]/E[f'²], Mehler's formula gives to second order
               E[g_x² | x] = E[g_x²] (1 + c (x̃² − 1)),     c = κ/2 · E[Σ w⁴/|w|⁴],     x̃ = (x − m)/s
@@ -22,17 +25,18 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from initlint.propagate.axes import Array
-from initlint.propagate.moments import Gram, Moments, align
-from initlint.propagate.ops.arithmetic import spread
+from initlint.propagate.axes import Array, Axis
+from initlint.propagate.linear import pair_map
+from initlint.propagate.moments import Gram, Moments, align, outer_means
 from initlint.propagate.ops.norm import LEAST_FREEDOM, along_itself
 from initlint.propagate.ops.reduce import project
-from initlint.propagate.pointwise import Cotangent, Profile, pair_of, plus, profile_of, times
+from initlint.propagate.pointwise import Cotangent, Profile, pair_of, plus, profile_of
 from initlint.propagate.rows import LEAST
-from initlint.propagate.slopes import slopes_on
 from initlint.propagate.sources import grid
-from initlint.propagate.sparse import Sparse
+from initlint.propagate.sparse import Sparse, total
 from initlint.propagate.tape import Tape
+
+NOT_AT_ALL: tuple[Sequence[int], float, float] = ((), 0.0, 0.0)
 
 
 @dataclass(slots=True)
@@ -50,6 +54,7 @@ class Passage:
     y: Moments | None = None
     bent: float = 0.0
     leaning: Moments | None = None
+    read: float = 1.0  # what its taps read of one position, as `strength` says
     uneven: float = field(init=False)  # relative variance of |w|², over the taps that are not in the padding
 
     def __post_init__(self) -> None:
@@ -67,71 +72,138 @@ class Passage:
         """E[w⁴]/E[w²]²."""
         return 1.0 + self.uneven * self.places
 
+    def strength(self, x: Moments) -> float:
+        """E[Σ w²] over the taps under which a position is read, on average over those where x varies."""
+        result, varying = self.kernel.q, x.cells - x.mean**2
+        for j, taps in enumerate(self.taps):
+            if not x.dims[2 + j]:
+                continue
+            axis, reads = x.dims[2 + j][0], np.sum([t.sum(0) for t in taps], axis=0)
+            others = tuple(k for k in range(varying.ndim) if k != x.position(2 + j))
+            kinds = varying.mean(others)
+            weights = np.full(axis.size, 1.0) if axis.labels is None else kinds[axis.labels]
+            if weights.sum() > 0.0:
+                result *= float(reads @ weights / weights.sum())
+        return result
+
     @property
-    def strength(self) -> float:
-        """E[Σ w²] over the taps under which one position is read."""
-        reads = [sum(t.values.sum() for t in dim) / dim[0].shape[1] for dim in self.taps]
-        return float(np.prod(reads)) * self.kernel.q
+    def share(self) -> float:
+        """E[Σ w⁴]/E[|w|⁴]."""
+        return self.kurtosis / (self.places + self.kurtosis - 1.0)
+
+    def tails(self, x: Moments) -> tuple[float, float]:
+        """Excess kurtosis and squared skewness of a channel of Σ w_t x_t, averaged over kernels, for independent x_t.
+
+        κ₄ E[Σ w⁴]/E[|w|⁴] and κ₃² E[(Σ w³)²]/E[|w|⁶], where E[w⁶] is that of a Pearson law (normal and uniform are two) with the
+        kurtosis of w.
+        """
+        values = profile_of(x).values
+        if values.shape[1:] != x.mean.shape:
+            return 0.0, 0.0
+        w = grid(len(values))[1]
+        second, third, fourth = (np.tensordot(w, (values - x.mean) ** n, 1) for n in (2, 3, 4))
+        varying = x.average(second)
+        if varying <= 0.0:
+            return 0.0, 0.0
+        least = np.where(second > 0.0, second, 1.0)  # cells by their share of the variance
+        kurtosis, skewness = x.average(fourth / least) / varying - 3.0, x.average((third / least) ** 2) / varying
+        n, k = self.places, self.kurtosis
+        sixth = 5.0 * k**2 / max(6.0 - k, 1.0)
+        cubes = sixth / (sixth + 3.0 * (n - 1.0) * k + (n - 1.0) * (n - 2.0))
+        return kurtosis * self.share, skewness * cubes
+
+    def wander(self, y: Moments) -> Array | None:
+        """E[ρ²] of two positions p and q of a channel: Σ_t w_t w_{t+p−q} is nothing on average, but its square is not.
+
+        With E[w_s² w_t²]/E[|w|⁴] = 1/(n (n + κ − 1)) for two of n taps, times the number of entries that both positions read; at a
+        border both have less variance, too.
+        """
+        if not self.uneven or len(y.dims) != 2 + len(self.taps) or any(len(dim) > 1 for dim in y.dims):
+            return None
+        result = np.ones(())
+        for d, dim in enumerate(y.dims):
+            if not dim:
+                continue
+            axis = dim[0]
+            if d < 2:
+                shared = (np.arange(axis.states) < axis.groups).astype(np.float64)
+            else:
+                every = total(self.taps[d - 2])
+                places = Axis(every.shape[1])
+                shared = pair_map(every, places, axis)[:, 0]
+            result = np.multiply.outer(result, shared)
+        same = tuple([slice(0, axis.groups) for axis in y.axes])
+        both = outer_means(y.axes, result[same], result[same])
+        result = np.divide(result, both, out=np.zeros_like(result), where=both > 0.0) * self.places / (self.places + self.kurtosis - 1.0)
+        result[same] = 0.0
+        return result
 
     def hear(self, y: Moments, g: Cotangent, scale: float, dims: Sequence[int] = ()) -> None:
         """Take in how the cotangent of the result depends on it, or on `scale` times it as a normalization over `dims` leaves it."""
         self.bent = _bend(y, g)
-        self.leaning = _leaning(y, g, self.strength * scale**2 * (1.0 - 1.0 / self.places) ** 0.5, 0 in dims)
+        self.leaning = _leaning(y, g, self.read * scale**2 * (1.0 - 1.0 / self.places) ** 0.5, 0 in dims)
 
-    def normalized(self, tape: Tape, x: Moments) -> tuple[Sequence[int], float]:
-        """If the result is only divided by its deviation, channel by channel: over what, and the share of that which is not ε."""
+    def normalized(self, tape: Tape, x: Moments) -> tuple[Sequence[int], float, float]:
+        """If the result is only divided by its deviation, channel by channel: over what, the share of that which is not ε, and
+        how unevenly channels are divided."""
         y = self.y
         while y is not None and tape.readers(y) == 1:
             dims, share = tape.normalized.get(id(y), (frozenset(), 0.0))
             if dims:
-                return (sorted(dims), share) if 1 not in dims and dims.issuperset(range(2, len(x.dims))) else ((), 0.0)
+                uneven = self.uneven if y.gram is None else y.gram.norm
+                return (sorted(dims), share, uneven) if 1 not in dims and dims.issuperset(range(2, len(x.dims))) else NOT_AT_ALL
             uses = tape.uses.get(id(y), ())  # kernels of several sizes, one after the other
             y = uses[0][0] if len(uses) == 1 and uses[0][0].made is not None and uses[0][0].made.name == "cat" else None
-        return (), 0.0
+        return NOT_AT_ALL
 
 
 def entering(tape: Tape, x: Moments, passage: Passage) -> Moments:
     """x on its way into the convolution: what comes back has no part along x, and leans and bends with it.
 
-    If x is a function of what a normalization leaves, that is told what the leaning and bending add behind the function
-    (`tape.swelling`). The gain and shift of the norm do not get it: a sum over all of a channel of g·φ(x) is one of g·(φ(x) − a x),
-    since g·x = 0, and has none of it.
+    These are terms that are functions of x, which meet the function again that x is of what a normalization left. What leans and
+    bends is not for the gain and shift of that: a sum over all of a channel of g·φ(x) is one of g·(φ(x) − a x), since g·x = 0,
+    and has none of it (`norm.by_channel`).
     """
     y = x.with_(affine=(x, 1.0, 0.0))
-    y.profile = x.profile
+    y.profile, passage.read = x.profile, passage.strength(x)
 
     def pull(g: Cotangent) -> list[Cotangent]:
         total = g.total()
-        dims, share = passage.normalized(tape, x)
-        if total is None:
+        dims, share, _ = passage.normalized(tape, x)
+        profile = profile_of(x)
+        if total is None or profile.values.shape[1:] != x.mean.shape:
             return [Cotangent(total)]
-        more, behind = _swelling(x, total, passage)
-        origin = profile_of(x).source.origin
-        back = Cotangent(total)
-        if tape.readers(x) == 1 and x.profile is not None and id(origin) in tape.lengths:
-            tape.swelling[id(origin)] = behind
-            back.spent = total.scaled(more**0.5)
-        else:
-            back.plain = total.scaled((1.0 + more) ** 0.5)
-        part = _along(x, total, dims, share) if share else None
+        apart = profile.values - _level(x)
+        back = Cotangent()
+        root = _kept(tape, total)
+        tape.bending[id(root)] = _bending(x, apart, passage)
+        back.add_coherent(root, profile.source, np.ones_like(apart))
+        part = _along(x, back, apart, dims, share) if share else None
+        if passage.leaning is not None:
+            leaning = _kept(tape, align(_channels(passage.leaning, total), total)[0])
+            tape.balanced.add(id(leaning))
+            back.add_coherent(leaning, profile.source, apart)
         if part is not None:
-            profile = profile_of(x)
-            back.add_coherent(Moments(x.dims, np.zeros_like(x.mean), -part), profile.source, profile.values - x.mean)
+            back.add_coherent(Moments(x.dims, np.zeros_like(x.mean), -part), profile.source, apart)
         return [back]
 
     return tape.record_coherent([x], y, pull)
 
 
-def leaving(tape: Tape, y: Moments, passage: Passage) -> Moments:
-    """y on its way out of the convolution, with the spread of its channels."""
+def leaving(tape: Tape, y: Moments, x: Moments, passage: Passage) -> Moments:
+    """y on its way out of the convolution of x, with the spread of its channels and the tails of few terms."""
     z = passage.y = y.with_()
+    if x.profile is not None:
+        z.tails = passage.tails(x)
+    z.wander = passage.wander(z)
     tape.hearing[id(z)] = passage.hear
     if passage.uneven:
         z.gram = Gram(None, frozenset(z.dim_axes([1])), 1.0 / LEAST, norm=passage.uneven)
 
     def pull(g: Cotangent) -> list[Cotangent]:
-        freedom = max(2.0 / max(passage.uneven, LEAST), 2.0 + LEAST_FREEDOM)
-        wobble = 1.0 + passage.normalized(tape, z)[1] * (freedom / (freedom - 2.0) - 1.0)
+        _, share, uneven = passage.normalized(tape, z)
+        freedom = max(2.0 / max(uneven, LEAST), 2.0 + LEAST_FREEDOM)
+        wobble = 1.0 + share * (freedom / (freedom - 2.0) - 1.0)
         if g.coherent:
             passage.hear(z, g, 1.0)
         total = g.total()
@@ -147,9 +219,8 @@ def _bend(y: Moments, g: Cotangent) -> float:
     known = rest = bent = 0.0
     for term in g.coherent.values():
         if term.source is source:
-            power = (term.values.reshape(len(z), -1) ** 2).mean(1) * term.root.q
-            known += float(w @ power)
-            bent += float((w * (z**2 - 1.0)) @ power)
+            known += _expected(y, w, term.values**2) * term.root.q
+            bent += _expected(y, w * (z**2 - 1.0), term.values**2) * term.root.q
         else:
             rest += term.moments.q
     rest += 0.0 if g.plain is None else g.plain.q
@@ -166,7 +237,7 @@ def _leaning(y: Moments, g: Cotangent, strength: float, centred: bool) -> Moment
     result = None
     for term in g.coherent.values():
         if term.source is source and len(term.root.dims) == len(y.dims):
-            curved = float((w * z) @ term.values.reshape(len(z), -1).mean(1))
+            curved = _expected(y, w * z, term.values)
             root = _apart(term.root)
             root = root.with_(pair=root.pair * curved**2)
             result = root if result is None else plus(result, root)
@@ -174,6 +245,29 @@ def _leaning(y: Moments, g: Cotangent, strength: float, centred: bool) -> Moment
         result = result.with_(pair=project(result, result.dim_axes([0]), -1.0)[1])
     deviation = y.average(source.deviation**2) ** 0.5
     return None if result is None or deviation == 0.0 else result.scaled(strength / deviation)
+
+
+def _level(x: Moments) -> float:
+    """The mean of entries that vary at all: zeros around a map are read less often than the rest."""
+    varying = x.cells - x.mean**2
+    total = x.average(varying)
+    return x.average(varying * x.mean) / total if total > 0.0 else x.m
+
+
+def _expected(x: Moments, weights: Array, values: Array) -> float:
+    """E of values on the grid of the source of x, times weights of the grid, averaged over all entries."""
+    by_cell = np.tensordot(weights, values, 1)
+    return x.average(by_cell) if by_cell.shape == x.mean.shape else float(by_cell.mean())
+
+
+def _channels(leaning: Moments, like: Moments) -> Moments:
+    """The same for channels of which others were normalized together with these."""
+    if leaning.shape[1] == like.shape[1]:
+        return leaning
+    while len(leaning.dims[1]) > 1:
+        leaning = leaning.merged(1)
+    leaning = leaning.coarsened(leaning.position(1))
+    return leaning.with_(dims=(leaning.dims[0], (Axis(like.shape[1], None, leaning.dims[1][0].role),), *leaning.dims[2:]))
 
 
 def _apart(root: Moments) -> Moments:
@@ -191,37 +285,39 @@ def _apart(root: Moments) -> Moments:
     return pair
 
 
-def _swelling(x: Moments, total: Moments, passage: Passage) -> tuple[float, float]:
-    """What leaning adds to the power of a cotangent of x, and by what bending and leaning multiply it behind the function that x is."""
-    profile = profile_of(x)
-    weights = grid(len(profile.values))[1].reshape(-1, *(1,) * (profile.values.ndim - 1))
-    apart = profile.values - x.average(x.mean)
-    variance = float((weights * apart**2).sum(0).mean())
-    if variance <= 0.0 or total.q <= 0.0:
-        return 0.0, 1.0
-    square = apart**2 / variance
-    share = passage.kurtosis / (passage.places + passage.kurtosis - 1.0)
-    bent = np.maximum(1.0 + passage.bent / 2.0 * share * (square - 1.0), 0.0)
-    more = 0.0 if passage.leaning is None else max(passage.leaning.q, 0.0) * variance / total.q
-    slope = slopes_on(profile_of(profile.source.origin), profile.values) ** 2
-    plain = float((weights * slope).sum(0).mean())
-    behind = float((weights * slope * (bent + more * square)).sum(0).mean())
-    return more, behind / plain if plain > 0.0 else 1.0
+def _kept(tape: Tape, root: Moments) -> Moments:
+    """A root of its own, whose id stays its own."""
+    root = root.with_()
+    tape.kept.append(root)
+    return root
 
 
-def _along(x: Moments, total: Moments, dims: Sequence[int], share: float) -> Array | None:
-    """The part of a cotangent along x itself, by pair state, as a factor of (x − m)²; None where it is not known.
+def _bending(x: Moments, apart: Array, passage: Passage) -> Array:
+    """E[g² | x]/E[g²] on the grid of the source of x, where most entries are; `apart` is x − m there."""
+    counts = np.ones(())
+    for axis in x.axes:
+        counts = np.multiply.outer(counts, axis.counts)
+    values = apart.reshape(len(apart), -1)[:, int(np.argmax(counts))]
+    variance = float(grid(len(values))[1] @ values**2)
+    if variance <= 0.0:
+        return np.ones_like(values)
+    return np.maximum(1.0 + passage.bent / 2.0 * passage.share * (values**2 / variance - 1.0), 0.0)
+
+
+def _along(x: Moments, g: Cotangent, apart: Array, dims: Sequence[int], share: float) -> Array | None:
+    """The part of a cotangent along x itself, by pair state, as a factor of `apart`², x − m; None where it is not known.
 
     What all entries have in common is nothing to g, which has sum zero.
     """
-    axes = x.dim_axes(dims)
-    like = align(total, Moments(x.dims, np.zeros_like(x.mean), np.zeros_like(x.pair)))[0]
-    along = along_itself(times(like, spread(x)), x, axes)
-    profile = profile_of(x)
-    fourth = pair_of(None, Profile(profile.source, profile.values * (profile.values - x.mean)))
-    if fourth.shape != x.pair.shape or profile.values.shape[1:] != x.mean.shape:
+    axes, profile = x.dim_axes(dims), profile_of(x)
+    both = Cotangent()
+    for term in g.coherent.values():
+        both.add_coherent(term.root, term.source, term.values * profile.values)
+    power = both.total()
+    square = pair_of(None, Profile(profile.source, apart * profile.values))
+    if power is None or square.shape != x.pair.shape:
         return None
-    size = along_itself(Moments(x.dims, np.zeros_like(x.mean), fourth), x, axes)
+    along, size = along_itself(power, x, axes), along_itself(Moments(x.dims, np.zeros_like(x.mean), square), x, axes)
     if along is None or size is None:
         return None
     with np.errstate(divide="ignore", invalid="ignore"):

@@ -27,9 +27,11 @@ from initlint.propagate.ops.view import reshaped
 from initlint.propagate.pointwise import Cotangent, Profile, Source, Term, profile_of, root_of
 from initlint.propagate.quotient import Quotient, quotient_of, sent_back, weighted
 from initlint.propagate.rows import freedom_of_rows, normalized_rows
+from initlint.propagate.sources import grid
 from initlint.propagate.tape import CoherentPull, Tape
 
 LEAST_FREEDOM = 0.5  # E[1/χ²] diverges at two degrees of freedom; with ε it does not, and few batches are that small
+HELD = 1e-4  # variance over ε below which the fluctuation of a deviation is nothing to that of their sum
 FEW = 64.0  # degrees of freedom below which the directions are told apart: what they add is of the order of 3/FEW
 
 
@@ -98,7 +100,7 @@ def few_directions(
     if not axes or root_of(x).profile is not None or x.sample is not None or x.positive or x.negative or x.valid is not None:
         return None
     variance, each = within(x, pair, axes) if plain is None else plain
-    if not np.any(variance > 0) or freedom_of_rows(x, axes, each) is not each:
+    if not np.any(variance > HELD * eps) or freedom_of_rows(x, axes, each) is not each:
         return None
     return quotient_of(x, pair, axes, eps) if each.mean() <= FEW else None
 
@@ -125,7 +127,7 @@ def rescaled(
         level = level + level * float(np.mean((1.0 - share) / np.maximum(share, 1e-300)))
         pair = np.where(rows, weighted(x, pair, np.sqrt(few.kept * level), axes), pair)
     y = x.with_(mean=mean * scale.reshape(shape), pair=pair * factor, zeros=0.0, valid=None, positive=False, negative=False)
-    y.gram, known = normalized_rows(x, axes), as_function(x, mean, scale.reshape(shape), centre)
+    y.gram, y.tails, y.wander, known = normalized_rows(x, axes), x.tails, x.wander, as_function(x, mean, scale.reshape(shape), centre)
     wobble = freedom / np.maximum(freedom - 2.0, LEAST_FREEDOM)
     wobble = np.where(freedom > 1.0 + 1e-6, 1.0 + share * (wobble - 1.0), 1.0)
     apart = np.where(freedom > 1.0 + 1e-6, inverse_deviation(freedom), 1.0)  # E[1/√v̂], of which two rows have one each
@@ -177,10 +179,12 @@ def _overheard(tape: Tape, x: Moments, y: Moments, scale: float, dims: Sequence[
     tape.kept.append(y)
 
     def overheard(g: Cotangent) -> Sequence[Cotangent | None]:
-        if (hear := tape.hearing.get(id(x))) is not None:
-            hear(y, g, scale, dims)
-        swelling = tape.swelling.get(id(y), 1.0)
-        return [None if c is None else c.scaled(swelling**0.5) for c in pull(g)]
+        pieces = x.made.args[0] if x.made is not None and x.made.name == "cat" else ()  # kernels of several sizes
+        for value in (x, *pieces):
+            if (hear := tape.hearing.get(id(value))) is not None:
+                hear(y, g, scale if value is x else math.sqrt(y.q / value.q), dims)
+        gain = math.sqrt(tape.swelling.get(id(y), 1.0))
+        return [None if c is None else c.scaled(gain) for c in pull(g)]
 
     return overheard
 
@@ -304,6 +308,44 @@ def scaled_and_shifted(tape: Tape, x: Moments, weight: Any, bias: Any) -> Moment
     return y if bias is None else add(tape, y, as_moments(bias, x))
 
 
+def by_channel(tape: Tape, x: Moments, weight: Any, bias: Any) -> Moments:
+    """The same for a gain and a shift of every channel; what has no sum over a channel goes past them."""
+    rank = len(x.shape)
+    weight = channel_vector(tape, weight, rank)
+    y = scaled_and_shifted(tape, x, weight, channel_vector(tape, bias, rank))
+    if y is x:
+        return y
+    gain = 1.0 if weight is None else as_moments(weight).m
+    z = y.with_(affine=(y, 1.0, 0.0))
+    z.profile = y.profile
+
+    def pull(g: Cotangent) -> list[Cotangent | None]:
+        tape.swelling[id(x)] = swelling(tape, g)
+        past = {key: term for key, term in g.coherent.items() if id(term.root) in tape.balanced}
+        if not past:
+            return [g, None]
+        rest, straight = Cotangent(g.plain), Cotangent()
+        rest.coherent = {key: term for key, term in g.coherent.items() if key not in past}
+        straight.coherent = past
+        return [rest, straight.scaled(gain)]
+
+    return tape.record_coherent([y, x], z, pull)
+
+
+def swelling(tape: Tape, g: Cotangent) -> float:
+    """What bending makes of the power of a cotangent, through the functions that it came through."""
+    before = after = 0.0
+    if all(id(term.root) not in tape.bending for term in g.coherent.values()):
+        return 1.0
+    for term in g.coherent.values():
+        w = grid(term.source.points)[1]
+        power = term.root.q * (term.values.reshape(len(w), -1) ** 2).mean(1)
+        bent = tape.bending.get(id(term.root))
+        before += float(w @ power)
+        after += float(w @ power if bent is None or len(bent) != len(w) else (w * bent) @ power)
+    return after / before if before > 0.0 and after > 0.0 else 1.0
+
+
 @transfer("layer_norm", "native_layer_norm")
 def layer_norm(
     tape: Tape, x: Any, shape: Sequence[int], weight: Any = None, bias: Any = None, eps: float = 1e-5, *args: Any
@@ -344,9 +386,7 @@ def group_norm(
     batch, channels, *rest = x.shape
     apart = reshaped(tape, x, [batch, groups, channels // groups, *rest])
     y = standardized(tape, apart, list(range(2, len(apart.dims))), eps, centre=True)
-    y = reshaped(tape, y, x.shape)
-    rank = len(x.shape)
-    return scaled_and_shifted(tape, y, channel_vector(tape, weight, rank), channel_vector(tape, bias, rank))
+    return by_channel(tape, reshaped(tape, y, x.shape), weight, bias)
 
 
 @transfer("instance_norm")
@@ -357,8 +397,7 @@ def instance_norm(
     rank = len(x.shape)
     if not use_input:
         return _fixed(tape, x, weight, bias, mean, var, eps)
-    y = standardized(tape, x, list(range(2, rank)), eps, centre=True)
-    return scaled_and_shifted(tape, y, channel_vector(tape, weight, rank), channel_vector(tape, bias, rank))
+    return by_channel(tape, standardized(tape, x, list(range(2, rank)), eps, centre=True), weight, bias)
 
 
 def _fixed(tape: Tape, x: Moments, weight: Any, bias: Any, mean: Any, var: Any, eps: float) -> Moments:
@@ -381,8 +420,7 @@ def batch_norm(
     rank = len(x.shape)
     if not train:
         return _fixed(tape, x, weight, bias, mean, var, eps)
-    y = standardized(tape, x, [d for d in range(rank) if d != 1], eps, centre=True)
-    return scaled_and_shifted(tape, y, channel_vector(tape, weight, rank), channel_vector(tape, bias, rank))
+    return by_channel(tape, standardized(tape, x, [d for d in range(rank) if d != 1], eps, centre=True), weight, bias)
 
 
 @transfer("_weight_norm", "_weight_norm_interface")

@@ -17,6 +17,7 @@ from initlint.propagate.axes import Axis, Labels
 from initlint.propagate.covariance import joined_covariances
 from initlint.propagate.moments import Moments, constant
 from initlint.propagate.ops.gather import join, place, single, take
+from initlint.propagate.ops.portions import carried
 from initlint.propagate.ops.registry import CannotPredict, as_moments, scalar_of, transfer
 from initlint.propagate.pointwise import Cotangent, from_profile, profile_of, root_of
 from initlint.propagate.tape import Known, Tape
@@ -230,7 +231,7 @@ def taken(tape: Tape, x: Moments, d: int, indices: Labels) -> Moments:
     if len(x.dims[d]) == 1:
         y.slice_of = (x, d, np.asarray(indices))
     like = x.dims[d][0] if x.dims[d] else None
-    return tape.record([x], y, lambda g: [place(g, d, size, indices, like)])
+    return carried(tape, x, y, lambda v: take(v, d, indices), lambda g: place(g, d, size, indices, like))
 
 
 @transfer("slice")
@@ -306,6 +307,9 @@ def joined(tape: Tape, values: list[Moments], d: int, shared: Mapping[tuple[int,
     if len(values) == 1:
         return values[0]
     y = join(values, d, shared)
+    if any(any(v.tails) for v in values):
+        kurtosis, skewness = (sum(v.tails[n] * v.shape[d] for v in values) / y.shape[d] for n in (0, 1))
+        y.tails = kurtosis, skewness
     starts = np.cumsum([0, *(v.shape[d] for v in values)])
     return tape.record(
         values, y, lambda g: [take(g, d, np.arange(a, b)) for a, b in itertools.pairwise(starts)]

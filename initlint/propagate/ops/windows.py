@@ -9,9 +9,11 @@ import numpy as np
 
 from initlint.propagate.axes import Axis
 from initlint.propagate.moments import Moments, constant
-from initlint.propagate.ops.gather import single
+from initlint.propagate.ops.gather import place, single, take
+from initlint.propagate.ops.portions import carried
 from initlint.propagate.ops.registry import as_moments, transfer
 from initlint.propagate.ops.view import cat, expanded, permuted, relabelled, reshaped, taken
+from initlint.propagate.rows import joined_rows
 from initlint.propagate.tape import Known, Tape
 
 
@@ -68,6 +70,9 @@ def pad(tape: Tape, x: Any, widths: Sequence[int], mode: Any = "constant", value
         if mode != "constant":
             x = stretched(tape, x, d, x.shape[d] + low + high)
             continue
+        if number == 0.0 and len(x.dims[d]) == 1 and x.valid is None:
+            x = surrounded(tape, x, d, low, high)
+            continue
         blocks: list[Moments] = []
         for width in (low, None, high):
             if width is None:
@@ -78,6 +83,15 @@ def pad(tape: Tape, x: Any, widths: Sequence[int], mode: Any = "constant", value
                 blocks.append(constant(shape, number))
         x = cat(tape, blocks, d)
     return x
+
+
+def surrounded(tape: Tape, x: Moments, d: int, low: int, high: int) -> Moments:
+    """x between so many zeros along dimension d."""
+    size, axis = x.shape[d] + low + high, x.dims[d][0]
+    indices = np.arange(low, low + x.shape[d])
+    y = place(x, d, size, indices, axis)
+    y.zeros, y.gram = 1.0 - x.shape[d] / size * (1.0 - x.zeros), joined_rows([x], x.position(d), size)
+    return carried(tape, x, y, lambda v: place(v, d, size, indices, axis), lambda g: take(g, d, indices))
 
 
 def stretched(tape: Tape, x: Moments, d: int, size: int) -> Moments:
