@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 SECONDS, PER_NODE, LONGEST = 1.5, 2.5e-3, 4.0  # that all draws of a doubtful model may take: about as long as tracing takes
 GLANCE = 6e-4  # seconds a node that the one draw of a model in no doubt may take: a tenth of tracing
-AMISS, SHARE = 0.8, 0.1  # bits, and the share of nodes that have to differ by more from this one draw, to raise a doubt
+AMISS, SHARE = 0.5, 0.1  # bits, and the share of nodes that have to differ by more from this one draw, to raise a doubt
 MEMORY = 2 * 2.0**30  # bytes that one draw may take
 ENOUGH, MOST = 4, 12  # draws, to find out whether a prediction is wrong, and to measure what it is instead
 FAR, CLOSE = 0.7, 0.25  # bits between prediction and draws: that call for more draws, and in which it is kept all the same
