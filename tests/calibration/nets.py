@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache, partial
 from random import Random
 
@@ -29,16 +29,36 @@ REFERENCES = {
 }
 
 
+# Others by the same writers, for cures to be tried on that were made for the nets above.
+FRESH = (
+    ("mlp", plain.mlp, range(500, 570)),
+    ("mlp", plain.deep_mlp, range(600, 630)),
+    ("recurrent", sequences.recurrent, range(100, 115)),
+    ("attention", sequences.attention, range(100, 115)),
+    ("adapter", adapters.adapter, range(100, 125)),
+)
+SHALLOW = 24  # layers at most of a fresh net, for time alone
+
+
 SOURCES = 2344223163  # crc32 of all texts: the nets that runs.csv is about
 
 
 @cache
 def nets() -> Sequence[Generated]:
     """Every net: light ones first, all kinds mixed, so that a part of the study has some of each."""
-    written = [
-        write(number, Random(zlib.crc32(f"{kind} {number}".encode()))) for kind, write, numbers in WRITERS for number in numbers
-    ]
-    return tuple(sorted(written, key=lambda net: (not _is_light(net), zlib.crc32(f"order of {net.name}".encode()))))
+    return tuple(sorted(_written(WRITERS), key=lambda net: (not _is_light(net), zlib.crc32(f"order of {net.name}".encode()))))
+
+
+@cache
+def fresh() -> Sequence[Generated]:
+    """Nets that nobody had looked at when they were repaired first."""
+    return tuple(net for net in _written(FRESH) if _depth(net) <= SHALLOW)
+
+
+def _written(writers: Iterable[tuple[str, Callable[[int, Random], Generated], range]]) -> Iterator[Generated]:
+    for kind, write, numbers in writers:
+        for number in numbers:
+            yield write(number, Random(zlib.crc32(f"{kind} {number}".encode())))
 
 
 LIGHT = {"mlp": 12, "conv": 4, "recurrent": 2, "attention": 2, "adapter": 4}
@@ -46,8 +66,12 @@ LIGHT = {"mlp": 12, "conv": 4, "recurrent": 2, "attention": 2, "adapter": 4}
 
 def _is_light(net: Generated) -> bool:
     """Whether it has so few layers that its training costs next to nothing."""
+    return _depth(net) <= LIGHT[net.kind]
+
+
+def _depth(net: Generated) -> int:
     depth = next(word for word in net.traits.split() if word.startswith(("depth=", "layers=")))
-    return int(depth.partition("=")[2]) <= LIGHT[net.kind]
+    return int(depth.partition("=")[2])
 
 
 @cache

@@ -1,6 +1,7 @@
 """Nets of the calibration study → repaired.jsonl: what the fixes make of each, and how it trains then.
 
     python -m tests.repairs calibration [--hours H]     goes on where it stopped
+    python -m tests.repairs fresh [--hours H]           the same of nets that no cure was made for → fresh.jsonl
 
 Every labelled net with a finding (of tests/calibration/findings.jsonl; no other can be edited) is written to a file and repaired in
 memory by `initlint.lint.mend`, which is what `check --fix --unsafe-fixes` runs: those that do not train first, light ones of all
@@ -16,7 +17,7 @@ import math
 import os
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -25,11 +26,12 @@ from initlint.lint.mend import Mended, mended
 from initlint.source.files import requests_of
 from tests.calibration.findings import recorded as before_repair
 from tests.calibration.labels import ENOUGH, Label, Run, label_on, labels
-from tests.calibration.nets import nets
+from tests.calibration.nets import fresh, nets
 from tests.calibration.text import Generated
 from tests.calibration.training import DATA, SETTINGS, one, rows
 
 RECORD = Path(__file__).with_name("repaired.jsonl")
+FRESH = RECORD.with_name("fresh.jsonl")
 AT_ONCE = 8  # nets that are repaired in one run
 
 
@@ -52,11 +54,11 @@ class Repaired:
     after: Label | None = None
 
 
-def recorded() -> dict[str, Repaired]:
+def recorded(record: Path = RECORD) -> dict[str, Repaired]:
     """The committed rows by net."""
-    if not RECORD.exists():
+    if not record.exists():
         return {}
-    return {row.net: row for row in map(_row, RECORD.read_text(encoding="utf-8").splitlines())}
+    return {row.net: row for row in map(_row, record.read_text(encoding="utf-8").splitlines())}
 
 
 def _row(line: str) -> Repaired:
@@ -75,23 +77,10 @@ def study(hours: float, only: Sequence[str] = ()) -> None:
     wanted = [net for net in nets() if net.name in label and (said[net.name].findings if not only else net.name in only)]
     wanted.sort(key=lambda net: label[net.name] is Label.TRAINS)
     for start in range(0, len(wanted), AT_ONCE):
-        chosen = wanted[start : start + AT_ONCE]
-        with tempfile.TemporaryDirectory() as folder:
-            paths = {net.name: os.path.realpath(Path(folder, f"{net.name}.py")) for net in chosen}
-            for net in chosen:
-                Path(paths[net.name]).write_text(net.text, encoding="utf-8")
-            first, last = repaired(list(paths.values()))
-        for net in chosen:
+        for net, new, row in as_repaired(wanted[start : start + AT_ONCE]):
             if time.monotonic() > end:
                 return
-            new = last.new.get(paths[net.name], net.text)
-            row = Repaired(
-                net=net.name,
-                label=label[net.name],
-                found=first.get(paths[net.name], ()),
-                left=_said(last, paths[net.name]),
-                patch=changed_lines(net.text, new),
-            )
+            row = replace(row, label=label[net.name])
             before = done.get(net.name)
             if not row.patch:
                 after: Label | None = row.label
@@ -101,7 +90,47 @@ def study(hours: float, only: Sequence[str] = ()) -> None:
                 after = trained(replace(net, text=new))
             done[net.name] = replace(row, after=after)
             print(net.name, row.label, "→", after, row.found, row.left, flush=True)
-            _write(done)
+            write(done, RECORD)
+
+
+def study_fresh(hours: float) -> None:
+    """Repair the nets that no cure was made for, and train those that get an error or a warning, as written and as repaired."""
+    end = time.monotonic() + 3600 * hours
+    done = recorded(FRESH)
+    nets_of = fresh()
+    for start in range(0, len(nets_of), AT_ONCE):
+        for net, new, row in as_repaired(nets_of[start : start + AT_ONCE]):
+            if time.monotonic() > end:
+                return
+            if not is_reported(row) or net.name in done:
+                continue
+            label = trained(net)
+            after = trained(replace(net, text=new)) if row.patch else label
+            done[net.name] = replace(row, label=label, after=after)
+            print(net.name, label, "→", after, row.found, row.left, flush=True)
+            write(done, FRESH)
+
+
+def as_repaired(chosen: Sequence[Generated]) -> Iterator[tuple[Generated, str, Repaired]]:
+    """Each net with its text after repair and its row, in which labels are still to come."""
+    with tempfile.TemporaryDirectory() as folder:
+        paths = {net.name: os.path.realpath(Path(folder, f"{net.name}.py")) for net in chosen}
+        for net in chosen:
+            Path(paths[net.name]).write_text(net.text, encoding="utf-8")
+        first, last = repaired(list(paths.values()))
+    for net in chosen:
+        new = last.new.get(paths[net.name], net.text)
+        yield (
+            net,
+            new,
+            Repaired(
+                net=net.name,
+                label=Label.TRAINS,
+                found=first.get(paths[net.name], ()),
+                left=_said(last, paths[net.name]),
+                patch=changed_lines(net.text, new),
+            ),
+        )
 
 
 def repaired(paths: Sequence[str]) -> tuple[Mapping[str, tuple[tuple[str, str], ...]], Mended]:
@@ -144,10 +173,11 @@ def trained(net: Generated) -> Label:
     return worst
 
 
-def _write(done: Mapping[str, Repaired]) -> None:
+def write(done: Mapping[str, Repaired], record: Path) -> None:
+    """All rows, in the order of names."""
     order = sorted(done.values(), key=lambda row: row.net)
     text = "".join(json.dumps(asdict(row), separators=(",", ":"), ensure_ascii=False) + "\n" for row in order)
-    RECORD.write_text(text, encoding="utf-8")
+    record.write_text(text, encoding="utf-8")
 
 
 # -- what is counted ------------------------------------------------------------------------------------------------------

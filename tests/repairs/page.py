@@ -8,9 +8,10 @@ from pathlib import Path
 
 from tests.calibration.findings import recorded as said
 from tests.calibration.labels import Label, labels
+from tests.calibration.nets import SHALLOW, fresh
 from tests.calibration.training import SETTINGS, rows
 from tests.fixes.test_cases import BAD, fixed_of, warned
-from tests.repairs.calibration import Repaired, is_reported, recorded
+from tests.repairs.calibration import FRESH, Repaired, is_reported, recorded
 from tests.repairs.deep import EXAMPLES
 from tests.repairs.deep import recorded as curves
 
@@ -26,7 +27,7 @@ def write() -> None:
 
 def text() -> str:
     """The part, with its heading."""
-    return "\n".join([BEGIN, *_cases(), *_nets(tuple(recorded().values())), *_deep()])
+    return "\n".join([BEGIN, *_cases(), *_nets(tuple(recorded().values())), *_fresh(tuple(recorded(FRESH).values())), *_deep()])
 
 
 def _cases() -> Iterator[str]:
@@ -34,6 +35,7 @@ def _cases() -> Iterator[str]:
     cured = sum(fixed_of(path).exists() for path in serious)
     yield (
         "    python -m tests.repairs calibration     goes on where it stopped → tests/repairs/repaired.jsonl\n"
+        "    python -m tests.repairs fresh           the same of other nets → tests/repairs/fresh.jsonl\n"
         "    python -m tests.repairs examples        → docs/examples/repaired\n"
         "    python -m tests.repairs deep            → tests/repairs/curves.csv, docs/curves\n"
         "    python -m tests.repairs page            → this part of the page\n"
@@ -95,12 +97,42 @@ def _nets(repaired: Sequence[Repaired]) -> Iterator[str]:
         ("repaired nets with a finding of", "train", "need care", "fail"),
         [(f"`{name}`", *(counted[name, after] for after in Label)) for name in sorted({name for name, _ in counted})],
     )
-    left = [row for row in looked if row.after is not Label.TRAINS]
-    if left:
+    yield from _left([row for row in looked if row.after is not Label.TRAINS])
+
+
+def _fresh(repaired: Sequence[Repaired]) -> Iterator[str]:
+    bad = [row for row in repaired if row.label is not Label.TRAINS]
+    changed = [row for row in repaired if row.patch]
+    yield "### Nets that no cure was made for\n"
+    yield (
+        "The nets above that did not train after repair were looked at one by one, and cures were made for what they have in common. So\n"
+        f"{len(fresh())} others of the same writers (of {SHALLOW} layers at most) were repaired once, after that. Of those that get an error or a\n"
+        "warning:\n"
+    )
+    yield from _table(
+        ("", "nets"),
+        [
+            ("fail or train slowly", len(bad)),
+            ("**of these train normally afterwards**", _share(sum(row.after is Label.TRAINS for row in bad), len(bad))),
+            (
+                "train as they were written, and were changed",
+                sum(row.label is Label.TRAINS and bool(row.patch) for row in repaired),
+            ),
+            (
+                "got worse, of all that were changed",
+                _share(sum(row.after is not None and row.after > row.label for row in changed), len(changed)),
+            ),
+        ],
+    )
+    yield from _left([row for row in repaired if row.after is not Label.TRAINS])
+
+
+def _left(rows_left: Sequence[Repaired]) -> Iterator[str]:
+    if rows_left:
         yield "Those that do not train normally afterwards:\n"
         rows_of = [
             (row.net, f"{row.label} → {row.after}", _names(row.found), _names(row.left), "yes" if row.patch else "no")
-            for row in left
+            for row in rows_left
         ]
         yield from _table(("net", "label", "found", "left", "changed"), rows_of)
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
-
 from tests.calibration.labels import Label
 from tests.repairs.calibration import is_reported, recorded
 from tests.repairs.page import PAGE, text
@@ -14,7 +12,6 @@ def test_the_page_is_written_from_the_records() -> None:
     assert PAGE.read_text(encoding="utf-8").endswith(text())
 
 
-@pytest.mark.xfail(strict=True, reason="four in five: very deep plain stacks, and batch norm in sixty layers, have no cure yet")
 def test_repaired_nets_train() -> None:
     """Of those that did not and were reported, 85 % at least."""
     rows = [row for row in recorded().values() if row.label is not Label.TRAINS and is_reported(row)]

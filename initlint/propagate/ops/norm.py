@@ -181,7 +181,7 @@ def _overheard(tape: Tape, x: Moments, y: Moments, scale: float, dims: Sequence[
     def overheard(g: Cotangent) -> Sequence[Cotangent | None]:
         pieces = x.made.args[0] if x.made is not None and x.made.name == "cat" else ()  # kernels of several sizes
         for value in (x, *pieces):
-            if (hear := tape.hearing.get(id(value))) is not None:
+            if (hear := tape.hearing.get(id(value))) is not None and value.q > 0.0:
                 hear(y, g, scale if value is x else math.sqrt(y.q / value.q), dims)
         gain = math.sqrt(tape.swelling.get(id(y), 1.0))
         return [None if c is None else c.scaled(gain) for c in pull(g)]
