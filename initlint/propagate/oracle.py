@@ -172,6 +172,7 @@ def _one_draw(
             losses.append((real.double() * white_noise(real.shape)).sum())
     if losses:
         torch.autograd.backward(losses)
+    run.share_gradients()
     run.gradient_noise(traced.program.graph)
     return run.found
 
@@ -242,6 +243,7 @@ class _Run:
         self.power = power if brief else second_moment
         self.brief = brief
         self.found: dict[str, dict[str, float]] = {}
+        self.alike: dict[str, str] = {}  # of nodes that one view alone reads: that view, whose gradient is theirs in another order
 
     def graph(self, module: fx.GraphModule, leaves: Mapping[str, Any], outer: bool = True) -> dict[str, Any]:
         """Values of all nodes by name (those of an inner graph are not measured); "output" is what it returns."""
@@ -309,7 +311,7 @@ class _Run:
         if not isinstance(value, torch.Tensor) or not (value.is_floating_point() or value.is_complex()):
             return
         layout = self.layouts.get(node.name)
-        found = self.found[node.name] = {"q": power(value)} if self.brief else summary(value, layout)
+        found = self.found[node.name] = self.briefly(node, value) if self.brief else summary(value, layout)
         inputs = [self.found[i.name]["q"] for i in node.all_input_nodes if i.name in self.found]
         found["scale"] = max([q for q in inputs if math.isfinite(q)], default=0.0)
         found["n"] = float(value.numel())
@@ -318,11 +320,27 @@ class _Run:
             if not (value._is_view() and (writes(node.target) or written(node))):
                 found["g"] = 0.0
 
+            users = list(node.users)
+            if self.brief and len(users) == 1 and _reordered(users[0]) is node:
+                self.alike[node.name] = users[0].name
+                return
+
             def remember(gradient: torch.Tensor | None) -> None:
                 found["g"] = 0.0 if gradient is None else self.power(gradient)
 
             value.register_hook(remember)  # type: ignore[no-untyped-call]
 
+    def briefly(self, node: fx.Node, value: torch.Tensor) -> dict[str, float]:
+        """The second moment of a value; that of what it is a view of, where that is known."""
+        source = _reordered(node)
+        known = None if source is None else self.found.get(source.name)
+        return {"q": power(value) if known is None else known["q"]}
+
+    def share_gradients(self) -> None:
+        """What came back to a view is what came back to the value that it alone reads."""
+        for name, view in reversed(self.alike.items()):
+            if "g" in (seen := self.found.get(view, {})):
+                self.found[name]["g"] = seen["g"]
 
     def gradient_noise(self, graph: fx.Graph) -> None:
         """What float32 leaves of a gradient that cancels exactly: terms whose rounding errors are alike, as a mean's are."""
@@ -338,6 +356,17 @@ class _Run:
         """The largest second moment among what a node is combined with."""
         others = [self.found[i.name]["q"] for u in node.users for i in u.all_input_nodes if i is not node and i.name in self.found]
         return max([q for q in others if math.isfinite(q)], default=1.0)
+
+
+def _reordered(node: fx.Node) -> fx.Node | None:
+    """What a node has all entries of, in some order, and nobody ever writes to; None where it is more than a view."""
+    if node.op != "call_function" or name_of(node.target) not in VIEWS or not node.all_input_nodes:
+        return None
+    source = node.all_input_nodes[0]
+    value, before = node.meta.get("val"), source.meta.get("val")
+    if not (hasattr(value, "numel") and hasattr(before, "numel")) or value.dtype != before.dtype:
+        return None
+    return source if value.numel() == before.numel() and not written(source) else None
 
 
 def written(node: fx.Node) -> bool:

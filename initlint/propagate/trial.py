@@ -34,8 +34,8 @@ GLANCE = 6e-4  # seconds a node that the one draw of a model in no doubt may tak
 AMISS, SHARE = 0.5, 0.1  # bits, and the share of nodes that have to differ by more from this one draw, to raise a doubt
 MEMORY = 2 * 2.0**30  # bytes that one draw may take
 ENOUGH, MOST = 4, 12  # draws, to find out whether a prediction is wrong, and to measure what it is instead
-FAR, CLOSE = 0.7, 0.25  # bits between prediction and draws: that call for more draws, and in which it is kept all the same
-SURE, ERRORS = 3.0, 2.0  # standard errors that such a difference has to exceed besides
+FAR, CLOSE = 0.5, 0.25  # bits between prediction and draws: that call for more draws, and in which it is kept all the same
+ERRORS = 2.0  # standard errors that such a difference has to exceed besides
 MASKED = 2.0**200  # second moment of a mask: that of the largest float32 is 2^256
 RANGE = 60.0  # bits between the largest and the smallest second moment of a net nobody doubts
 LOST = 10.0  # seconds, where something has no prediction at all
@@ -57,7 +57,7 @@ def tried(traced: TracedModel, predicted: Propagation) -> Propagation:
     try:
         if not _is_doubtful(traced, predicted) and not _looks_wrong(traced, predicted, cost.brief):
             return predicted
-        if not unlike(predicted.signals, _drawn(traced, _draws(cost.brief, seconds, ENOUGH), None), FAR, SURE):
+        if not unlike(predicted.signals, _drawn(traced, _draws(cost.brief, seconds, ENOUGH), None), FAR, ERRORS):
             return predicted
         measured = _drawn(traced, _draws(cost.seconds, seconds, MOST), predicted.layouts)
     except Exception:  # noqa: BLE001 - what cannot be run for real keeps its prediction
