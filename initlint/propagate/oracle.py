@@ -363,7 +363,8 @@ def _reordered(node: fx.Node) -> fx.Node | None:
     if node.op != "call_function" or name_of(node.target) not in VIEWS or not node.all_input_nodes:
         return None
     source = node.all_input_nodes[0]
-    value, before = node.meta.get("val"), source.meta.get("val")
+    value: Any = node.meta.get("val")
+    before: Any = source.meta.get("val")
     if not (hasattr(value, "numel") and hasattr(before, "numel")) or value.dtype != before.dtype:
         return None
     return source if value.numel() == before.numel() and not written(source) else None
