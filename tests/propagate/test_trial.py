@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import replace
 
 import pytest
@@ -13,7 +14,7 @@ from initlint.graph.capture import capture
 from initlint.graph.model import Law, Parameter
 from initlint.propagate import propagate, trial
 from initlint.propagate.backward import run
-from initlint.propagate.oracle import CannotMeasure, Estimate, Measured, compare, measure
+from initlint.propagate.oracle import CannotMeasure, Estimate, Measured, compare, measure, measured_of
 from initlint.propagate.refuted import as_measured
 from initlint.propagate.trial import tried, weights_from_laws
 from tests.propagate.judged import net
@@ -94,6 +95,30 @@ def test_one_draw_unlike_the_prediction_raises_a_doubt(monkeypatch: pytest.Monke
     assert counts == [1, trial.ENOUGH, trial.MOST]
     first = traced.outputs[0]
     assert "refuted" in next(s.flags for name, s in found.signals.items() if name != first and s.grad_second_moment)
+
+
+def viewed(m: nn.Module, x: torch.Tensor) -> torch.Tensor:
+    """Views that are read alone, by two, and written to; one whose gradient stops."""
+    y = m.a(x).view(8, 4, 8).transpose(1, 2)
+    z = y.reshape(8, 32)
+    first = torch.relu(z) + z.detach() + y.flatten(1)
+    second = m.b(first)
+    second.view(8, 4, 8).mul_(2.0)
+    return second.t().contiguous().sin()
+
+
+def test_a_draw_measures_a_view_with_what_it_views() -> None:
+    """The second moments and gradients of all nodes are those that were measured one by one."""
+    traced = traced_as(net(viewed, a=lambda: nn.Linear(32, 32), b=lambda: nn.Linear(32, 32)), SPARSEMAX)
+    weights = functools.partial(weights_from_laws, traced.parameters)
+    each, shared = (measured_of(traced, weights, 2, 5, brief=brief) for brief in (False, True))
+    assert each.keys() == shared.keys()
+    for name, truth in each.items():
+        assert shared[name].second_moment.value == pytest.approx(truth.second_moment.value, rel=1e-4)
+        gradients = [item.grad_second_moment for item in (truth, shared[name])]
+        assert [g is None for g in gradients] in ([True, True], [False, False]), name
+        if gradients[0] is not None and gradients[1] is not None:
+            assert gradients[1].value == pytest.approx(gradients[0].value, rel=1e-4), name
 
 
 def test_a_draw_that_costs_too_much_is_not_taken(monkeypatch: pytest.MonkeyPatch) -> None:
