@@ -59,9 +59,12 @@ def unlike(signals: Mapping[str, Signal], measured: Mapping[str, Measured], leas
 
 
 def amiss(signals: Mapping[str, Signal], measured: Mapping[str, Measured], bits: float, share: float) -> bool:
-    """Whether second moments or gradients of more than `share` of the nodes differ from one draw by more than `bits`, and by more
-    than draws of a finite net differ by nature. Of gradients that is what all but the most spread tenth of signals do: a sum over few
-    entries varies more than what comes back past it."""
+    """Whether gradients of more than `share` of the nodes, or second moments of half as many, differ from one draw by more than
+    `bits`, and by more than draws of a finite net differ by nature.
+
+    Of gradients that is what all but the most spread tenth of signals do: a sum over few entries varies more than what comes back
+    past it. Of the second moments a third are parameters', and right.
+    """
     spreads = sorted(signal.spread for signal in signals.values())
     limit = bits + SPREADS * (spreads[int(MOSTLY * (len(spreads) - 1))] if spreads else 0.0) / math.log(2)
 
@@ -70,7 +73,7 @@ def amiss(signals: Mapping[str, Signal], measured: Mapping[str, Measured], bits:
 
     found = _where(judge, signals, measured).values()
     gradients = sum(truth.grad_second_moment is not None for truth in measured.values())
-    return sum(forward for forward, _ in found) > share * len(measured) or sum(back for _, back in found) > share * gradients
+    return sum(forward for forward, _ in found) > share / 2 * len(measured) or sum(back for _, back in found) > share * gradients
 
 
 def _where(
