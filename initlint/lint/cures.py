@@ -15,6 +15,7 @@ from initlint.fixes.moves import with_residual
 from initlint.fixes.starts import RECTIFIERS, SMALL, SMOOTH, ZEROS, Fan, Start, lora_start, starts_for
 from initlint.fixes.tree import Code
 from initlint.graph.dataflow import NORMALIZING, PASSING, SATURATING, SELECTING, operands, operator
+from initlint.lint.paths import main_path, weights_along
 from initlint.lint.starting import Files, merged, multiplied, own_draw, started
 from initlint.lint.wording import module_at, module_of, role_of, site_of_node
 
@@ -133,7 +134,7 @@ def restarts(facts: Facts, layers: Sequence[WeightLayer], starts: Starts = start
     isometric one first where so many and so narrow layers follow each other that independent entries would lose the signal."""
     repeated = tuple(layer for layer in layers if "*" in role_of(module_at(layer, facts)))
     groups = [repeated, tuple(layers)] if 0 < len(repeated) < len(layers) else [tuple(layers)]
-    narrow = sum(1 / layer.fan_in for layer in layers if not facts.structure.in_branch(layer.node)) >= NARROW
+    narrow = _is_narrow(facts, layers)
 
     def choices(facts: Facts, layer: WeightLayer) -> Sequence[Start]:
         usual, identity = list(starts(facts, layer)), list(_identity(layer))
@@ -144,6 +145,13 @@ def restarts(facts: Facts, layers: Sequence[WeightLayer], starts: Starts = start
     for number in range(max((len(choices(facts, layer)) for layer in layers), default=0)):
         for group in groups:
             yield from restarted(facts, group, choices, choice=number)
+
+
+def _is_narrow(facts: Facts, layers: Sequence[WeightLayer]) -> bool:
+    """Whether Σ1/n of those of the layers that follow each other on the way to one output, with no trunk beside them, is large."""
+    wanted = {layer.weight for layer in layers if not facts.structure.in_branch(layer.node)}
+    ways = (weights_along(facts, main_path(facts, output)).values() for output in facts.traced.outputs)
+    return any(sum(1 / layer.fan_in for layer in way if layer.weight in wanted) >= NARROW for way in ways)
 
 
 def _identity(layer: WeightLayer) -> Iterator[Start]:
