@@ -1,9 +1,9 @@
 """Layers between batch normalizations → cures that make the functions there nearly linear.
 
 Weights between batch normalizations have no scale, so that none of them keeps gradients from growing: a layer of batch norm and
-function φ multiplies E[g²] by E[φ'²]/Var φ, which is 1.47 for ReLU, and one at least for any φ, for a linear one alone (Yang et al.
-2019, arXiv:1902.08129). What is linear where the signal is, nearly has a factor of one: rectifiers and their smooth kin far above zero
-(ReLU at β = 1, 2: 1.12, 1.02), bounded functions near it.
+function φ multiplies E[g²] by E[φ'²]/Var φ: 1.47 for ReLU (Yang et al. 2019, arXiv:1902.08129), and more than one for every φ but a
+linear one (Poincaré's inequality for a normal variable). Where φ is nearly linear the factor is nearly one: of rectifiers and their
+smooth kin far above zero (ReLU at β = 1, 2: 1.12, 1.02), of bounded functions near it.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 OPENING = frozenset({*RECTIFIERS, *SMOOTH, "leaky_relu"})
 BIASES = ("1.0", "2.0", "3.0")  # of a signal of variance one: at 3 a thousandth of it is below zero
-GAINS = ("0.5", "0.2")  # slopes of tanh and sigmoid at two deviations: 0.42 and 0.86 of the largest
+GAINS = ("0.5", "0.2")  # at two deviations tanh has 0.42 and 0.86 of its largest slope, sigmoid more
 NEAR = 4  # nodes between a layer, its function and its normalization
 
 
