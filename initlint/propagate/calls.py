@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import torch
+    from torch.fx import Node
 
 RANDOM = {
     "rand", "randn", "rand_like", "randn_like", "bernoulli", "bernoulli_", "uniform", "uniform_", "normal", "normal_",
@@ -39,6 +40,16 @@ def writes(target: Any) -> bool:
         return False
     info = schema.arguments[0].alias_info
     return info is not None and info.is_write
+
+
+def argument_of(node: Node, name: str) -> Any:
+    """What a node was called with for an argument, by its name in the operator's schema; None where there is none."""
+    if name in node.kwargs:
+        return node.kwargs[name]
+    schema = getattr(node.target, "_schema", None)
+    named = [] if schema is None else [argument.name for argument in schema.arguments]
+    place = named.index(name) if name in named else len(node.args)
+    return node.args[place] if place < len(node.args) else None
 
 
 def functional(target: Any) -> Callable[..., Any]:

@@ -55,6 +55,10 @@ def profile_of(x: Moments) -> Profile:
         from initlint.propagate.sums import law_of_sum
 
         x.profile = law_of_sum(x)
+    if x.profile is None and x.sample is None and x.made is not None:
+        from initlint.propagate.pieces import law_of_pieces
+
+        x.profile = law_of_pieces(x)
     if x.profile is None:
         source = Source(x)
         z = grid(source.points)[0].reshape(-1, *(1,) * x.mean.ndim)
@@ -95,13 +99,21 @@ def values_of(x: Moments) -> Array | None:
     while x.profile is None and x.affine is not None:
         x, a, b = x.affine
         factor, shift = factor * a, shift + factor * b
-    if x.profile is None and x.sample is None and not ((x.positive or x.negative) and np.all(x.mean)):
+    if x.profile is None and x.sample is None and not ((x.positive or x.negative) and np.all(x.mean)) and not joins_known(x):
         return None
     values = factor * profile_of(x).values + shift
     if values.shape[1:] != x.mean.shape:  # many functions of one entry (see `views`)
         return None
     bend = np.abs(np.diff(values, 2, axis=0)).max() if len(values) > 2 else 0.0
     return values if bend > 1e-6 * np.abs(values).max() else None
+
+
+def joins_known(x: Moments) -> bool:
+    """Whether x has pieces one after the other of which one is not normal."""
+    from initlint.propagate.pieces import pieces_of
+
+    found = pieces_of(x)
+    return found is not None and any(values_of(piece) is not None for piece in found[0])
 
 
 def pair_of(dims: Dims | None, profile: Profile) -> Array:

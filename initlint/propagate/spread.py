@@ -37,6 +37,7 @@ import numpy as np
 
 from initlint.graph.dataflow import CONVOLUTIONS, NORMALIZING, PASSING, PRODUCTS, RECURRENT, operands, operator, shape_of, strip
 from initlint.propagate.axes import Array
+from initlint.propagate.calls import argument_of
 from initlint.propagate.moments import Moments, outer_means
 from initlint.propagate.pointwise import REACH, Profile, grid, lineage, pair_of, slopes, times
 
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
     from initlint.graph.model import TracedModel
 
 LEAST = 1e-7  # relative variance below which a node adds nothing
+NOTED = 0.01  # d ln q_out/d ln q_in of a normalization below which it sets the scale whatever came before
 LARGEST = 1 << 25  # numbers of one second moment whose fluctuation is followed
 STEEPEST = 4.0  # d ln q_out/d ln q_in beyond which a straight line in ln q says nothing (exponentials)
 MOST = 600.0  # variance of ln q at which e^V is cut off
@@ -216,7 +218,11 @@ class _Pass:
         if node.op != "call_function" or name in RECURRENT or name in DRAWN:
             return _State(self.with_source(np.zeros(0), own), own, q, data, value, fresh, own[0] / 2)
         if name in NORMALIZING and before:
-            return _State(np.zeros(0), own, q, data, value, before[0].sums, before[0].wobble)
+            held = _held(node, before[0].value)
+            if held < NOTED:
+                return _State(np.zeros(0), own, q, data, value, before[0].sums, before[0].wobble)
+            gains = self.with_source(held * before[0].gains, beyond(own, [(before[0], held**2)]))
+            return _State(gains, own, q, data, value, before[0].sums, before[0].wobble)
         if name in SETTLED:
             return _State(self.with_source(np.zeros(0), own), own, q, data, value, fresh)
         if name in LAYERS:
@@ -407,6 +413,15 @@ def _elasticity(profile: Profile) -> float:
         below = float(w @ (flat**2).sum(1))
         value = float(w @ (flat * slope * x).sum(1)) / below if below > 0 else 1.0
     return value if math.isfinite(value) else 1.0
+
+
+def _held(node: Node, x: Moments | None) -> float:
+    """ε/(v + ε) of a normalization: d ln q_out/d ln q_in, where ε outweighs the variance."""
+    eps = argument_of(node, "eps")
+    if x is None or not isinstance(eps, float):
+        return 0.0
+    variance = float(np.mean(x.cells - x.mean**2))
+    return eps / (variance + eps) if variance > 0.0 else 0.0
 
 
 def _outputs_per_input(node: Node, weight: Node) -> float:

@@ -16,7 +16,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from initlint.graph.dataflow import NORMALIZING, operator
 from initlint.graph.model import Law
+from initlint.propagate.calls import argument_of
 from initlint.propagate.cost import cost_of
 from initlint.propagate.drawn import draws_of
 from initlint.propagate.oracle import LEAST, CannotMeasure, measured_of
@@ -24,6 +26,7 @@ from initlint.propagate.refuted import amiss, as_measured, unlike
 
 if TYPE_CHECKING:
     import torch
+    from torch import fx
 
     from initlint.graph.model import Parameter, TracedModel
     from initlint.propagate.backward import Propagation
@@ -76,14 +79,24 @@ def _looks_wrong(traced: TracedModel, predicted: Propagation, cost: float) -> bo
 
 
 def _is_doubtful(traced: TracedModel, predicted: Propagation) -> bool:
-    """Whether anything is unknown, bent, or out of every ordinary range."""
+    """Whether anything is unknown, bent, out of every ordinary range, or normalized in name only."""
     if predicted.coverage.unknown:
         return True
     if not all(DOUBTFUL.isdisjoint(signal.flags) for signal in predicted.signals.values()):
         return True
+    if any(_held(node, predicted) for node in traced.program.graph.nodes):
+        return True
     # parameters may really get next to nothing (the bias of keys), and masks are filled with the largest number there is
     passed = [s for name, s in predicted.signals.items() if s.grad_second_moment and name not in traced.parameters]
     return max(_range(s.second_moment for s in passed), _range(s.grad_second_moment for s in passed)) > RANGE
+
+
+def _held(node: fx.Node, predicted: Propagation) -> bool:
+    """Whether ε outweighs what a normalization divides by: its scale is fixed, so that draws differ as without it."""
+    if operator(node) not in NORMALIZING or not node.all_input_nodes:
+        return False
+    signal, eps = predicted.signals.get(node.all_input_nodes[0].name), argument_of(node, "eps")
+    return signal is not None and isinstance(eps, float) and 0.0 < (signal.second_moment or 0.0) < eps
 
 
 def _range(values: Iterable[float | None]) -> float:

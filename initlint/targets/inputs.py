@@ -22,7 +22,7 @@ from torch import nn
 from initlint.targets.guesses import Stem, guesses_for, signature_of, stem_of
 from initlint.targets.probe import Refused, Trial, run
 from initlint.targets.records import assembled, records_of, short
-from initlint.targets.repairs import COMMON, Secants, repairs, sizes_of
+from initlint.targets.repairs import COMMON, Between, Secants, repairs, sizes_of
 from initlint.targets.specs import Spec, State, realize
 
 if TYPE_CHECKING:
@@ -122,6 +122,7 @@ class _Search:
         self.sizes = sizes_of(model)
         self.device = "meta"
         self.attempts: list[str] = []
+        self.refuted: set[Key] = set()
         self.constants = _constants(self.parameters)
 
     # -- the call -----------------------------------------------------------------------------------------------------
@@ -161,7 +162,7 @@ class _Search:
 
     def result(self) -> Inputs:
         queue = _Queue()
-        secants = Secants()
+        secants, between = Secants(), Between()
         best: tuple[int, State] | None = None  # the farthest state that only failed for want of values
         refused: list[State] = []
         for place, start in enumerate(self.starts()):
@@ -181,7 +182,11 @@ class _Search:
                 best = (trial.progress, state) if best is None or trial.progress > best[0] else best
                 continue
             refused += [state] if isinstance(trial.error, Refused) else []
-            for repair in (*repairs(trial, state, self.sizes), *secants.repairs(trial, state)):
+            for repair in (
+                *repairs(trial, state, self.sizes),
+                *secants.repairs(trial, state),
+                *between.repairs(trial, state),
+            ):
                 queue.push(repair.state, trial.progress, repair.doubt)
             for doubt, more in self.extended(state, trial):
                 queue.push(more, trial.progress, doubt)
@@ -312,8 +317,7 @@ class _Search:
             side = spec.shape[2]
             for common in sorted((c for c in COMMON if 0.85 < c / side < 1.15), key=lambda c: abs(c - side)):
                 other = {**state, name: spec.shaped(*spec.shape[:2], common, common)}
-                found = self.attempt(other)
-                if found.ok:
+                if _key(other) not in self.refuted and (found := self.attempt(other)).ok:
                     return other, found
         return state, trial
 
@@ -338,6 +342,7 @@ class _Search:
         tried = ", ".join(f"{spec} for {name}" for name, spec in state.items())
         lines = [line for line in str(trial.error).splitlines() if line.strip()] or [""]
         self.attempts.append(f"{tried}: {type(trial.error).__name__}: {lines[0][:200]}")
+        self.refuted.add(_key(state))
 
     def unknown(self) -> InputsUnknown:
         names = [p.name for p in self.parameters if self.required(p)]

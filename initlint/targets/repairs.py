@@ -21,6 +21,8 @@ from initlint.targets.specs import BATCH, TIME, Spec, State
 if TYPE_CHECKING:
     from torch import nn
 
+PHOTOGRAPH, INCEPTION = 224, 299  # sides that ImageNet nets are made for
+STRIDES = 32  # what most of them halve an image to, five times
 COMMON = (28, 32, 64, 96, 84, 128, 224, 256, 48, 16, 112, 160, 192, 288, 299, 320, 384, 448, 512)
 NUMBERS = re.compile(r"\d+")
 SIZE_WORDS = (
@@ -232,12 +234,17 @@ def _of_rank(rank: int, spec: Spec, sizes: dict[int, int]) -> Iterator[tuple[int
 
 
 def _larger(spec: Spec) -> Iterator[Spec]:
+    """Twice the size and more; of images first what nets for photographs are made for, once twice would pass it."""
     if len(spec.shape) >= 3:
         spatial = 2 if len(spec.shape) > 3 or spec.shape[1] <= spec.shape[-1] else 1
+        if len(spec.shape) == 4:
+            side = spec.shape[-1]
+            likely = [*([2 * side] if 2 * side < PHOTOGRAPH else []), PHOTOGRAPH, INCEPTION]
+            yield from (_square(spec, n) for n in likely if n > side)
         for factor in (2, 4, 7, 8):
             yield replace(spec, shape=(*spec.shape[:spatial], *(n * factor for n in spec.shape[spatial:])))
         yield from (
-            _square(spec, side) for side in (64, 96, 128, 224, 256, 299) if len(spec.shape) == 4 and side > spec.shape[-1]
+            _square(spec, side) for side in (64, 96, 128, 256) if len(spec.shape) == 4 and side > spec.shape[-1]
         )
     yield replace(spec, shape=(spec.shape[0] * 2, *spec.shape[1:])) if spec.shape else spec
 
@@ -318,6 +325,32 @@ class Secants:
                             if solved >= 1 and abs(solved - round(solved)) < 1e-9:
                                 yield Repair({**state, name: _at(spec, place, round(solved))}, 0.02)
                     points.append((spec.shape[place], have))
+
+
+class Between:
+    """Halves the way between a side that leaves too little of an image for a layer, and one that leaves too much for the next."""
+
+    def __init__(self) -> None:
+        self.small: dict[tuple[object, ...], tuple[int, int]] = {}  # the largest too small side, and how far it came
+        self.large: dict[tuple[object, ...], int] = {}
+
+    def repairs(self, trial: Trial, state: State) -> Iterator[Repair]:
+        """The side in the middle, once there is one of each kind."""
+        short = frozenset().union(*[demand.operand.names for demand in demands_of(trial) if demand.larger])
+        for name, spec in state.items():
+            if len(spec.shape) != 4 or spec.shape[2] != spec.shape[3]:
+                continue
+            key, side = (name, spec.kind, spec.shape[:2]), spec.shape[2]
+            largest, reached = self.small.get(key, (0, 0))
+            if name in short:
+                self.small[key] = max((side, trial.progress), (largest, reached))
+            elif side > largest > 0 and trial.progress >= reached:
+                self.large[key] = min(side, self.large.get(key, side))
+            below, above = self.small.get(key, (0, 0))[0], self.large.get(key, 0)
+            if below and above > below + 1:
+                middle = (below + above) // 2
+                even = STRIDES * round(middle / STRIDES)  # maps that are halved side by side stay alike
+                yield Repair({**state, name: _square(spec, even if below < even < above else middle)}, 0.0)
 
 
 def sizes_of(model: nn.Module) -> tuple[int, ...]:

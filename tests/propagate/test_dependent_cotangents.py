@@ -64,6 +64,40 @@ class RectifiedSumsOfSums(nn.Module):
         return self.head(x.mean((2, 3)))  # type: ignore[no-any-return]
 
 
+class RectifiedSumsOfPieces(nn.Module):
+    """ReLUs and a maximum joined, to which three small branches are added, each with a ReLU behind the sum (Inception-ResNet)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.pieces = nn.ModuleList(nn.Conv2d(32, 32, 3, stride=2, padding=1) for _ in range(2))
+        self.norms = nn.ModuleList(nn.BatchNorm2d(32) for _ in range(2))
+        self.branches = nn.ModuleList(
+            nn.Sequential(nn.Conv2d(96, 32, 1), nn.BatchNorm2d(32), nn.ReLU(), nn.Conv2d(32, 96, 1)) for _ in range(3)
+        )
+        self.head = nn.Linear(96, 10)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        rectified = [F.relu(norm(piece(x))) for norm, piece in zip(self.norms, self.pieces, strict=True)]
+        x = torch.cat([*rectified, F.max_pool2d(F.relu(x), 3, 2, 1)], 1)
+        for branch in self.branches:
+            x = F.relu(x + 0.2 * branch(x))
+        return self.head(x.mean((2, 3)))  # type: ignore[no-any-return]
+
+
+class Exchanged(nn.Module):
+    """A fine map and a coarse one made larger, both normalized, meet in a ReLU of their sum (HRNet): the gain of the fine one's
+    norm gets its signal times what came back, which is a function of the sum."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fine, self.coarse = nn.Conv2d(32, 32, 3, padding=1), nn.Conv2d(32, 32, 3, stride=2, padding=1)
+        self.norms, self.out = nn.ModuleList(nn.BatchNorm2d(32) for _ in range(2)), nn.Conv2d(32, 16, 3, padding=1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        coarse = F.interpolate(self.norms[1](self.coarse(x)), scale_factor=2, mode="nearest")
+        return self.out(F.relu(self.norms[0](self.fine(x)) + coarse))  # type: ignore[no-any-return]
+
+
 class UnlikeParts(nn.Module):
     """Maps of unlike size, joined and normalized in groups one of which has channels of both."""
 
@@ -133,6 +167,8 @@ add("ReLUs behind the sums of five blocks", RectifiedSums, MAPS, draws=24)
 add("ReLUs behind sums of sums", RectifiedSumsOfSums, MAPS, draws=24)
 add("a ReLU of the sum of two ReLUs", lambda m, x: m.o(F.relu(F.relu(m.a(x)) + F.relu(m.b(x)))), TOKENS,
     a=lambda: nn.Linear(64, 64), b=lambda: nn.Linear(64, 64), o=lambda: nn.Linear(64, 32), draws=24)  # fmt: skip
+add("ReLUs behind sums with joined ReLUs", RectifiedSumsOfPieces, MAPS, draws=24)
+add("a ReLU of the sum of a fine and a coarse map", Exchanged, MAPS, draws=24)
 add("a group norm of joined maps of unlike size", UnlikeParts, MAPS)
 add("a group norm modulated by a condition, before a function", Modulated, MAPS, torch.zeros(6, 48), draws=48)
 add("the scale of a norm before a gated unit", GatedByHand, TOKENS, draws=48)

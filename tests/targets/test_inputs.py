@@ -42,6 +42,12 @@ ROWS = {
     "an image size that an assertion names": (
         "c=nn.Conv2d(3, 8, 3), size=nn.Identity()",
         "x", "assert x.shape[-1] == self.img_size, 'wrong size'\nreturn self.c(x)", ["float32[4,3,48,48]"]),
+    "an image for a pool over seven by seven of what five strides leave": (
+        "c=nn.Sequential(nn.Conv2d(3, 8, 7, 2, 3), *[nn.Conv2d(8, 8, 3, 2, 1) for _ in range(4)]), p=nn.AvgPool2d(7, 1), f=nn.Linear(8, 4)",
+        "x", "return self.f(self.p(self.c(x)).flatten(1))", ["float32[4,3,224,224]"]),
+    "an image between sizes that leave too little and too much": (
+        "c=nn.Sequential(nn.Conv2d(3, 8, 7, 2, 3), *[nn.Conv2d(8, 8, 3, 2, 1) for _ in range(4)]), p=nn.AvgPool2d(12, 1), f=nn.Linear(8, 4)",
+        "x", "return self.f(self.p(self.c(x)).flatten(1))", ["float32[4,3,384,384]"]),
     "images for sides that have to be even": (
         "d=nn.Conv2d(3, 8, 3, 2, 1), u=nn.ConvTranspose2d(8, 3, 2, 2)", "x", "return self.u(self.d(x)) + x", ["float32[4,3,64,64]"]),
     "series for a convolution": ("c=nn.Conv1d(6, 8, 3)", "x", "return self.c(x)", ["float32[4,6,64]"]),

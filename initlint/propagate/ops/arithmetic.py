@@ -293,9 +293,8 @@ def times_signal(g: Cotangent, x: Moments) -> Cotangent:
         if share is None or source.origin.shape != x.shape:
             rest.coherent[key] = term
             continue
-        own, whole = profile.source.origin.centered(), source.origin.centered()
-        top = (0,) * whole.ndim
-        b = share * float(own[top]) / max(float(whole[top]), 1e-300)
+        own, whole = (origin.q - origin.m**2 for origin in (profile.source.origin, source.origin))
+        b = share * own / max(whole, 1e-300)
         whole_profile = profile_of(source.origin)
         result.add_coherent(root, source, values * (b * whole_profile.values))
         here, there = align(spread(x), spread(source.origin))

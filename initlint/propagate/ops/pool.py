@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+import itertools
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -148,12 +150,45 @@ def max_pooled(tape: Tape, x: Moments, taps: Sequence[Sequence[Sparse]]) -> Mome
                 same = same & here
             else:
                 others = others & here
+        pair = with_shared_winners(pair, [k for k in range(len(axes)) if k in spots], taps, axes)
         inside = min((count - 1.0) / max(into - 1.0, 1.0), 1.0)
         pair = np.where(others & ~same, pair * (1.0 - inside), pair)
         routed = Moments(tuple(dims), np.zeros([axis.groups for axis in axes]), pair)
         return [selected(before, routed, chance, out / into, (routed.dim_axes(range(first, len(dims))), whole))]
 
     return tape.record([before], y, pull)
+
+
+def with_shared_winners(pair: Array, spots: Sequence[int], taps: Sequence[Sequence[Sparse]], axes: Sequence[Axis]) -> Array:
+    """A cotangent of windows, an entry's own square with what it gets as the largest of several windows at once.
+
+    It is that of windows A and B with probability 1/|A ∪ B|, and lies in both with |A ∩ B|: Σ_B |A ∩ B|/|A ∪ B| times what the
+    cotangents of A and B have in common, here of windows anywhere. Windows at borders count as those in the middle.
+    """
+    shared = [_shared_with_middle(total(matrices)) for matrices in taps]
+    held = [k for k in range(len(taps)) if taps[k][0].shape[1] > 1]
+    if len(held) != len(spots):
+        return pair
+    own = [slice(0, axis.groups) for axis in axes]
+    result = pair.copy()
+    size = math.prod(max(counts) for counts in shared)
+    for chosen in itertools.product(*(range(len(counts)) for counts in shared)):
+        common = math.prod(shared[k][n] for k, n in enumerate(chosen))
+        apart = [int(np.argmax(shared[k]) != n) for k, n in enumerate(chosen)]
+        if not any(apart) or not common:
+            continue
+        there = list(own)
+        for k, spot in zip(held, spots, strict=True):
+            there[spot] = slice(apart[k], apart[k] + 1)
+        result[tuple(own)] += common / (2.0 * size - common) * pair[tuple(there)]
+    return result
+
+
+def _shared_with_middle(windows: Sparse) -> list[int]:
+    """How many entries each window, of one dimension, has in common with the one in the middle; those with none left out."""
+    inside = windows.columns[windows.rows == windows.shape[0] // 2]
+    counts = np.bincount(windows.rows, np.isin(windows.columns, inside), windows.shape[0])
+    return [int(n) for n in counts if n]
 
 
 @transfer("max_unpool2d", "max_unpool3d")

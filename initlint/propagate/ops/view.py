@@ -19,6 +19,7 @@ from initlint.propagate.moments import Moments, constant
 from initlint.propagate.ops.gather import join, place, single, take
 from initlint.propagate.ops.portions import carried
 from initlint.propagate.ops.registry import CannotPredict, as_moments, scalar_of, transfer
+from initlint.propagate.pieces import on_piece
 from initlint.propagate.pointwise import Cotangent, from_profile, profile_of, root_of
 from initlint.propagate.tape import Known, Tape
 
@@ -311,9 +312,26 @@ def joined(tape: Tape, values: list[Moments], d: int, shared: Mapping[tuple[int,
         kurtosis, skewness = (sum(v.tails[n] * v.shape[d] for v in values) / y.shape[d] for n in (0, 1))
         y.tails = kurtosis, skewness
     starts = np.cumsum([0, *(v.shape[d] for v in values)])
-    return tape.record(
-        values, y, lambda g: [take(g, d, np.arange(a, b)) for a, b in itertools.pairwise(starts)]
-    )
+
+    def pull(g: Cotangent) -> list[Cotangent]:
+        source = None if y.profile is None else y.profile.source
+        known = [term for term in g.coherent.values() if term.source is source and term.root.shape == y.shape]
+        rest = Cotangent(g.plain)
+        rest.coherent = {key: term for key, term in g.coherent.items() if not any(term is other for other in known)}
+        plain, result = rest.total(), []
+        for value, (a, b) in zip(values, itertools.pairwise(starts), strict=True):
+            places = np.arange(a, b)
+            back = Cotangent(None if plain is None else take(plain, d, places))
+            for term in known:
+                of_piece = on_piece(term.values, y, value, d, int(a))
+                if of_piece is None:
+                    back.add_plain(take(term.moments, d, places))
+                else:
+                    back.add_coherent(take(term.root, d, places), profile_of(value).source, of_piece)
+            result.append(back)
+        return result
+
+    return tape.record_coherent(values, y, pull)
 
 
 @transfer("stack")
