@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -98,6 +100,34 @@ class Exchanged(nn.Module):
         return self.out(F.relu(self.norms[0](self.fine(x)) + coarse))  # type: ignore[no-any-return]
 
 
+class NormalizedAfter(nn.Module):
+    """Convolution, function, batch norm, twice: behind the first convolution, channels have offsets and deviations of their own."""
+
+    def __init__(self, function: Callable[[torch.Tensor], torch.Tensor]) -> None:
+        super().__init__()
+        self.function = function
+        self.layers = nn.ModuleList(nn.Conv2d(32, 32, 3, padding=1) for _ in range(3))
+        self.norms, self.out = nn.ModuleList(nn.BatchNorm2d(32) for _ in range(2)), nn.Conv2d(32, 16, 1)
+        for layer in self.layers:
+            nn.init.kaiming_normal_(layer.weight)  # type: ignore[arg-type]
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = F.relu(self.layers[0](x))
+        for layer, norm in zip(self.layers[1:], self.norms, strict=True):
+            x = norm(self.function(layer(x)))
+        return self.out(F.relu(x))  # type: ignore[no-any-return]
+
+
+class RectifiedBeforeNorm(NormalizedAfter):
+    def __init__(self) -> None:
+        super().__init__(F.relu)
+
+
+class PooledBeforeNorm(NormalizedAfter):
+    def __init__(self) -> None:
+        super().__init__(lambda x: F.max_pool2d(x, 2))
+
+
 class UnlikeParts(nn.Module):
     """Maps of unlike size, joined and normalized in groups one of which has channels of both."""
 
@@ -168,6 +198,8 @@ add("ReLUs behind sums of sums", RectifiedSumsOfSums, MAPS, draws=24)
 add("a ReLU of the sum of two ReLUs", lambda m, x: m.o(F.relu(F.relu(m.a(x)) + F.relu(m.b(x)))), TOKENS,
     a=lambda: nn.Linear(64, 64), b=lambda: nn.Linear(64, 64), o=lambda: nn.Linear(64, 32), draws=24)  # fmt: skip
 add("ReLUs behind sums with joined ReLUs", RectifiedSumsOfPieces, MAPS, draws=24)
+add("a norm behind a ReLU of channels with offsets", RectifiedBeforeNorm, MAPS, draws=24)
+add("a norm behind a maximum over windows of channels with offsets", PooledBeforeNorm, MAPS, draws=24)
 add("a ReLU of the sum of a fine and a coarse map", Exchanged, MAPS, draws=24)
 add("a group norm of joined maps of unlike size", UnlikeParts, MAPS)
 add("a group norm modulated by a condition, before a function", Modulated, MAPS, torch.zeros(6, 48), draws=48)

@@ -20,6 +20,7 @@ import numpy as np
 
 from initlint.propagate.axes import Array, weighed
 from initlint.propagate.moments import Moments, align, outer_means
+from initlint.propagate.offsets import Offsets, offsets_of
 from initlint.propagate.ops.arithmetic import add, mul, times_signal
 from initlint.propagate.ops.reduce import marginals, project
 from initlint.propagate.ops.registry import as_moments, scalar_of, transfer
@@ -81,7 +82,7 @@ def standardized(tape: Tape, x: Moments, dims: Sequence[int], eps: float, centre
     scale = 1.0 / np.sqrt(variance + eps) if eps > 0 else np.where(variance > 0, 1.0 / np.sqrt(np.maximum(variance, 1e-300)), 0.0)
     share = variance / (variance + eps) if eps > 0 else np.ones_like(variance)
     few = few_directions(x, pair, axes, eps, plain)
-    y = rescaled(tape, x, dims, mean, pair, scale, share, centre, few, plain[1])
+    y = rescaled(tape, x, dims, mean, pair, scale, share, centre, few, plain[1], offsets_of(x, axes, eps) if centre else None)
     if centre:
         tape.normalized[id(x)] = frozenset(dims), float(np.mean(share))
         tape.kept.append(x)
@@ -107,13 +108,13 @@ def few_directions(
 
 def rescaled(
     tape: Tape, x: Moments, dims: Sequence[int], mean: Array, pair: Array, scale: Array, share: Array, centre: bool,
-    few: Quotient | None = None, directions: Array | None = None,
+    few: Quotient | None = None, directions: Array | None = None, offsets: Offsets | None = None,
 ) -> Moments:  # fmt: skip
     """x (or x centred, with these moments) times `scale` = f(v̂), by cell of the other axes.
 
     `share` is −2 d log f/d log v: one for 1/√v, less where ε holds the scale. The pullback has the fluctuation of v̂ and
     loses the direction of x itself. `few` has the law of both where the directions of x are told apart; `directions` says how many
-    there are, where that is known.
+    there are, where that is known; `offsets` has the law where what is divided has offsets of its own.
     """
     axes = x.dim_axes(dims)
     directions = within(x, pair, axes)[1] if directions is None else directions
@@ -127,7 +128,8 @@ def rescaled(
         level = level + level * float(np.mean((1.0 - share) / np.maximum(share, 1e-300)))
         pair = np.where(rows, weighted(x, pair, np.sqrt(few.kept * level), axes), pair)
     y = x.with_(mean=mean * scale.reshape(shape), pair=pair * factor, zeros=0.0, valid=None, positive=False, negative=False)
-    y.gram, y.tails, y.wander, known = normalized_rows(x, axes), x.tails, x.wander, as_function(x, mean, scale.reshape(shape), centre)
+    y.gram, y.tails, y.wander = normalized_rows(x, axes), x.tails, x.wander
+    known = as_function(x, mean, scale.reshape(shape), centre) if offsets is None else None
     wobble = freedom / np.maximum(freedom - 2.0, LEAST_FREEDOM)
     wobble = np.where(freedom > 1.0 + 1e-6, 1.0 + share * (wobble - 1.0), 1.0)
     apart = np.where(freedom > 1.0 + 1e-6, inverse_deviation(freedom), 1.0)  # E[1/√v̂], of which two rows have one each
@@ -138,9 +140,12 @@ def rescaled(
     kept = np.where(rows, 1.0, 1.0 - 2.0 * by_state(x, axes, np.sqrt(share / np.maximum(directions, 2.0))))
     if known is not None and x.valid is None:
         y.profile = Profile(profile_of(x).source, known)
+    law = None if offsets is None else offsets.law(y)
+    y.profile = y.profile if law is None else law
 
     def pull(g: Cotangent) -> list[Cotangent | None]:
-        alike = [] if y.profile is None else functions_of(y.profile.source, g)
+        alike = [] if known is None or y.profile is None else functions_of(y.profile.source, g)
+        uneven = None if law is None or offsets is None else offsets.sent(g, law)
         power, crossed = times_signal(g, y).total(), shifted_power(alike, known)
         total = g.total()
         if total is None or power is None:
@@ -161,16 +166,31 @@ def rescaled(
             return [result]
         along = _summed(power, fine, inside)
         sent = _less(fine, pair, along * _fit(lost * y.pair, x, fine)) * _fit(back, x, fine)
-        law = few
+        told = few
         if few is not None and len(inside) > len(axes):  # the cotangent tells more apart
             wide = align(x, fine)[0]
-            law = few_directions(wide, project(wide, inside, -1.0)[1] if centre else wide.pair, inside, few.eps)
-        if law is not None:
-            single = _less(fine, sent_back(law, fine, pair, inside, along), np.zeros(1)) * _fit(factor * level, x, fine)
+            told = few_directions(wide, project(wide, inside, -1.0)[1] if centre else wide.pair, inside, few.eps)
+        if told is not None:
+            single = _less(fine, sent_back(told, fine, pair, inside, along), np.zeros(1)) * _fit(factor * level, x, fine)
             sent = np.where(_fit(rows, x, fine) > 0, single, sent)
-        return [Cotangent(fine.with_(pair=sent))]
+        result = Cotangent(fine.with_(pair=sent))
+        if uneven is not None and tuple(map(len, fine.dims)) == tuple(map(len, x.dims)):
+            result = unevenly(fine.with_(pair=sent), profile_of(x).source, uneven, inside)
+        return [result]
 
     return tape.record_coherent([x], y, _overheard(tape, x, y, float(np.sqrt(np.mean(scale**2))), dims, pull))
+
+
+def unevenly(sent: Moments, source: Source, uneven: Array, axes: Sequence[int]) -> Cotangent:
+    """What is sent back as k(z), a function of the source, times a root. Its sum over `axes` is nothing, but that of channels that
+    weigh unlike is not quite: the rest is taken from all pairs evenly, as an average is that was subtracted."""
+    result = Cotangent()
+    result.add_coherent(sent, source, uneven)
+    whole = result.copied().total()
+    assert whole is not None
+    rest = np.broadcast_to(marginals(whole.pair, whole, axes)[2], whole.pair.shape)
+    result.add_plain(whole.with_(pair=-rest))
+    return result
 
 
 def _overheard(tape: Tape, x: Moments, y: Moments, scale: float, dims: Sequence[int], pull: CoherentPull) -> CoherentPull:

@@ -20,8 +20,11 @@ from initlint.propagate.ops.functions import affine, torch_function, unary
 from initlint.propagate.ops.gather import shown, single
 from initlint.propagate.ops.registry import CannotPredict, as_moments, transfer
 from initlint.propagate.ops.view import reshaped
-from initlint.propagate.pointwise import Cotangent, Profile, coarsened, grid, pair_of, profile_of, times
+from initlint.propagate.pointwise import Cotangent, Profile, Source, coarsened, grid, pair_of, profile_of, times
+from initlint.propagate.sums import correlations
 from initlint.propagate.tape import Known, Tape, Unknown
+
+LEAST_SHARED = 1e-6  # correlation of entries below which they have nothing in common
 
 
 def chosen(x: Moments, dim: Any) -> list[int]:
@@ -296,10 +299,12 @@ def zero_mean(x: Moments) -> Array:
 
 
 def maximum_law(profile: Profile, window: Moments, count: float, sign: float) -> tuple[Moments, Array]:
-    """Moments of the extreme of `count` entries that are an increasing function of equicorrelated Gaussians.
+    """Moments of the extreme of `count` entries that are an increasing function f of equicorrelated Gaussians.
 
-    `window` has the pair moments of the averages of the Gaussians over each window; two windows' extremes are taken to be
-    as correlated as their averages. Also returns, on the grid, how much more likely than on average an entry is chosen.
+    The entries of a window are √ρ u + √(1−ρ) e, their extreme f(√ρ u + √(1−ρ) M) with M that of independent ones. `window` has the
+    pair moments c of the averages of the Gaussians over each window. Two windows have c/ρ of u in common, for which
+    Cov(h(u), h(u')) = Σ h_k² (c/ρ)^k with h(u) = E[f | u]; what exceeds ρ is entries that both have, and M with them. Also returns,
+    on the grid, how much more likely than on average an entry is chosen.
     """
     import torch
 
@@ -309,26 +314,52 @@ def maximum_law(profile: Profile, window: Moments, count: float, sign: float) ->
     rho = min(max((count * variance - 1.0) / max(count - 1.0, 1.0), 0.0), 1.0 - 1e-9)
     step = z[1] - z[0]
     edges = np.concatenate([z - step / 2, [z[-1] + step / 2]])
-    common, weight, _ = grid(160)
+    common, weight, transform = grid(160)
     inner = (edges[:, None] - np.sqrt(rho) * common[None, :]) / np.sqrt(1.0 - rho)
     below = torch.special.log_ndtr(torch.from_numpy(inner)).numpy() * count
-    mass = np.diff(np.exp(below) @ weight)
-    mass /= mass.sum()
+    given = np.diff(np.exp(below), axis=0)  # on the grid, given u
+    given /= given.sum(0)
     if sign < 0:
-        mass = mass[::-1]
+        given = given[::-1, ::-1]
     flat = values.reshape(len(z), -1)
     if flat[-1].sum() < flat[0].sum():  # a decreasing function: its largest value is at the smallest argument
-        mass = mass[::-1]
-    mean_ = (mass @ flat).reshape(window.mean.shape)
+        given = given[::-1, ::-1]
+    mass = given @ weight
+    known = given.T @ flat
     second = (mass @ flat**2).reshape(window.mean.shape)
-    spread = np.sqrt(np.maximum(second - mean_**2, 0.0))
-    likeness = np.clip(window.pair / max(variance, 1e-300), -1.0, 1.0)
-    pair = outer_means(window.axes, spread, spread) * likeness + outer_means(window.axes, mean_, mean_)
-    y = Moments(window.dims, mean_, pair, method="quadrature")
+    series = (transform @ known).reshape(-1, *window.mean.shape)
+    left = np.maximum((weight @ known**2).reshape(window.mean.shape) - (series**2).sum(0), 0.0)
+    own = np.maximum(second - (series**2).sum(0) - left, 0.0)
+    alike = np.clip(window.pair / rho, -1.0, 1.0) if rho > LEAST_SHARED else np.zeros_like(window.pair)
+    both = np.clip((window.pair - rho) * count / (1.0 - rho), 0.0, 1.0)
+    pair, power = outer_means(window.axes, np.sqrt(own), np.sqrt(own)) * both, np.ones_like(alike)
+    for coefficient in series:
+        pair = pair + outer_means(window.axes, coefficient, coefficient) * power
+        power = power * alike
+    pair += outer_means(window.axes, np.sqrt(left), np.sqrt(left)) * np.maximum(power, 0.0)
     pair[tuple(slice(0, axis.groups) for axis in window.axes)] = second
+    y = Moments(window.dims, series[0], pair, method="quadrature")
     y.zeros = float((mass @ (flat == 0)).mean())
     y.positive = bool(np.all(values >= 0))
+    y.profile = _law_of_extreme(y, flat, mass)
     return y, mass / grid(profile.source.points)[1]
+
+
+def _law_of_extreme(y: Moments, values: Array, mass: Array) -> Profile | None:
+    """An extreme as a function of a source of its own: `values` on the grid, taken with this mass, in order."""
+    import torch
+
+    if not np.all(y.cells > y.mean**2):
+        return None
+    source = Source(y)
+    z = grid(source.points)[0]
+    reached = np.cumsum(mass) - mass / 2
+    at = np.interp(torch.special.ndtr(torch.from_numpy(z)).numpy(), reached, np.arange(len(mass)))
+    result = np.stack([np.interp(at, np.arange(len(mass)), column) for column in values.T], 1).reshape(-1, *y.mean.shape)
+    w = grid(source.points)[1].reshape(-1, *(1,) * y.mean.ndim)
+    result = result * np.sqrt(y.cells / np.maximum((w * result**2).sum(0), 1e-300))  # what is zero stays so
+    source.correlation = correlations(source, result, y)
+    return Profile(source, result)
 
 
 @transfer("amax")

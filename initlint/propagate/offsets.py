@@ -1,0 +1,153 @@
+"""Functions of Gaussians with an offset of every channel, divided by each channel's own deviation.
+
+Behind a second convolution the mean of a channel differs from draw to draw, and so does its deviation after a function: a
+batch norm of ReLU(z), z = √ρ u + √(1−ρ) e with u of the channel, is no function of z but
+
+    ŷ = (f(z) − m(u)) / √(s²(u) + ε),     m = E[f | u],  s² = Var[f | u]
+
+of which the law over all channels is a mixture, and which sends a cotangent c(ŷ) back with E[c(ŷ)²/(s²(u) + ε) | z].
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from initlint.propagate.axes import Array, weighed
+from initlint.propagate.moments import Moments
+from initlint.propagate.pointwise import Cotangent, Profile, Source, grid, profile_of
+from initlint.propagate.sums import correlations
+from initlint.propagate.views import View
+
+NOTED = 0.02  # correlation of a channel's entries below which its offset is none
+POINTS = 80  # of the grids of u and e
+
+
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """One kind of channel.
+
+    function   f on the grid of the source of x
+    mean       m on the grid of u
+    variance   s² on it
+    """
+
+    function: Array
+    mean: Array
+    variance: Array
+
+
+@dataclass(frozen=True, slots=True)
+class Offsets:
+    """A normalization over `axes` of x whose channels have offsets of their own; `channels` by cell of the other axes."""
+
+    x: Moments
+    axes: Sequence[int]
+    eps: float
+    shared: float  # ρ
+    channels: dict[tuple[int, ...], Channel]
+
+    def law(self, y: Moments) -> Profile | None:
+        """The result y as a function of a source of its own."""
+        if profile_of(self.x).normal or not np.all(y.cells > y.mean**2):
+            return None
+        source = Source(y)
+        z = torch.special.ndtr(torch.from_numpy(grid(source.points)[0])).numpy()
+        w = grid(source.points)[1]
+        result = np.empty((len(z), *y.mean.shape))
+        rest = [k for k in range(y.mean.ndim) if k not in self.axes]
+        e, weight, _ = grid(POINTS)
+        mass = np.outer(weight, weight).reshape(-1)
+        for cell, channel in self.channels.items():
+            at = np.sqrt(self.shared) * e[:, None] + np.sqrt(1.0 - self.shared) * e
+            values = self._divided(channel, np.interp(at, _grid_of(channel), channel.function), e[:, None]).reshape(-1)
+            order = np.argsort(values)
+            column = np.interp(z, np.cumsum(mass[order]) - mass[order] / 2, values[order])
+            column = (column - w @ column) / np.sqrt(w @ column**2 - (w @ column) ** 2)
+            place = [slice(None)] * y.mean.ndim
+            for k, n in zip(rest, cell, strict=True):
+                place[k] = slice(n, n + 1)
+            deviation = np.sqrt(y.cells - y.mean**2)[tuple(place)]
+            result[(slice(None), *place)] = y.mean[tuple(place)] + column.reshape(-1, *(1,) * y.mean.ndim) * deviation
+        source.correlation = correlations(source, result, y)
+        return Profile(source, result)
+
+    def sent(self, g: Cotangent, law: Profile | None) -> Array:
+        """√E[c²(v + ε)/(s² + ε) | z] of a cotangent with square one on average, on the grid of the source of x, by cell of x.
+
+        `law` is that of the result: terms that are functions of its source meet the deviation they belong to.
+        """
+        profile = profile_of(self.x)
+        result = np.ones_like(profile.values)
+        rest = [k for k in range(self.x.mean.ndim) if k not in self.axes]
+        z = grid(profile.source.points)[0]
+        e, weight, _ = grid(POINTS)
+        u = np.sqrt(self.shared) * z[:, None] + np.sqrt(1.0 - self.shared) * e
+        known = [] if law is None else [term for term in g.coherent.values() if term.source is law.source]
+        plain = g.copied()
+        plain.coherent = {key: term for key, term in plain.coherent.items() if not any(term is other for other in known)}
+        total = plain.total()
+        other = 0.0 if total is None else total.q
+        for cell, channel in self.channels.items():
+            level = float(weight @ channel.variance)
+            gain = (level + self.eps) / (np.interp(u, e, channel.variance) + self.eps)
+            square = other * (gain @ weight)
+            if known and law is not None:
+                y = self._divided(channel, np.interp(z, _grid_of(channel), channel.function)[:, None], u)
+                place = tuple(0 if k in self.axes else cell[rest.index(k)] for k in range(self.x.mean.ndim))
+                at = law.values[(slice(None), *place)]
+                for term in known:
+                    function = term.values[(slice(None), *place)] ** 2
+                    square = square + term.root.q * ((np.interp(y, at, function) * gain) @ weight)
+            index = [slice(None)] * (self.x.mean.ndim + 1)
+            for k, n in zip(rest, cell, strict=True):
+                index[k + 1] = slice(n, n + 1)
+            result[tuple(index)] = square.reshape(-1, *(1,) * self.x.mean.ndim)
+        whole = g.copied().total()
+        return np.sqrt(np.maximum(result, 0.0) / whole.q) if whole is not None and whole.q > 0.0 else np.ones_like(result)
+
+    def _divided(self, channel: Channel, values: Array, u: Array) -> Array:
+        e = grid(POINTS)[0]
+        deviation = np.sqrt(np.interp(u, e, channel.variance) + self.eps)
+        return np.asarray((values - np.interp(u, e, channel.mean)) / np.maximum(deviation, 1e-300))
+
+
+def offsets_of(x: Moments, axes: Sequence[int], eps: float) -> Offsets | None:
+    """What a normalization over `axes` has to know of a function whose entries there have something in common; else None."""
+    if (x.profile is None and x.affine is None) or x.valid is not None or len(axes) == x.mean.ndim:
+        return None
+    profile = profile_of(x)
+    source, values = profile.source, profile.values
+    if isinstance(source, View) or values.shape[1:] != x.mean.shape or source.correlation.shape != x.pair.shape:
+        return None
+    shared = shared_within(x, source.correlation, axes)
+    if shared < NOTED:
+        return None
+    e, weight, _ = grid(POINTS)
+    at = np.sqrt(shared) * e[:, None] + np.sqrt(1.0 - shared) * e
+    for k in sorted(axes, reverse=True):
+        values = weighed(values, x.axes[k].shares, k + 1)
+    channels = {}
+    for cell in np.ndindex(*values.shape[1:]):
+        function = values[(slice(None), *cell)]
+        given = np.interp(at, grid(len(function))[0], function)
+        mean = given @ weight
+        channels[cell] = Channel(function, mean, np.maximum(given**2 @ weight - mean**2, 0.0))
+    return Offsets(x, axes, eps, shared, channels)
+
+
+def shared_within(x: Moments, correlation: Array, axes: Sequence[int]) -> float:
+    """The average correlation of two different entries that differ in `axes` alone."""
+    average = correlation
+    for k in sorted(axes, reverse=True):
+        average = weighed(average, x.axes[k].pair_shares, k)
+    same = average[tuple([axis.cells for k, axis in enumerate(x.axes) if k not in axes])]
+    count = float(np.prod([x.axes[k].size for k in axes]))
+    return float(np.clip((count * same.mean() - 1.0) / max(count - 1.0, 1.0), 0.0, 1.0))
+
+
+def _grid_of(channel: Channel) -> Array:
+    return grid(len(channel.function))[0]
