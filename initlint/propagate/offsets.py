@@ -67,11 +67,11 @@ class Offsets:
             order = np.argsort(values)
             column = np.interp(z, np.cumsum(mass[order]) - mass[order] / 2, values[order])
             column = (column - w @ column) / np.sqrt(w @ column**2 - (w @ column) ** 2)
-            place = [slice(None)] * y.mean.ndim
-            for k, n in zip(rest, cell, strict=True):
-                place[k] = slice(n, n + 1)
-            deviation = np.sqrt(y.cells - y.mean**2)[tuple(place)]
-            result[(slice(None), *place)] = y.mean[tuple(place)] + column.reshape(-1, *(1,) * y.mean.ndim) * deviation
+            place = _place(y.mean.ndim, rest, cell)
+            deviation = np.sqrt(y.cells - y.mean**2)[place]
+            shape = (-1, *(1,) * y.mean.ndim)
+            every = (slice(None), *place)
+            result[every] = y.mean[place] + column.reshape(shape) * deviation
         source.correlation = correlations(source, result, y)
         return Profile(source, result)
 
@@ -97,15 +97,14 @@ class Offsets:
             square = other * (gain @ weight)
             if known and law is not None:
                 y = self._divided(channel, np.interp(z, _grid_of(channel), channel.function)[:, None], u)
-                place = tuple(0 if k in self.axes else cell[rest.index(k)] for k in range(self.x.mean.ndim))
-                at = law.values[(slice(None), *place)]
+                first = [0 if k in self.axes else cell[rest.index(k)] for k in range(self.x.mean.ndim)]
+                column: tuple[slice | int, ...] = (slice(None), *first)
+                at = law.values[column]
                 for term in known:
-                    function = term.values[(slice(None), *place)] ** 2
+                    function = term.values[column] ** 2
                     square = square + term.root.q * ((np.interp(y, at, function) * gain) @ weight)
-            index = [slice(None)] * (self.x.mean.ndim + 1)
-            for k, n in zip(rest, cell, strict=True):
-                index[k + 1] = slice(n, n + 1)
-            result[tuple(index)] = square.reshape(-1, *(1,) * self.x.mean.ndim)
+            every, shape = (slice(None), *_place(self.x.mean.ndim, rest, cell)), (-1, *(1,) * self.x.mean.ndim)
+            result[every] = square.reshape(shape)
         whole = g.copied().total()
         return np.sqrt(np.maximum(result, 0.0) / whole.q) if whole is not None and whole.q > 0.0 else np.ones_like(result)
 
@@ -132,7 +131,8 @@ def offsets_of(x: Moments, axes: Sequence[int], eps: float) -> Offsets | None:
         values = weighed(values, x.axes[k].shares, k + 1)
     channels = {}
     for cell in np.ndindex(*values.shape[1:]):
-        function = values[(slice(None), *cell)]
+        column = (slice(None), *cell)
+        function = np.asarray(values[column])
         given = np.interp(at, grid(len(function))[0], function)
         mean = given @ weight
         channels[cell] = Channel(function, mean, np.maximum(given**2 @ weight - mean**2, 0.0))
@@ -147,6 +147,12 @@ def shared_within(x: Moments, correlation: Array, axes: Sequence[int]) -> float:
     same = average[tuple([axis.cells for k, axis in enumerate(x.axes) if k not in axes])]
     count = float(np.prod([x.axes[k].size for k in axes]))
     return float(np.clip((count * same.mean() - 1.0) / max(count - 1.0, 1.0), 0.0, 1.0))
+
+
+def _place(ndim: int, rest: Sequence[int], cell: tuple[int, ...]) -> tuple[slice, ...]:
+    """The cells of one kind of channel."""
+    chosen = dict(zip(rest, cell, strict=True))
+    return tuple(slice(chosen[k], chosen[k] + 1) if k in chosen else slice(None) for k in range(ndim))
 
 
 def _grid_of(channel: Channel) -> Array:

@@ -28,7 +28,8 @@ import numpy as np
 from initlint.propagate.axes import Array, Axis
 from initlint.propagate.linear import pair_map
 from initlint.propagate.moments import Gram, Moments, align, outer_means
-from initlint.propagate.ops.norm import LEAST_FREEDOM, along_itself
+from initlint.propagate.ops.norm import LEAST_FREEDOM
+from initlint.propagate.ops.norm_back import along_itself
 from initlint.propagate.ops.reduce import project
 from initlint.propagate.pointwise import Cotangent, Profile, pair_of, plus, profile_of
 from initlint.propagate.rows import LEAST

@@ -22,10 +22,20 @@ from initlint.propagate.axes import Array, weighed
 from initlint.propagate.moments import Moments, align, outer_means
 from initlint.propagate.offsets import Offsets, offsets_of
 from initlint.propagate.ops.arithmetic import add, mul, times_signal
+from initlint.propagate.ops.norm_back import (
+    along_itself,
+    functions_of,
+    less,
+    shifted_power,
+    still_alike,
+    summed,
+    take_along,
+    unevenly,
+)
 from initlint.propagate.ops.reduce import marginals, project
 from initlint.propagate.ops.registry import as_moments, scalar_of, transfer
 from initlint.propagate.ops.view import reshaped
-from initlint.propagate.pointwise import Cotangent, Profile, Source, Term, profile_of, root_of
+from initlint.propagate.pointwise import Cotangent, Profile, profile_of, root_of
 from initlint.propagate.quotient import Quotient, quotient_of, sent_back, weighted
 from initlint.propagate.rows import freedom_of_rows, normalized_rows
 from initlint.propagate.sources import grid
@@ -130,8 +140,7 @@ def rescaled(
     y = x.with_(mean=mean * scale.reshape(shape), pair=pair * factor, zeros=0.0, valid=None, positive=False, negative=False)
     y.gram, y.tails, y.wander = normalized_rows(x, axes), x.tails, x.wander
     known = as_function(x, mean, scale.reshape(shape), centre) if offsets is None else None
-    wobble = freedom / np.maximum(freedom - 2.0, LEAST_FREEDOM)
-    wobble = np.where(freedom > 1.0 + 1e-6, 1.0 + share * (wobble - 1.0), 1.0)
+    wobble = np.where(freedom > 1.0 + 1e-6, 1.0 + share * (freedom / np.maximum(freedom - 2.0, LEAST_FREEDOM) - 1.0), 1.0)
     apart = np.where(freedom > 1.0 + 1e-6, inverse_deviation(freedom), 1.0)  # E[1/√v̂], of which two rows have one each
     # (g − x̂a)(g' − x̂'a') with a = g·x̂/n: within a row two of four terms cancel one; between rows gx̂'a' meets g' only in x̂' itself
     lost = by_state(x, axes, np.sqrt(np.where(directions > 1.0 + 1e-6, share * (2.0 - share), share)))
@@ -140,12 +149,12 @@ def rescaled(
     kept = np.where(rows, 1.0, 1.0 - 2.0 * by_state(x, axes, np.sqrt(share / np.maximum(directions, 2.0))))
     if known is not None and x.valid is None:
         y.profile = Profile(profile_of(x).source, known)
-    law = None if offsets is None else offsets.law(y)
-    y.profile = y.profile if law is None else law
+    if offsets is not None:
+        y.profile = offsets.law(y)
 
     def pull(g: Cotangent) -> list[Cotangent | None]:
         alike = [] if known is None or y.profile is None else functions_of(y.profile.source, g)
-        uneven = None if law is None or offsets is None else offsets.sent(g, law)
+        uneven = None if y.profile is None or offsets is None else offsets.sent(g, y.profile)
         power, crossed = times_signal(g, y).total(), shifted_power(alike, known)
         total = g.total()
         if total is None or power is None:
@@ -158,20 +167,14 @@ def rescaled(
         if coarse is not None and known is not None:
             plain = fine.with_(pair=pair * _fit(back, x, fine))
             result = still_alike(alike, plain, total) if alike else Cotangent(plain)
-            taken = x.with_(mean=np.zeros(x.mean.shape), pair=-coarse * lost * back, valid=None, gram=None)
-            both, even = (None, None) if crossed is None or not centre else (along_itself(crossed, x, axes), along_itself(total, x, axes))
-            if both is not None and even is not None:
-                add_cross(result, taken.with_(pair=(both - coarse - even) / 2 * lost * back), known, profile_of(x).source)
-            result.add_coherent(taken, profile_of(x).source, known)
+            even = along_itself(total, x, axes) if centre else None
+            take_along(result, x, known, lost * back, coarse, None if crossed is None else along_itself(crossed, x, axes), even)
             return [result]
-        along = _summed(power, fine, inside)
-        sent = _less(fine, pair, along * _fit(lost * y.pair, x, fine)) * _fit(back, x, fine)
-        told = few
-        if few is not None and len(inside) > len(axes):  # the cotangent tells more apart
-            wide = align(x, fine)[0]
-            told = few_directions(wide, project(wide, inside, -1.0)[1] if centre else wide.pair, inside, few.eps)
+        along = summed(power, fine, inside)
+        sent = less(fine, pair, along * _fit(lost * y.pair, x, fine)) * _fit(back, x, fine)
+        told = few if few is None or len(inside) == len(axes) else _finer(few, x, fine, inside, centre)
         if told is not None:
-            single = _less(fine, sent_back(told, fine, pair, inside, along), np.zeros(1)) * _fit(factor * level, x, fine)
+            single = less(fine, sent_back(told, fine, pair, inside, along), np.zeros(1)) * _fit(factor * level, x, fine)
             sent = np.where(_fit(rows, x, fine) > 0, single, sent)
         result = Cotangent(fine.with_(pair=sent))
         if uneven is not None and tuple(map(len, fine.dims)) == tuple(map(len, x.dims)):
@@ -181,16 +184,10 @@ def rescaled(
     return tape.record_coherent([x], y, _overheard(tape, x, y, float(np.sqrt(np.mean(scale**2))), dims, pull))
 
 
-def unevenly(sent: Moments, source: Source, uneven: Array, axes: Sequence[int]) -> Cotangent:
-    """What is sent back as k(z), a function of the source, times a root. Its sum over `axes` is nothing, but that of channels that
-    weigh unlike is not quite: the rest is taken from all pairs evenly, as an average is that was subtracted."""
-    result = Cotangent()
-    result.add_coherent(sent, source, uneven)
-    whole = result.copied().total()
-    assert whole is not None
-    rest = np.broadcast_to(marginals(whole.pair, whole, axes)[2], whole.pair.shape)
-    result.add_plain(whole.with_(pair=-rest))
-    return result
+def _finer(few: Quotient, x: Moments, fine: Moments, inside: Sequence[int], centre: bool) -> Quotient | None:
+    """The law of few directions for a cotangent that tells more of them apart."""
+    wide = align(x, fine)[0]
+    return few_directions(wide, project(wide, inside, -1.0)[1] if centre else wide.pair, inside, few.eps)
 
 
 def _overheard(tape: Tape, x: Moments, y: Moments, scale: float, dims: Sequence[int], pull: CoherentPull) -> CoherentPull:
@@ -227,85 +224,11 @@ def as_function(x: Moments, mean: Array, scale: Array, centre: bool) -> Array | 
     return np.asarray(values * scale - ((x.mean - mean) * scale if centre else 0.0))
 
 
-def functions_of(source: Source, g: Cotangent) -> list[Term]:
-    """The terms of a cotangent that is nothing but functions of this source; none where it is anything else."""
-    terms = list(g.coherent.values())
-    return terms if g.plain is None and g.drawn is None and all(term.source is source for term in terms) else []
-
-
-def shifted_power(terms: Sequence[Term], known: Array | None) -> Moments | None:
-    """Pair moments of g·(1 + x̂), for g made of functions of the source of x̂."""
-    if known is None:
-        return None
-    result = Cotangent()
-    for term in terms:
-        result.add_coherent(term.root, term.source, term.values * (1.0 + known))
-    return result.total()
-
-
-def still_alike(terms: Sequence[Term], sent: Moments, total: Moments) -> Cotangent:
-    """What a normalization sends back of a cotangent made of functions of its own input's source, which meet the next function
-    back again: the terms on the scale of `sent`, of whose pairs what the projection did to them stays."""
-    gain = math.sqrt(max(sent.q / total.q, 0.0)) if total.q > 0.0 else 0.0
-    result = Cotangent()
-    for term in terms:
-        result.add_term(Term(term.root, term.source, gain * term.values))
-    for term in result.coherent.values():
-        sent, own = align(sent, term.moments)
-        sent = sent.with_(pair=sent.pair - own.pair)
-    result.plain = sent
-    return result
-
-
-def add_cross(result: Cotangent, cross: Moments, known: Array, source: Source) -> None:
-    """ḡ and g·x̂/n are not independent where the power of g hangs on x̂: −c (x̂ + x̂') in pairs, as −c ((1 + x̂)(1 + x̂') − 1 − x̂ x̂')."""
-    result.add_coherent(cross.with_(pair=-cross.pair), source, 1.0 + known)
-    result.add_coherent(cross, source, known)
-    assert result.plain is not None
-    plain, more = align(result.plain, cross)
-    result.plain = plain.with_(pair=plain.pair + more.pair)
-
-
 def inverse_deviation(freedom: Array) -> Array:
     """E[√(f/χ²_f)] = √(f/2) Γ((f−1)/2)/Γ(f/2); f no smaller than where E[f/χ²_f] is taken to end."""
     half = np.maximum(freedom, 2.0 + LEAST_FREEDOM) / 2
     ratio = [math.exp(math.lgamma(f - 0.5) - math.lgamma(f)) for f in half.reshape(-1).tolist()]
     return np.asarray(np.array(ratio).reshape(half.shape) * np.sqrt(half))
-
-
-def along_itself(power: Moments, x: Moments, axes: Sequence[int]) -> Array | None:
-    """The power of a cotangent along the direction of y itself, by pair state of x: E[(Σ_w g_w y_w)(Σ_w' g_w' y_w')]/n².
-
-    `power` has the pair moments of g·y. What a normalization sends back has no part along y. Written as the negative of a
-    term y_u y_v, it stays known to the function of which x is a value: a shift or scale of that function's argument meets
-    it again.
-    """
-    if tuple(map(len, power.dims)) != tuple(map(len, x.dims)):
-        return None
-    for k, coarse in enumerate(x.axes):
-        if not power.axes[k].same_partition(coarse):
-            power = power.coarsened(k, coarse)
-    return _summed(power, x, axes)
-
-
-def _summed(power: Moments, x: Moments, axes: Sequence[int]) -> Array:
-    """The same for a power with the axes of x."""
-    pair = power.pair
-    for k in axes:
-        axis = x.axes[k]
-        last = pair.transpose(*range(k), *range(k + 1, pair.ndim), k)
-        total = last.reshape(-1, axis.states).dot(axis.pair_shares[:, None])
-        pair = total.reshape((*pair.shape[:k], 1, *pair.shape[k + 1 :])).repeat(axis.states, axis=k)
-    return pair
-
-
-def _less(fine: Moments, pair: Array, part: Array) -> Array:
-    """pair − part, where no element loses more than all it has."""
-    cells = tuple(slice(0, axis.groups) for axis in fine.axes)
-    part = np.broadcast_to(part, pair.shape)
-    kept = pair - part
-    kept[cells] = np.maximum(kept[cells], 0.0)
-    return kept
 
 
 def _fit(factor: Array, x: Moments, fine: Moments) -> Array:
