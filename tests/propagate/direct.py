@@ -148,8 +148,8 @@ rows("over an image", {
     "avg_pool2d": lambda x: F.avg_pool2d(x, 3, 2, 1), "_adaptive_avg_pool2d": lambda x: aten._adaptive_avg_pool2d(x, [4, 4]),
     "max_pool2d": lambda x: F.max_pool2d(x, 2), "max_pool2d_with_indices": lambda x: aten.max_pool2d_with_indices(x, [2, 2])[0],
     "adaptive_max_pool2d": lambda x: F.adaptive_max_pool2d(x, 3), "_upsample_bicubic2d_aa":
-    lambda x: F.interpolate(x, size=(6, 6), mode="bicubic", antialias=True), "_upsample_bilinear2d_aa":
-    lambda x: F.interpolate(x, size=(6, 6), mode="bilinear", antialias=True), "upsample_bicubic2d": lambda x:
+    lambda x: F.interpolate(x, size=(9, 13), mode="bicubic", antialias=True), "_upsample_bilinear2d_aa":
+    lambda x: F.interpolate(x, size=(9, 13), mode="bilinear", antialias=True), "upsample_bicubic2d": lambda x:
     F.interpolate(x, size=(17, 20), mode="bicubic"), "upsample_bilinear2d": lambda x: F.interpolate(x, size=(8, 18), mode="bilinear"),
     "_upsample_nearest_exact2d": lambda x: F.interpolate(x, size=(18, 20), mode="nearest-exact"), "im2col": lambda x: F.unfold(x, 3, 1, 0, 2),
     "col2im": lambda x: F.fold(F.unfold(x, 2, stride=2), (12, 12), 2, stride=2), "col2im, overlapping": lambda x:

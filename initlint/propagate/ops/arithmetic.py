@@ -19,6 +19,7 @@ from initlint.propagate.ops.view import expanded, unbroadcast
 from initlint.propagate.pointwise import (
     Cotangent,
     apply,
+    grid,
     lineage,
     profile_of,
     sample_of_sum,
@@ -168,7 +169,9 @@ def normalized_by_hand(tape: Tape, x: Moments, scale: Moments, squares: Moments,
 
     profile = profile_of(scale)
     middle = len(profile.values) // 2
-    typical = (profile.values[middle - 1] + profile.values[middle]) / 2
+    level = profile_of(profile.source.origin).values  # the average square v: E[v f²] is what is left of x², whatever v does
+    w = grid(len(level))[1].reshape(-1, *(1,) * (level.ndim - 1))
+    typical = np.sqrt((w * level * profile.values**2).sum(0) / np.maximum((w * level).sum(0), 1e-300))
     with np.errstate(all="ignore"):
         # d log f / d log v = −share/2 for f = (v + ε)^(−1/2)
         step = np.gradient(np.log(np.maximum(profile.values, 1e-300)), axis=0)[middle]

@@ -35,13 +35,13 @@ def interpolated(tape: Tape, name: str, x: Any, size: Any, factors: Any, corners
 
     def matrix(j: int, size: int) -> Array:
         def run(unit: Any) -> Any:
-            image = unit[:, None, :, None]
+            image = unit[:, None, None, :]  # rows: columns of one pixel count as channels last, which smoothing confuses
             if mode == "nearest":
-                return torch.nn.functional.interpolate(image, size=(goal[j], 1), mode="nearest")[:, 0, :, 0]
+                return torch.nn.functional.interpolate(image, size=(1, goal[j]), mode="nearest")[:, 0, 0]
             kind = "bicubic" if mode == "cubic" else "bilinear"
             return torch.nn.functional.interpolate(
-                image, size=(goal[j], 1), mode=kind, align_corners=corners and size > 1, antialias=smooth
-            )[:, 0, :, 0]
+                image, size=(1, goal[j]), mode=kind, align_corners=corners and size > 1, antialias=smooth
+            )[:, 0, 0]
 
         return matrix_of(run, size)
 
