@@ -32,7 +32,8 @@ if TYPE_CHECKING:
     from initlint.propagate.backward import Propagation
     from initlint.propagate.oracle import Layout, Measured
 
-SECONDS, PER_NODE, LONGEST = 1.5, 2.5e-3, 4.0  # that all draws of a doubtful model may take: about as long as tracing takes
+SECONDS, PER_NODE = 1.5, 2.5e-3  # that all draws of a doubtful model should take: about as long as tracing takes
+LONGEST = 4.0  # seconds that the fewest draws may take
 GLANCE = 6e-4  # seconds a node that the one draw of a model in no doubt may take: a tenth of tracing
 AMISS, SHARE = 0.5, 0.1  # bits, and the share of nodes that have to differ by more from this one draw, to raise a doubt
 MEMORY = 2 * 2.0**30  # bytes that one draw may take
@@ -55,7 +56,7 @@ def tried(traced: TracedModel, predicted: Propagation) -> Propagation:
     seconds = min(max(SECONDS, PER_NODE * predicted.coverage.nodes), LONGEST)
     if predicted.coverage.unknown:
         seconds = max(seconds, LOST)
-    if LEAST * cost.seconds > seconds or cost.memory > MEMORY:
+    if LEAST * cost.seconds > max(seconds, LONGEST) or cost.memory > MEMORY:
         return predicted
     try:
         if not _is_doubtful(traced, predicted) and not _looks_wrong(traced, predicted, cost.brief):
