@@ -46,3 +46,18 @@ def test_nothing_is_said_where_all_is_known() -> None:
     coverage = formulas(traced).coverage
     assert coverage.known == coverage.floating
     assert not coverage.unknown
+
+
+@pytest.mark.parametrize("keep", [False, True])
+def test_rows_at_the_places_of_the_largest_are_rows_of_the_table(keep: bool) -> None:
+    """What a quantizer looks up: the index that `max` gives beside the value; each row of the table is as likely."""
+
+    def run(m: Any, x: torch.Tensor) -> torch.Tensor:
+        index = m.a(x).max(1, keepdim=keep)[1]
+        return m.o(m.table(index.reshape(-1)))  # type: ignore[no-any-return]
+
+    build = net(run, a=lambda: nn.Linear(64, 100), table=lambda: nn.Embedding(100, 64), o=lambda: nn.Linear(64, 8))
+    traced = capture(build_recorded(build), (torch.zeros(16, 64),))
+    predicted = formulas(traced)
+    assert not predicted.coverage.unknown
+    assert predicted.signals["embedding"].second_moment == pytest.approx(1.0)

@@ -158,7 +158,7 @@ def smoothed(chance: Array, weight: Array) -> Array:
     return np.asarray((kernel @ np.nan_to_num(chance, posinf=0.0)) / kernel.sum(1))
 
 
-def places(x: Moments, dim: int, ranks: Labels) -> Any:
+def places(x: Moments, dim: int, ranks: Labels) -> Ranked:
     """One draw of the places of these ranks, as every integer path is."""
     import torch
 

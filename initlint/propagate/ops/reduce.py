@@ -383,9 +383,21 @@ def _of_dimension(sign: float) -> Any:
             return extreme(tape, x, dim, sign)
         if dim is None:
             return largest(tape, x, chosen(x, None), False, sign)
-        return [largest(tape, x, chosen(x, dim), keepdim, sign), Unknown("indices of random values")]
+        return [largest(tape, x, chosen(x, dim), keepdim, sign), _where(x, dim, keepdim, sign)]
 
     return run
+
+
+def _where(x: Moments, dim: int, keepdim: bool, sign: float) -> Known | Unknown:
+    """One draw of the places of the largest (sign 1) or smallest entries."""
+    from initlint.propagate.ops.ranked import places
+
+    d = x.dim(dim)
+    try:
+        found = places(x, d, np.array([0 if sign > 0 else x.shape[d] - 1]))
+    except CannotPredict as problem:
+        return Unknown(str(problem))
+    return found if keepdim else Known(found.tensor.squeeze(d))
 
 
 transfer("max")(_of_dimension(1.0))
