@@ -87,7 +87,7 @@ Thresholds were chosen from one half of them; the other half was held back.
     python -m tests.calibration findings     begins anew when a threshold has changed → tests/calibration/findings.jsonl
     python -m tests.calibration page         → this page
 
-Findings are those of 29 November 2026: all nets at commit afe4500.
+Findings are those of 29 November 2026: all nets at commit 1631e57.
 
 ## What is called failing
 
