@@ -193,9 +193,22 @@ def normalized_by_hand(tape: Tape, x: Moments, scale: Moments, squares: Moments,
         into = times(total, spread(x))
         count = float(math.prod([x.shape[d] for d in dims]))
         degree = felt(tape, shared, math.prod(x.shape) / count)
-        return [Cotangent(total), Cotangent(into.averaged(into.dim_axes(dims)).scaled(count * math.sqrt(degree)))]
+        return [Cotangent(total), felt_by(scale, into.averaged(into.dim_axes(dims)).scaled(count * math.sqrt(degree)))]
 
     return tape.record_coherent([y, scale], shared, report)
+
+
+def felt_by(scale: Moments, into: Moments) -> Cotangent:
+    """What a norm's scale r gets, Σ g x = (Σ g y)/r: of the two factors the first hardly knows the size of x, the second is a function
+    of it, as all that r comes from."""
+    profile = profile_of(scale)
+    if tuple(map(len, into.dims)) != tuple(map(len, profile.source.dims)) or not np.all(profile.values > 0.0):
+        return Cotangent(into)
+    w = grid(len(profile.values))[1].reshape(-1, *(1,) * (profile.values.ndim - 1))
+    size = 1.0 / profile.values
+    result = Cotangent()
+    result.add_coherent(into, profile.source, size / np.sqrt((w * size**2).sum(0)))
+    return result
 
 
 def term_shifted(tape: Tape, x: Moments, average: Moments, factor: float) -> Moments | None:
