@@ -19,6 +19,7 @@ from torch import nn
 from initlint.graph.built import build_recorded
 from initlint.graph.capture import capture
 from initlint.propagate import propagate
+from initlint.propagate.backward import run
 from initlint.propagate.oracle import _Run, draw_input, weights_of
 
 SIGMAS = 4.0
@@ -204,3 +205,23 @@ def test_normalization_resets_it():
     signal = propagate(traced).signals[traced.outputs[0]]
     assert signal.spread == 0.0
     assert signal.lag == 0.0
+
+
+def test_normalization_in_name_only_keeps_it():
+    """Where ε outweighs the variance a batch norm is the multiplication by a number, which no draw differs by."""
+
+    def build(norm: Callable[[], nn.Module]) -> Callable[[], nn.Module]:
+        def make() -> nn.Module:
+            layers = [nn.Linear(16, 16, bias=False) for _ in range(6)]
+            for each in layers:
+                nn.init.normal_(each.weight, std=1e-2)
+            return nn.Sequential(*layers, norm())
+
+        return make
+
+    held, without = (
+        capture(build_recorded(build(norm)), (torch.zeros(32, 16),)) for norm in (lambda: nn.BatchNorm1d(16), nn.Identity)
+    )
+    spreads = [run(traced).signals[traced.outputs[0]].spread for traced in (held, without)]
+    assert spreads[1] > 0.3  # six layers of 2/16, averaged over 32 samples
+    assert spreads[0] == pytest.approx(spreads[1], rel=0.01)

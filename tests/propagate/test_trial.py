@@ -107,6 +107,18 @@ def viewed(m: nn.Module, x: torch.Tensor) -> torch.Tensor:
     return second.t().contiguous().sin()
 
 
+@pytest.mark.parametrize(("std", "doubtful"), [(1e-4, True), (0.2, False)])
+def test_a_norm_whose_epsilon_outweighs_the_variance_raises_a_doubt(std: float, doubtful: bool) -> None:
+    def build() -> nn.Module:
+        model = nn.Sequential(nn.Linear(32, 32), nn.BatchNorm1d(32), nn.Linear(32, 8))
+        nn.init.normal_(model[0].weight, std=std)
+        nn.init.zeros_(model[0].bias)
+        return model
+
+    traced = traced_as(build, (torch.zeros(64, 32),))
+    assert trial._is_doubtful(traced, run(traced)) is doubtful
+
+
 def test_a_draw_measures_a_view_with_what_it_views() -> None:
     """The second moments and gradients of all nodes are those that were measured one by one."""
     traced = traced_as(net(viewed, a=lambda: nn.Linear(32, 32), b=lambda: nn.Linear(32, 32)), SPARSEMAX)
