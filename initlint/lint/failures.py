@@ -111,7 +111,7 @@ def _place(outcome: Outcome, path: str, line: int, root: str) -> tuple[str, int]
     """The innermost frame of the target's file, or of its project, where the child was."""
     from initlint.graph.frames import is_below
 
-    frames = [(os.path.realpath(frame[0]), frame[1]) for frame in outcome.frames]
+    frames = [(os.path.realpath(frame[0]), frame[1]) for frame in outcome.frames if os.path.isfile(frame[0])]
     for place in frames:
         if place[0] == path or is_below(place[0], (root,)):
             return place

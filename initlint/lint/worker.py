@@ -90,7 +90,7 @@ def _said(job: Job, seconds: float, scratch: str, mixed: bool) -> list[dict[str,
     """All that a new child says of a file; nothing where it did not come to an end."""
     said: list[dict[str, Any]] = []
     outcome = supervise(lambda send: _file(job, scratch, mixed, send), Limits(seconds=seconds, memory=job.memory), said.append)
-    return said if outcome.end == "done" else []
+    return [message for message in said if "stage" not in message] if outcome.end == "done" else []
 
 
 class _FileState:
@@ -112,7 +112,7 @@ class _FileState:
             self.path = message["imported"]
         elif "waiting" in message:
             self.waiting.append(message)
-        else:
+        elif "stage" not in message:
             self.answer(message)
 
     def report(self, outcome: Outcome) -> None:
@@ -167,6 +167,7 @@ def _file(job: Job, scratch: str, mixed: bool, send: Send) -> None:
         def receive(message: dict[str, Any], messages: list[dict[str, Any]] = messages, stage: list[str] = stage) -> None:
             if "stage" in message:
                 stage[0] = message["stage"]
+                send(message)  # a sign of life: a model may take its time at every stage
             elif "progress" in message or "proving" in message:
                 send(message)
             else:

@@ -80,7 +80,7 @@ def _piece(piece: Moments, x: Moments, d: int, index: int, z: Array) -> Array | 
     values = np.take(values, 0 if labels is None else int(labels[index]), axis=k + 1)
     others = [(a, b) for n, (a, b) in enumerate(zip(piece.axes, x.axes, strict=True)) if n != k]
     for n, (coarse, fine) in enumerate(others):
-        if coarse.size != fine.size:
+        if coarse.size != fine.size or (fine.labels is None and coarse.labels is not None):
             return None
         if not coarse.same_partition(fine):
             values = np.take(values, refinement(coarse, fine), axis=n + 1)
