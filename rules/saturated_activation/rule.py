@@ -174,8 +174,26 @@ def _without_mask(facts: Facts, node: Node) -> Node:
             if not parts or not (huge or masked):
                 return node
             node = min(parts, key=lambda item: _spread(facts, item) or math.inf)
+        elif operator(node) == "cat":  # sinks: logits that belong to no key, beside those of all keys
+            pieces = [item for item in operands(node) if item.name in data]
+            if not pieces:
+                return node
+            node = max(pieces, key=lambda item: math.prod(shape_of(item)))
+        elif operator(node) == "sub" and _is_own_maximum(node):
+            node = next(operands(node))
         else:
             return node
+
+
+def _is_own_maximum(node: Node) -> bool:
+    """x − max(x), which a softmax does not feel."""
+    first, *rest = operands(node)
+    if len(rest) != 1:
+        return False
+    taken = strip(rest[0])
+    if operator(taken) == "getitem":
+        taken = next(operands(taken))
+    return operator(taken) in ("amax", "max") and strip(next(operands(taken))) is strip(first)
 
 
 def _is_mask(facts: Facts, node: Node) -> bool:
