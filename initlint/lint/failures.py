@@ -119,7 +119,16 @@ def _place(outcome: Outcome, path: str, line: int, root: str) -> tuple[str, int]
 
 
 def of_internal(error: str, *, target: str, path: str, line: int) -> Finding:
-    """An exception of initlint's own while it analysed a model: said, never hidden."""
+    """An exception of initlint's own while it analysed a model: said, never hidden. Too little memory is no fault of its own."""
+    if "allocate memory" in error or error.startswith("MemoryError"):
+        return failed(
+            "resource-limit",
+            path=path,
+            line=line,
+            target=target,
+            message=f"analysing `{target.rpartition('::')[2]}` needs more memory than the limit allows: {error}",
+            help=_help("resource-limit"),
+        )
     return failed(
         "trace-failed",
         path=path,

@@ -56,3 +56,11 @@ def test_code_without_a_file_is_no_place(tmp_path: Path) -> None:
         "build", outcome, target="model.py", path=str(path), line=1, root=str(tmp_path), seconds=2.0
     )
     assert (finding.span.path, finding.span.line) == (str(path), 8)
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [("RuntimeError: DefaultCPUAllocator: can't allocate memory", "INI005"), ("MemoryError: ", "INI005"), ("KeyError: 'x'", "INI003")],
+)
+def test_too_little_memory_is_no_fault_of_its_own(error: str, code: str) -> None:
+    assert failures.of_internal(error, target="model.py::Net", path="model.py", line=3).code == code
