@@ -10,25 +10,13 @@ import pytest
 from initlint.lint import failures, worker
 from initlint.lint.job import job_from
 from initlint.targets.sandbox import Outcome
-
-MODEL = """
-from torch import nn
-
-
-class Small(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.fc = nn.Linear(8, 4)
-
-    def forward(self, x):
-        return self.fc(x)
-"""
+from tests.run.test_isolation import GOOD
 
 
 def test_the_stages_of_a_model_are_signs_of_life_and_no_answers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A model that takes its time at every stage keeps the file's child alive, and with it the models that come after."""
     path = tmp_path / "model.py"
-    path.write_text(MODEL)
+    path.write_text(GOOD)
     heard: list[dict[str, Any]] = []
     receive = worker._FileState.receive
 
@@ -50,7 +38,7 @@ def test_the_stages_of_a_model_are_signs_of_life_and_no_answers(tmp_path: Path, 
 def test_code_without_a_file_is_no_place(tmp_path: Path) -> None:
     """What was compiled from a string stands nowhere; the next frame does."""
     path = tmp_path / "model.py"
-    path.write_text(MODEL)
+    path.write_text(GOOD)
     outcome = Outcome(end="silent", frames=(("<string>", 1, "<module>"), (str(path), 8, "__init__")))
     finding = failures.of_outcome(
         "build", outcome, target="model.py", path=str(path), line=1, root=str(tmp_path), seconds=2.0
