@@ -187,6 +187,7 @@ def _signal(value: Moments, gradient: Moments | None, shape: tuple[int, ...], wa
     if value.valid is not None:
         kept = value.average(value.valid)
         hidden = 1.0 - kept if kept < 1.0 - 1e-12 else 0.0
+        zeros *= 1.0 - hidden
         mean = value.average(value.mean * value.valid) + (hidden * value.fill if hidden else 0.0)
         second = value.average(value.cells * value.valid) + (hidden * value.fill**2 if hidden else 0.0)
     method: Method = "sampled" if was_sampled or value.method == "sampled" else value.method  # type: ignore[assignment]

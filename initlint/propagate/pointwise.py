@@ -69,16 +69,19 @@ def profile_of(x: Moments) -> Profile:
             ranks = (np.arange(len(x.sample)) + 0.5) / len(x.sample)
             values = np.interp(share, ranks, x.sample).reshape(z.shape)
             x.profile = Profile(source, np.broadcast_to(values, (len(values), *x.mean.shape)))
-        elif x.positive and np.all(x.mean > 0):
+        elif has_one_sign(x):
             # an average of squares and its like: log-normal with the same mean and variance, so that 1/x has moments
-            width = np.log1p((source.deviation / x.mean) ** 2)
-            x.profile = Profile(source, x.mean * np.exp(np.sqrt(width) * z - width / 2))
-        elif x.negative and np.all(x.mean < 0):
-            width = np.log1p((source.deviation / x.mean) ** 2)
-            x.profile = Profile(source, x.mean * np.exp(width / 2 - np.sqrt(width) * z) / np.exp(width))
+            ratio = np.divide(source.deviation, x.mean, out=np.zeros_like(x.mean), where=x.mean != 0)
+            width = np.log1p(ratio**2)
+            x.profile = Profile(source, x.mean * np.exp((1.0 if x.positive else -1.0) * np.sqrt(width) * z - width / 2))
         else:
             x.profile = Profile(source, x.mean + source.deviation * with_tails(z, *x.tails), normal=not any(x.tails))
     return x.profile
+
+
+def has_one_sign(x: Moments) -> bool:
+    """Whether entries are known to be of one sign, those of some cells perhaps all zero, and not all of them."""
+    return bool(np.any(x.mean)) and ((x.positive and bool(np.all(x.mean >= 0))) or (x.negative and bool(np.all(x.mean <= 0))))
 
 
 def with_tails(z: Array, kurtosis: float, skewness: float) -> Array:
@@ -99,7 +102,7 @@ def values_of(x: Moments) -> Array | None:
     while x.profile is None and x.affine is not None:
         x, a, b = x.affine
         factor, shift = factor * a, shift + factor * b
-    if x.profile is None and x.sample is None and not ((x.positive or x.negative) and np.all(x.mean)) and not joins_known(x):
+    if x.profile is None and x.sample is None and not has_one_sign(x) and not joins_known(x):
         return None
     values = factor * profile_of(x).values + shift
     if values.shape[1:] != x.mean.shape:  # many functions of one entry (see `views`)

@@ -31,8 +31,11 @@ SEED = 20180611
 ROUNDING = 1e-12  # of the largest covariance
 
 
+SIDES = (lambda v: v >= 0, lambda v: v <= 0)
+
+
 def draw(x: Moments, generator: np.random.Generator) -> npt.NDArray[Any]:
-    """One tensor with x's shape and pair moments: a function of a Gaussian where x is one, log-normal where it is positive."""
+    """One tensor with x's shape and pair moments: a function of a Gaussian where x is one, log-normal where it has one sign."""
     if x.complex:
         half = x.with_(pair=x.pair / 2, mean=np.zeros_like(x.mean), complex=False)
         parts = draw(half, generator) + 1j * draw(half, generator)
@@ -51,7 +54,7 @@ def draw(x: Moments, generator: np.random.Generator) -> npt.NDArray[Any]:
         for k, column in enumerate(values.T):
             result[cell == k] = np.interp(z[cell == k], nodes, column)
         return result
-    if x.positive and not x.zeros and np.all(x.mean > 0):
+    if not x.zeros and ((x.positive and np.all(x.mean > 0)) or (x.negative and np.all(x.mean < 0))):
         # log-normal with the same moments: E[e^u e^v] = e^(Cov(u, v)) for u, v with E[e^u] = 1
         logs = Moments(x.dims, np.zeros_like(x.mean), np.log(np.maximum(x.pair, 1e-300) / x.mean_products()))
         return np.asarray(by_index(x, x.mean) * np.exp(gaussian(logs, generator) - by_index(x, logs.cells) / 2))
@@ -275,7 +278,8 @@ def sampled(
             continue
         values = [run[1][position].detach().numpy() for run in runs]
         y = measured(values, outputs[position] if outputs else _dims_like(values[0].shape, unique))
-        y.method, y.positive = "sampled", not first.is_complex() and all(bool((v >= 0).all()) for v in values)
+        y.method = "sampled"
+        y.positive, y.negative = (not first.is_complex() and all(bool(side(v).all()) for v in values) for side in SIDES)
         if any(0 < x.zeros < 1 and not (x.profile is not None and x.mean.size == 1) for x in unique):
             y.zeros = 1.0 if y.is_zero else 0.0  # drawn as Gaussian, without the zeros they have
 

@@ -117,6 +117,20 @@ class MaskedTwice(Attention):
         return scores + mask + mask
 
 
+class MaskedByPrediction(Attention):
+    """Mask2Former: which keys are seen is predicted, and written as minus infinity into zeros that are added."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen = nn.Linear(64, 12)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        q, k, v = (heads(part) for part in self.qkv(x).chunk(3, -1))
+        hidden = (self.seen(x).sigmoid() < 0.4).detach()
+        mask = torch.zeros_like(hidden, dtype=x.dtype).masked_fill_(hidden, float("-inf"))
+        return self.out(joined((q @ k.transpose(-2, -1) * self.scale + mask[:, None]).softmax(-1) @ v))
+
+
 class MaskedBias(RelativeBias):
     """T5's decoder: the mask of every sample takes entries out of the biases, which all samples share."""
 
@@ -314,6 +328,7 @@ add("queries and keys from grouped convolutions", GroupedConvolutions, TOKENS)
 add("relative position biases of variance one", RelativeBias, TOKENS)
 add("relative position biases masked by sample", MaskedBias, TOKENS)
 add("one mask added twice", MaskedTwice, TOKENS)
+add("a predicted mask", MaskedByPrediction, TOKENS)
 add("slopes of distance", Slopes, TOKENS)
 add("slopes over keys in one product, then a mask", SlopesInProduct, torch.zeros(4, 48, 64))
 add("rotary embeddings", Rotary, TOKENS)

@@ -54,6 +54,9 @@ def added(tape: Tape, x: Moments, y: Moments, alpha: float = 1.0) -> Moments:
     if x.slice_of is not None and y.slice_of is not None and x.shape == y.shape:
         if x.slice_of[0] is y.slice_of[0] and x.slice_of[1] == y.slice_of[1]:
             return of_slices(tape, x, y, alpha)
+    remaining = rest_of_running_sum(tape, x, y, alpha)
+    if remaining is not None:
+        return remaining
     shared = covariance(tape, x, y)
     a, b, *rest = align(x, y) if shared is None else align(x, y, both_ways(shared))
     mean = a.mean + alpha * b.mean
@@ -95,12 +98,34 @@ def of_slices(tape: Tape, x: Moments, y: Moments, alpha: float) -> Moments:
     matrix = np.zeros((len(first), base.shape[d]))
     matrix[np.arange(len(first)), first] += 1.0
     matrix[np.arange(len(first)), second] += alpha
-    z = along(tape, base, d, matrix)
+    return instead(tape, along(tape, base, d, matrix), x, y, alpha)
+
+
+def rest_of_running_sum(tape: Tape, x: Moments, y: Moments, alpha: float) -> Moments | None:
+    """x + alpha·y for running sums y and one of them x: a known linear map of the terms, which keeps their sign for x − y of the last.
+
+    Decays of state-space models are exponentials of such differences (Dao & Gu 2024, listing 1); of sums as long as theirs,
+    taken as normal, exponentials would have no moments.
+    """
+    from initlint.propagate.ops.maps import along
+
+    if x.slice_of is None or x.slice_of[0] is not y or len(x.slice_of[2]) != 1 or y.made is None or y.made.name != "cumsum":
+        return None
+    terms, d = y.made.args[0], x.slice_of[1]
+    if not isinstance(terms, Moments) or terms.shape != y.shape:
+        return None
+    matrix = np.tril(np.ones((y.shape[d], y.shape[d])))
+    return instead(tape, along(tape, terms, d, matrix[x.slice_of[2]] + alpha * matrix), x, y, alpha)
+
+
+def instead(tape: Tape, z: Moments, x: Moments, y: Moments, alpha: float) -> Moments:
+    """z in place of x + alpha·y, which it equals: cotangents go through z, and x and y are told of theirs."""
     shared = z.with_(affine=(z, 1.0, 0.0))
 
     def report(g: Cotangent) -> list[Cotangent]:
         total = g.copied().total()
-        return [g, Cotangent(spent=total), Cotangent(spent=None if total is None else total.scaled(alpha))]
+        told = unbroadcast(total, x) if total is not None else None, None if total is None else total.scaled(alpha)
+        return [g, *(Cotangent(spent=item) for item in told)]
 
     return tape.record_coherent([z, x, y], shared, report)
 

@@ -10,7 +10,7 @@ from initlint.propagate.moments import Moments, align, constant, outer_means
 from initlint.propagate.ops import extremes  # noqa: F401 - registers clamps of two tensors before those of one
 from initlint.propagate.ops.arithmetic import MASKED, added, multiplied, spread
 from initlint.propagate.ops.functions import _register_unary, affine, binary_on_source, torch_function, unary
-from initlint.propagate.ops.gather import flags_of, worst
+from initlint.propagate.ops.gather import flags_of, signs, worst
 from initlint.propagate.ops.registry import CannotPredict, as_moments, scalar_of, transfer
 from initlint.propagate.ops.view import unbroadcast
 from initlint.propagate.pointwise import (
@@ -68,6 +68,7 @@ def mixture(tape: Tape, share: Moments, x: Moments, y: Moments) -> Moments:
     part = share.m
     z = Moments(a.dims, mean, pair, method=worst([x, y]), flags=flags_of([x, y]))
     z.zeros = part * x.zeros + (1 - part) * y.zeros
+    z.positive, z.negative = signs([x, y])
     keep, rest = Moments(c.dims, np.zeros_like(c.mean), c.pair), Moments(c.dims, np.zeros_like(c.mean), other)
     return tape.record([x, y], z, lambda g: [unbroadcast(times(g, keep), x), unbroadcast(times(g, rest), y)])
 
@@ -108,13 +109,17 @@ def drawn(condition: Moments, x: Any, y: Any) -> Known:
     """Integers chosen by a random condition: one draw of them, as every integer path is."""
     import torch
 
+    left, right = (v.tensor if isinstance(v, Known) else v for v in (x, y))
+    return Known(torch.where(truths(condition), left, right))
+
+
+def truths(condition: Moments) -> Any:
+    """One draw of a random condition, as a tensor of booleans."""
+    import torch
+
     from initlint.propagate.sampling import SEED, draw
 
-    chosen = torch.from_numpy(np.asarray(draw(condition, np.random.default_rng(SEED)) > 0.5))
-    left, right = (v.tensor if isinstance(v, Known) else v for v in (x, y))
-    return Known(torch.where(chosen, left, right))
-
-
+    return torch.from_numpy(np.asarray(draw(condition, np.random.default_rng(SEED)) > 0.5))
 
 
 def _where_on_source(tape: Tape, condition: Moments, x: Any, y: Any) -> Moments:
@@ -146,6 +151,8 @@ def masked_fill(tape: Tape, x: Any, mask: Any, value: Any) -> Any:
         return where(tape, mask, value, x)
     if isinstance(mask, Known) and number <= MASKED:
         return hide(tape, as_moments(x), mask.tensor.bool(), number)
+    if isinstance(mask, Moments) and number <= MASKED and len(mask.shape) <= len(getattr(x, "shape", ())):
+        return hide(tape, as_moments(x), truths(mask), number)  # entries beyond all numbers have no moments: which they are is drawn
     if isinstance(mask, Moments) and mask.profile is not None:
         return where(tape, mask, number, x)
     x = as_moments(x)

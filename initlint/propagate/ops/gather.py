@@ -120,7 +120,13 @@ def join(pieces: Sequence[Moments], d: int, shared: Mapping[tuple[int, int], Mom
     if masked:
         joined, seen = align(joined, _joined([shown(p) for p in pieces], d))
         joined.valid, joined.both, joined.fill = seen.mean, seen.pair, masked[0].fill
+    joined.positive, joined.negative = signs(pieces)
     return joined
+
+
+def signs(pieces: Sequence[Moments]) -> tuple[bool, bool]:
+    """Whether no entry of any is negative; whether none is positive."""
+    return all(p.positive or p.is_zero for p in pieces), all(p.negative or p.is_zero for p in pieces)
 
 
 def _joined(pieces: Sequence[Moments], d: int, shared: Mapping[tuple[int, int], Moments] | None = None) -> Moments:
