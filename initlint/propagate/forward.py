@@ -268,9 +268,11 @@ class _Run:
 
     def transfer(self, node: fx.Node, target: Any, name: str, args: Any, kwargs: Any) -> Any:
         if name == "select" and isinstance(args[0], Moments):
-            before, piece = self.joint.piece(args[0], args[0].dim(args[1]), args[2])
-            if piece is not None:
-                return self.own(piece)
+            d = args[0].dim(args[1])
+            before, piece = self.joint.piece(args[0], d, args[2])
+            if piece is not None:  # written by a select, or by a slice of length one, which keeps the dimension
+                shape = [n for k, n in enumerate(args[0].shape) if k != d]
+                return self.own(reshaped(self.state.tape, piece, shape))
             args = (before, *args[1:])
         elif self.joint.pieces and not only_written(node):
             args = self.joint.whole(self.state.tape, args)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -149,7 +150,7 @@ def several(tape: Tape, name: str, x: Any, args: tuple[Any, ...], kwargs: dict[s
     if number is not None and len(args) == 1 and isinstance(args[0], Moments):
         import torch
 
-        packet = getattr(torch.ops.aten, name)
+        packet = getattr(torch.ops.aten, LOGICAL.get(name, name))
         left = torch.tensor(number, dtype=torch.float64)
         return unary(tape, args[0], lambda t: _as_float(packet(left, t)))
     if len(args) >= 1 and (isinstance(x, Moments) or isinstance(args[0], Moments)):
@@ -160,7 +161,27 @@ def several(tape: Tape, name: str, x: Any, args: tuple[Any, ...], kwargs: dict[s
             together = on_table(tape, x, args[0], function)
         if together is not None:
             return together
+        if all(map(is_truth, (x, args[0]))) and LOGICAL.get(name, name) in ("logical_and", "logical_or"):
+            return of_truths(tape, LOGICAL.get(name, name) == "logical_and", *map(as_moments, (x, args[0])))
     raise CannotPredict(f"aten.{name} of several independent tensors")
+
+
+def is_truth(x: Any) -> bool:
+    """Whether a tensor is a condition, zeros and ones: then E x² = E x."""
+    import torch
+
+    if isinstance(x, Known):
+        return x.tensor.dtype == torch.bool
+    return isinstance(x, Moments) and math.isclose(x.q, x.m, rel_tol=1e-9, abs_tol=1e-12)
+
+
+def of_truths(tape: Tape, both: bool, x: Moments, y: Moments) -> Moments:
+    """x and y, or x or y, of conditions that are independent: not x or y is (not x) and (not y)."""
+    from initlint.propagate.ops.arithmetic import multiplied
+
+    if both:
+        return multiplied(tape, x, y)
+    return affine(tape, multiplied(tape, affine(tape, x, -1.0, 1.0), affine(tape, y, -1.0, 1.0)), -1.0, 1.0)
 
 
 def _as_float(result: Any) -> Any:
