@@ -29,7 +29,7 @@ from initlint.propagate.axes import GROUP_LIMIT, Array, Axis, Labels, canonical
 from initlint.propagate.moments import Dims, Moments, iid
 from initlint.propagate.pointwise import Cotangent
 from initlint.propagate.sampling import draw as drawn_tensor
-from initlint.propagate.sampling import measured
+from initlint.propagate.sampling import measured, signs_of
 from initlint.propagate.tape import Entry, Tape
 
 if TYPE_CHECKING:
@@ -352,6 +352,7 @@ class Drawn:
         rough = iid(tuple(values[0].shape), mean, second)
         result = rough.with_(dims=tuple(tuple(Axis(a.size, None, "channel") for a in dim) for dim in rough.dims), zeros=zeros)
         result.method, result.complex = "sampled", values[0].is_complex()
+        result.positive, result.negative = signs_of([value.detach().numpy() for value in values])
         self.rough[id(result)] = (node, result)
         if not self.tape.blocked:
             self.tape.entries.append(Entry(Inner(self, node), result, lambda g: self.pulled(node, own, g)))

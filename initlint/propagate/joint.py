@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from initlint.propagate.covariance import SUMS
-from initlint.propagate.lineage import SLICES, bare, sliced, tensors_in
+from initlint.propagate.lineage import SLICES, bare, sliced, summed_up, tensors_in
 from initlint.propagate.moments import Moments, align, constant
 from initlint.propagate.ops.extremes import EXTREMES, normal, terms
 from initlint.propagate.ops.gather import flags_of
@@ -294,6 +294,9 @@ class Joint:
         if id(x) in self.made:
             found = self.made[id(x)][1]()
             return torch.stack([found[n % len(found)].detach().float() for n in range(draws)])
+        terms = summed_up(x)
+        if terms is not None:  # running sums are drawn from their terms: those of one sign never turn back
+            return self.of(terms[0], draws).cumsum(terms[1] + 1)
         name = self.names.get(id(x))
         if name is not None and self.draws is not None:
             found = self.draws(name, draws, self.draws.names(name)[0])

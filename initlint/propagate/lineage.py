@@ -222,3 +222,10 @@ def _joined(x: Moments, made: Made) -> tuple[Moments, int, int] | None:
 
 def _range(size: int) -> Labels:
     return np.arange(size, dtype=np.int64)
+
+
+def summed_up(x: Moments) -> tuple[Moments, int] | None:
+    """The terms of running sums and the dimension along which they are summed."""
+    if x.made is None or x.made.name != "cumsum" or not isinstance(x.made.args[0], Moments) or x.made.args[0].shape != x.shape:
+        return None
+    return x.made.args[0], x.dim(x.made.args[1] if len(x.made.args) > 1 else x.made.kwargs["dim"])

@@ -347,7 +347,7 @@ class Cotangent:
 
 def plus(x: Moments, y: Moments) -> Moments:
     """The sum of two independent zero-mean tensors; where their groups are not the same ones, the most alike are averaged."""
-    from initlint.propagate.ops.gather import tidy
+    from initlint.propagate.ops.gather import bounded, tidy
 
     limit = max([GROUP_LIMIT, *(axis.groups for axis in (*x.axes, *y.axes))])
     x, y = align(x, y)
@@ -355,7 +355,7 @@ def plus(x: Moments, y: Moments) -> Moments:
     for k, axis in enumerate(result.axes):
         if axis.groups > limit:
             result = tidy(result, k, limit)
-    return result
+    return bounded(result)
 
 
 def times(x: Moments, y: Moments) -> Moments:

@@ -27,11 +27,16 @@ from initlint.propagate.tape import Known, Tape
 
 LARGEST = 1 << 23  # elements of all inputs of one sampled operator
 DRAWS = 6
+ENTRIES = 32  # that show a sign: 32 of either are of one with a chance of 2⁻³¹
 SEED = 20180611
 ROUNDING = 1e-12  # of the largest covariance
 
 
-SIDES = (lambda v: v >= 0, lambda v: v <= 0)
+def signs_of(values: Sequence[npt.NDArray[Any]]) -> tuple[bool, bool]:
+    """Whether no drawn entry is negative, whether none is positive; neither is known of entries so few that it may be chance."""
+    if any(np.iscomplexobj(v) for v in values) or sum(v.size for v in values) < ENTRIES:
+        return False, False
+    return all(bool((v >= 0).all()) for v in values), all(bool((v <= 0).all()) for v in values)
 
 
 def draw(x: Moments, generator: np.random.Generator) -> npt.NDArray[Any]:
@@ -279,7 +284,7 @@ def sampled(
         values = [run[1][position].detach().numpy() for run in runs]
         y = measured(values, outputs[position] if outputs else _dims_like(values[0].shape, unique))
         y.method = "sampled"
-        y.positive, y.negative = (not first.is_complex() and all(bool(side(v).all()) for v in values) for side in SIDES)
+        y.positive, y.negative = signs_of(values)
         if any(0 < x.zeros < 1 and not (x.profile is not None and x.mean.size == 1) for x in unique):
             y.zeros = 1.0 if y.is_zero else 0.0  # drawn as Gaussian, without the zeros they have
 

@@ -56,7 +56,7 @@ def deep_conv(number: int, random: Random) -> Generated:
 def reference(kind: str) -> Generated:
     """Three layers of 64 units (16 channels), ReLU, He's start."""
     width = 64 if kind == "mlp" else 16
-    return _written(f"{kind}_reference", kind, 3, width, "relu", "none", "before", "none", "kaiming", True, 0.0)
+    return written(f"{kind}_reference", kind, 3, width, "relu", "none", "before", "none", "kaiming", True, 0.0)
 
 
 def _net(
@@ -76,14 +76,19 @@ def _net(
     law = choose(random, laws)
     biases = random.random() < 0.8
     bias = choose(random, {"0.0": 14, "None": 4, "0.01": 1, "-0.5": 1, "-2.0": 1}) if biases else "None"
-    return _written(
+    return written(
         name, kind, depth, width, activation, norm, place, residual, law, biases, None if bias == "None" else float(bias)
     )
 
 
-def _written(
+def written(
     name: str, kind: str, depth: int, width: int, activation: str, norm: str, place: str, residual: str, law: str, biases: bool, bias: float | None
 ) -> Generated:  # fmt: skip
+    """A stack of linear layers or convolutions.
+
+    place  of norms: before the activation (or branch) or after
+    bias   what biases are set to, None where they are left alone
+    """
     traits = f"depth={depth} width={width} {activation} norm={norm}{'' if norm == 'none' else '-' + place} residual={residual} law={law} bias={bias if biases else 'off'}"
     block = (
         _residual(kind, activation, norm, place, residual, biases)

@@ -3,6 +3,10 @@
     scale   by how much plain rectifier nets grow or shrink their signal                  exploding-signal, vanishing-signal
     sharp   by how much logits of an attention differ, with a residual connection and without      saturated-activation
     alike   over how many attentions without residual connections tokens become alike      rank-collapse
+    steep   how far into their flat parts activations behind norms are driven, and how often      saturated-activation
+    flat    over how many sigmoids what the input says is lost                             vanishing-signal
+    rough   over how many residual blocks that amplify differences gradients grow         exploding-gradient
+    same    recurrent weights that are one constant                                        symmetric-initialization
     frozen  what a trainable branch adds to a frozen perceptron, relative to it           disturbed-frozen-model
     fan     convolutions drawn for a fan without their groups or without their kernel     miscounted-fan
     alpha   the scale of adapters, with the usual start and with the zero in A            lora-scaling, zero-down-projection
@@ -17,7 +21,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from functools import cache
 
-from tests.calibration import adapters, sequences
+from tests.calibration import adapters, plain, sequences
 from tests.calibration.text import Generated, activated, head
 
 DECADES = (6, 5, 4, 3, 2, -4, -5, -6, -7, -8)
@@ -25,7 +29,7 @@ SHARES = (0.03, 0.1, 0.2, 0.4, 0.7, 1.2, 2.5)
 GROUPS = (2, 4, 8, 16)
 KERNELS = ((1, 2), (2, 2), (3, 3), (5, 5))
 ALPHAS = {
-    "usual": (0.002, 0.01, 0.05, 0.2, 0.5, 1, 16, 256, 1000, 3000, 10000, 30000),
+    "usual": (0.002, 0.01, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 1, 16, 256, 1000, 3000, 10000, 30000),
     "random_b": (1, 8, 32, 128, 512, 2000),
 }
 STARTS = (-12.0, -10.0, -8.0, -7.0, -6.0, -5.0, -4.0, -2.0, 6.0, 8.0)
@@ -34,7 +38,7 @@ STARTS = (-12.0, -10.0, -8.0, -7.0, -6.0, -5.0, -4.0, -2.0, 6.0, 8.0)
 @cache
 def probes() -> Sequence[Generated]:
     """All of them."""
-    return (*_scales(), *_attentions(), *_frozen(), *_fans(), *_gates(), *_alphas())
+    return (*_stacks(), *_alphas(), *_attentions(), *_recurrent(), *_scales(), *_gates(), *_fans(), *_frozen())
 
 
 def gate_reference() -> Generated:
@@ -63,6 +67,9 @@ def _attentions() -> Iterator[Generated]:
             yield sequences.written(f"attention_sharp_{skip}_{place}_{law}", 2, 32, 1, place, "layer", skip, False, law, "gelu")
     for depth in (1, 2, 3, 4):
         yield sequences.written(f"attention_alike_{depth}", depth, 32, 4, "none", "layer", "none", True, "orthogonal", "relu")
+        for law in ("xavier", "kaiming"):
+            name = f"attention_alike_{law}_{depth}"
+            yield sequences.written(name, depth, 64, 2, "pre", "layer", "none", True, law, "gelu")
 
 
 def _frozen() -> Iterator[Generated]:
@@ -93,7 +100,33 @@ def _branched(name: str, share: float, reads: str, depth: int, activation: str) 
     return Generated(name=name, kind="adapter", traits=traits, text=text)
 
 
+def _stacks() -> Iterator[Generated]:
+    for depth in (2, 3, 4, 6, 8):
+        for activation in ("tanh", "sigmoid"):
+            for law in ("gain_3", "gain_6", "normal_1"):
+                for norm, place in (("layer", "before"), ("layer", "after"), ("none", "before")):
+                    name = f"mlp_steep_{norm}{'_after' if place == 'after' else ''}_{activation}_{law}_{depth}"
+                    yield plain.written(name, "mlp", depth, 64, activation, norm, place, "none", law, True, 0.0)
+            yield plain.written(f"mlp_steep_wide_{activation}_{depth}", "mlp", depth, 256, activation, "none", "before", "none", "normal_1", True, 0.0)
+        for norm, place in (("none", "before"), ("rms", "after")):
+            for law in ("normal_02", "gain_03", "xavier"):
+                yield plain.written(f"mlp_flat_{norm}_{law}_{depth}", "mlp", depth, 64, "sigmoid", norm, place, "none", law, True, 0.0)
+    for depth in (16, 32, 64, 96):
+        for law in ("kaiming", "gain_2"):
+            for width in (16, 64):
+                yield plain.written(f"mlp_rough_{law}_{width}_{depth}", "mlp", depth, width, "tanh", "none", "before", "plain", law, True, 0.0)
+
+
+def _recurrent() -> Iterator[Generated]:
+    for cell in ("LSTM", "GRU", "RNN"):
+        for layers in (1, 2):
+            for law in ("constant_01", "constant_10"):
+                yield sequences.stacked(f"recurrent_same_{cell}_{layers}_{law}", cell, 32, layers, law, "none", "tanh")
+
+
 def _alphas() -> Iterator[Generated]:
+    for alpha in ALPHAS["usual"][2:9]:
+        yield adapters.written(f"adapter_alpha_deep_{alpha:g}", "usual", "alpha / rank", 16, alpha, 4, 64, "tanh")
     for start, alphas in ALPHAS.items():
         for alpha in alphas:
             yield adapters.written(f"adapter_alpha_{start}_{alpha:g}", start, "alpha / rank", 8, alpha, 2, 64, "relu")

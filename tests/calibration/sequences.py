@@ -21,15 +21,19 @@ def recurrent(number: int, random: Random) -> Generated:
     width, layers = random.choice((16, 32, 64)), random.choice((1, 1, 2, 4))
     law, forget = choose(random, RECURRENT_LAWS), choose(random, {"none": 6, "1.0": 3, "-4.0": 1}) if cell == "LSTM" else "none"
     activation = choose(random, {"tanh": 3, "relu": 2}) if cell in ("RNN", "hand") else "tanh"
-    return _recurrent(f"recurrent_{number:03}", cell, width, layers, law, forget, activation)
+    return stacked(f"recurrent_{number:03}", cell, width, layers, law, forget, activation)
 
 
 def recurrent_reference() -> Generated:
     """One LSTM of 32 units as torch starts it."""
-    return _recurrent("recurrent_reference", "LSTM", 32, 1, "default", "none", "tanh")
+    return stacked("recurrent_reference", "LSTM", 32, 1, "default", "none", "tanh")
 
 
-def _recurrent(name: str, cell: str, width: int, layers: int, law: str, forget: str, activation: str) -> Generated:
+def stacked(name: str, cell: str, width: int, layers: int, law: str, forget: str, activation: str) -> Generated:
+    """A recurrent stack.
+
+    forget  what the bias of forget gates is set to, "none" where it is left alone
+    """
     traits = f"{cell} width={width} layers={layers} {activation} law={law} forget={forget}"
     text = head(f"recurrent: {traits}.") + (
         _hand(width, layers, law, activation) if cell == "hand" else _module(cell, width, layers, law, forget, activation)

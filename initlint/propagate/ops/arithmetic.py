@@ -107,12 +107,13 @@ def rest_of_running_sum(tape: Tape, x: Moments, y: Moments, alpha: float) -> Mom
     Decays of state-space models are exponentials of such differences (Dao & Gu 2024, listing 1); of sums as long as theirs,
     taken as normal, exponentials would have no moments.
     """
+    from initlint.propagate.lineage import summed_up
     from initlint.propagate.ops.maps import along
 
-    if x.slice_of is None or x.slice_of[0] is not y or len(x.slice_of[2]) != 1 or y.made is None or y.made.name != "cumsum":
+    if x.slice_of is None or x.slice_of[0] is not y or len(x.slice_of[2]) != 1 or (found := summed_up(y)) is None:
         return None
-    terms, d = y.made.args[0], x.slice_of[1]
-    if not isinstance(terms, Moments) or terms.shape != y.shape:
+    terms, d = found
+    if d != x.slice_of[1]:
         return None
     matrix = np.tril(np.ones((y.shape[d], y.shape[d])))
     return instead(tape, along(tape, terms, d, matrix[x.slice_of[2]] + alpha * matrix), x, y, alpha)
