@@ -192,6 +192,14 @@ def _joined(target: torch.Tensor, args: Sequence[Any], kwargs: Mapping[str, Any]
     return laws.pooled([(float(t.numel()), of(t)) for t in args[0]])
 
 
+def _padded(target: torch.Tensor, args: Sequence[Any], kwargs: Mapping[str, Any], of: Laws) -> Law:
+    """A tensor, and one number around it: transformers pads the bias of a head to the size of the tied embedding."""
+    value = kwargs.get("value", args[2] if len(args) > 2 else 0.0)
+    rest = target.numel() - args[0].numel()
+    parts = [(float(args[0].numel()), of(args[0]))]
+    return laws.pooled([*parts, (float(rest), laws.constant(float(value)))]) if rest > 0 else of(args[0])
+
+
 def _triangle(target: torch.Tensor, args: Sequence[Any], kwargs: Mapping[str, Any], of: Laws) -> Law:
     """Entries outside the triangle become zero: the moments of a random entry shrink by the share that is kept."""
     law = of(args[0])
@@ -251,6 +259,7 @@ RULES: Mapping[str, Callable[[torch.Tensor, Sequence[Any], Mapping[str, Any], La
     "clamp_min": _clamp("min"),
     "clamp_max": _clamp("max"),
     **dict.fromkeys(("cat", "stack"), _joined),
+    "constant_pad_nd": _padded,
     **dict.fromkeys(("linalg_vector_norm", "norm", "norm_except_dim"), _length),
     "tril": _triangle,
     "triu": _upper,

@@ -28,15 +28,16 @@ RULE = Rule(
 
 # First over last relative gradient, in decades (docs/calibration.md). Batch-normalized plain nets train at usual rates at 2.4 and
 # 2.6, from 2.9 to 4.1 at one or two low ones or half as well, and at 5.9 not. Saturating nets without norm, whose signal is as
-# chaotic as their gradient, lose a quarter of the accuracy at 1.3 and do not train at 1.9.
-WARN_AT = {"normalized": 2.8, "plain": 1.5}
-FAIL_AT = {"normalized": 5.0, "plain": 1.8}
+# chaotic as their gradient, lose a quarter of the accuracy at 1.3 and do not train at 1.9. In residual branches without norm, past which
+# the trunk carries both, such nets train at 1.5, half of them as usual at 1.9, none of them at 2.8, and not at all at 3.7.
+WARN_AT = {"normalized": 2.8, "plain": 1.5, "residual": 1.7}
+FAIL_AT = {"normalized": 5.0, "plain": 1.8, "residual": 3.2}
 
 
 def check(facts: Facts) -> Iterator[Finding]:
     """One finding per role of layers whose gradients explode."""
     for trend in trends(facts):
-        between = "normalized" if _normalized(facts, trend.layers) else "plain"
+        between = _between(facts, trend.layers)
         if trend.decades < WARN_AT[between]:
             continue
         fails = trend.decades >= FAIL_AT[between]
@@ -89,8 +90,9 @@ def fixes(found: Finding, facts: Facts) -> Iterator[Fix]:
     yield from connected(facts, layers)
 
 
-def _normalized(facts: Facts, layers: Sequence[WeightLayer]) -> bool:
-    """Whether normalizations lie between the first and the last of these layers."""
+def _between(facts: Facts, layers: Sequence[WeightLayer]) -> str:
+    """Whether normalizations lie between the first and the last of these layers, or else trunks pass all of them."""
     nodes, dependence = facts.structure.nodes, facts.structure.dependence
-    between = dependence.between(nodes[layers[0].node], nodes[layers[-1].node])
-    return bool(between & dependence.bits(facts.structure.norms))
+    if dependence.between(nodes[layers[0].node], nodes[layers[-1].node]) & dependence.bits(facts.structure.norms):
+        return "normalized"
+    return "residual" if all(facts.structure.in_branch(layer.node) for layer in layers) else "plain"

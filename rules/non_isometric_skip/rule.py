@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from initlint.graph.dataflow import strip
+from initlint.graph.dataflow import operator, strip
 from initlint.lint.doubt import PER_DECADE
 from initlint.lint.finding import Severity
 from initlint.lint.rule import Rule
@@ -35,6 +35,7 @@ RULE = Rule(
 WARN_AT = 2.0
 STAGES = 2
 OFF = 0.2  # decades; a projection that is so far from one takes part
+CHOOSING = frozenset({"softmax", "_softmax", "sigmoid", "topk", "sort"})  # a layer before one of these routes tokens, and is no projection
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +74,8 @@ def _stages(facts: Facts) -> Iterator[_Stage]:
         if len(found) != 1 or between & norms:
             continue
         layer = structure.layers[found[0]]
+        if any(operator(structure.nodes[name]) in CHOOSING for name in structure.dependence.names(between)):
+            continue
         if layer.kind not in ("linear", "convolution") or strip(structure.nodes[layer.source]) is not strip(fork):
             continue
         decades = _scaled(facts, residual)

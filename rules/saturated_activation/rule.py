@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from initlint.graph.dataflow import SATURATING, is_node, operands, operator, shape_of, strip
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from torch.fx import Node
 
     from initlint.fixes.edit import Fix
+    from initlint.graph.layers import WeightLayer
     from initlint.lint.facts import Facts
     from initlint.lint.finding import Finding
 
@@ -28,10 +30,15 @@ RULE = Rule(
     fix="unsafe",
 )
 
-# Share of the squared slope that is left, E[φ'²]/max φ'². Calibrated on tanh and sigmoid nets: at 0.13 three layers lose
-# 2 % of accuracy, at 0.07 15 %, whatever the rate. A shifted mean (gates held open) is a choice: only the spread counts.
-WARN_AT = 0.1
-FAIL_AT = 0.01
+# Share of the squared slope that is left, E[φ'²]/max φ'², at which a function is called saturated. A shifted mean (gates held open) is
+# a choice: only the spread counts.
+SATURATED = 0.1
+# What all saturated functions of a stack lose of it, in decades. Tanh nets of two to eight layers and 64 or 256 units (docs/calibration.md)
+# train at 4.7 and below, with norms behind the functions or without, one of six settings or none is good from 5.6 to 8.6, and none from
+# 9 on. One saturated function alone is a layer of random features: it is a note.
+WARN_AT = 5.0
+FAIL_AT = 9.0
+TINY = 1e-300
 # Softmax of logits that differ by this many units puts all of its weight on one entry; the gradient through it is the
 # product of its outputs.
 SHARP_LOGITS = 10.0
@@ -42,44 +49,80 @@ BOUNDS = {"hardtanh": (-1.0, 1.0), "relu6": (0.0, 6.0)}
 BOUNDED = frozenset({*SATURATING, *BOUNDS})
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Saturated:
+    """A bounded function, the deviation of its input, and the share of its squared slope that is left."""
+
+    node: Node
+    source: Node
+    spread: float
+    left: float
+    layer: WeightLayer | None
+
+
 def check(facts: Facts) -> Iterator[Finding]:
     """Bounded functions and attention."""
     data = facts.structure.dependence.data
-    for node in facts.structure.dependence.order:
-        name = operator(node)
-        if node.name not in data:
-            continue
-        if name in BOUNDED:
-            yield from _bounded(facts, node, name)
-        elif name in SOFTMAX:
+    nodes = [node for node in facts.structure.dependence.order if node.name in data]
+    saturated = [found for node in nodes if operator(node) in BOUNDED and (found := _saturated(facts, node)) is not None]
+    yield from (_bounded(facts, found, _stack(facts, found, saturated)) for found in saturated)
+    for node in nodes:
+        if operator(node) in SOFTMAX:
             yield from _softmax(facts, node)
-        elif name == "scaled_dot_product_attention":
+        elif operator(node) == "scaled_dot_product_attention":
             yield from _attention(facts, node)
 
 
-def _bounded(facts: Facts, node: Node, name: str) -> Iterator[Finding]:
-    source = next(operands(node))
+def _saturated(facts: Facts, node: Node) -> _Saturated | None:
+    name, source = operator(node), next(operands(node))
     spread = _spread(facts, source)
     if not spread or (spread < 1 and name not in BOUNDS):
-        return
+        return None
     bounds = _bounds(node, name)
     left = slope_left(name, spread) if bounds is None else between_left(*bounds, spread)
-    if left > WARN_AT:
-        return
-    layer = feeding_layer(facts, source)
-    modules = [] if layer is None else [module_at(layer, facts)]
-    yield finding(
+    if left > SATURATED:
+        return None
+    return _Saturated(node=node, source=source, spread=spread, left=left, layer=feeding_layer(facts, source))
+
+
+def _stack(facts: Facts, found: _Saturated, saturated: Sequence[_Saturated]) -> Sequence[float]:
+    """The shares left of the saturated functions before and behind this one that no trunk passes; a layer that is called again and
+    again counts once."""
+    dependence = facts.structure.dependence
+    related = dependence.ancestors[found.node.name] | dependence.descendants[found.node.name]
+    shares = {id(found) if found.layer is None else found.layer.weight: found.left}
+    if facts.structure.in_branch(found.node.name):
+        return list(shares.values())
+    for other in saturated:
+        if related >> dependence.index[other.node.name] & 1 and not facts.structure.in_branch(other.node.name):
+            key = id(other) if other.layer is None else other.layer.weight
+            shares[key] = min(shares.get(key, 1.0), other.left)
+    return list(shares.values())
+
+
+def _bounded(facts: Facts, found: _Saturated, stack: Sequence[float]) -> Finding:
+    name, bounds = operator(found.node), _bounds(found.node, operator(found.node))
+    lost = -sum(math.log10(max(share, TINY)) for share in stack)
+    severity = Severity.ERROR if lost >= FAIL_AT else Severity.WARNING if lost >= WARN_AT else Severity.INFO
+    modules = [] if found.layer is None else [module_at(found.layer, facts)]
+    together = f", and {number(10**-lost)} of it behind all {len(stack)} such functions in a row" if len(stack) > 1 else ""
+    consequence = {
+        Severity.ERROR: "Units sit at the bounds, and no usual rate trains the layers before them.",
+        Severity.WARNING: "Units sit at the bounds and learn slowly or not at all.",
+        Severity.INFO: "Units sit at the bounds: what is before them hardly learns, what is behind reads random features.",
+    }[severity]
+    return finding(
         RULE,
         facts,
-        at=site_of_cause(facts, source, layer),
-        severity=_severity(facts, node, fails=left <= FAIL_AT),
+        at=site_of_cause(facts, found.source, found.layer),
+        severity=severity,
         message=(
-            f"{_called(name, bounds)} is saturated: its input has a standard deviation of {number(spread)}, so that "
-            f"{number(100 * left)} % of its squared slope is left. Units sit at the bounds and learn slowly or not at all."
+            f"{_called(name, bounds)} is saturated: its input has a standard deviation of {number(found.spread)}, so that "
+            f"{number(100 * found.left)} % of its squared slope is left{together}. {consequence}"
         ),
-        help=f"start {_weights(modules)} about {number(_excess(spread, bounds))}x smaller (std near 1/sqrt(fan_in)), or normalize before it",
+        help=f"start {_weights(modules)} about {number(_excess(found.spread, bounds))}x smaller (std near 1/sqrt(fan_in)), or normalize before it",
         modules=modules,
-        evidence={"std": spread, "slope_left": left},
+        evidence={"std": found.spread, "slope_left": found.left, "lost": lost},
     )
 
 
@@ -105,7 +148,7 @@ def _bounds(node: Node, name: str) -> tuple[float, float] | None:
 
 
 def _severity(facts: Facts, node: Node, *, fails: bool) -> Severity:
-    """One step less inside a branch: the trunk carries signal and gradient past it."""
+    """Of a softmax. One step less inside a branch: the trunk carries signal and gradient past it."""
     if facts.structure.in_branch(node.name):
         return Severity.WARNING if fails else Severity.INFO
     return Severity.ERROR if fails else Severity.WARNING

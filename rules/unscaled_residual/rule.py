@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from initlint.graph.dataflow import operands, strip
+from initlint.graph.dataflow import operands, operator, shape_of, strip
 from initlint.lint.doubt import PER_DECADE, between_draws, lowered
 from initlint.lint.finding import Severity
 from initlint.lint.rule import Rule
@@ -74,6 +74,7 @@ def _finding(facts: Facts, growing: Sequence[tuple[Residual, float]], total: flo
     severity = lowered(Severity.ERROR if fails else Severity.WARNING, total, spread)
     if severity is None:
         return None
+    frozen = all(_is_frozen(facts, residual) for residual, _ in growing)
     layers = [facts.structure.layers[name] for residual, _ in growing for name in residual.layers]
     modules = list(dict.fromkeys(module_at(layer, facts) for layer in layers))
     shares: dict[str, float] = {}
@@ -99,7 +100,9 @@ def _finding(facts: Facts, growing: Sequence[tuple[Residual, float]], total: flo
         excess = 10 ** (sum(gain for _, gain in too_large) / len(too_large))
         cure = f"start these weights about {number(excess)}x smaller (std near 1/sqrt(fan_in)); then {cure}"
     consequence = (
-        "A later normalization hides it, but only a learning rate far below the usual trains."
+        "Weights are meant to be loaded with these statistics; without them, train the norms, too."
+        if frozen
+        else "A later normalization hides it, but only a learning rate far below the usual trains."
         if normalized
         else "The output starts so large that training diverges or stalls."
         if fails
@@ -109,10 +112,10 @@ def _finding(facts: Facts, growing: Sequence[tuple[Residual, float]], total: flo
         RULE,
         facts,
         at=at,
-        severity=severity,
+        severity=Severity.INFO if frozen else severity,
         message=(
             f"the trunk grows {number(rate)}x per residual sum over {counted(len(growing), 'sum')} with branches "
-            f"{pattern_of(modules)}, {number(10 ** min(total, 300))}x in all{between_draws(spread)}: nothing normalizes or scales the branches. "
+            f"{pattern_of(modules)}, {number(10 ** min(total, 300))}x in all{between_draws(spread)}: {'only frozen statistics scale' if frozen else 'nothing normalizes or scales'} the branches. "
             f"{consequence}"
         ),
         help=cure,
@@ -183,6 +186,21 @@ def _spread(facts: Facts, growing: Sequence[tuple[Residual, float]]) -> float:
     """Standard deviation, over draws, of the decades from the first trunk to the last sum."""
     first, last = facts.signals[growing[0][0].trunk], facts.signals[growing[-1][0].add]
     return math.sqrt(max(last.spread**2 - first.spread**2, 0.0)) / PER_DECADE
+
+
+def _is_frozen(facts: Facts, residual: Residual) -> bool:
+    """Whether each channel of the branch is scaled by buffers: a norm with frozen statistics, meant for weights that are loaded."""
+    structure, dependence = facts.structure, facts.structure.dependence
+    within = dependence.between(structure.nodes[residual.fork], structure.nodes[residual.branch])
+    kinds = {kind: dependence.bits(name for name, p in facts.traced.parameters.items() if p.kind == kind and name in dependence.index) for kind in ("parameter", "buffer")}  # fmt: skip
+    for node in dependence.order:
+        if not within >> dependence.index[node.name] & 1 or operator(node) != "mul":
+            continue
+        for item in operands(node):
+            sources = dependence.ancestors[item.name] | 1 << dependence.index[item.name]
+            if item.name not in dependence.data and math.prod(shape_of(item)) > 1 and sources & kinds["buffer"] and not sources & kinds["parameter"]:
+                return True
+    return False
 
 
 def _normalized_after(facts: Facts, residual: Residual) -> bool:

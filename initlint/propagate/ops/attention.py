@@ -344,6 +344,10 @@ def seen_together(x: Moments, seen: npt.NDArray[np.bool_]) -> Array:
     rank = len(x.dims)
     dims = tuple([x.dims[d] if seen.shape[d] > 1 else () for d in range(rank)])
     table = from_array(seen.astype(np.float64), dims)
+    if table.dims != dims:  # a large one was thinned, and has no groups
+        cells = [axis.groups for dim in dims for axis in dim]
+        like = Moments(dims, np.zeros(cells), np.zeros([axis.states for dim in dims for axis in dim]))
+        table = align(like, table)[1]
     states = [axis.states if dims[d] else 1 for d in range(rank) for axis in x.dims[d]]
     return np.broadcast_to(table.pair.reshape(states), x.pair.shape)
 

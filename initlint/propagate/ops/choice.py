@@ -12,7 +12,7 @@ from initlint.propagate.ops.arithmetic import MASKED, added, multiplied, spread
 from initlint.propagate.ops.functions import _register_unary, affine, binary_on_source, torch_function, unary
 from initlint.propagate.ops.gather import flags_of, signs, worst
 from initlint.propagate.ops.registry import CannotPredict, as_moments, scalar_of, transfer
-from initlint.propagate.ops.view import unbroadcast
+from initlint.propagate.ops.view import same, unbroadcast
 from initlint.propagate.pointwise import (
     apply,
     lineage,
@@ -90,10 +90,19 @@ def where(tape: Tape, condition: Any, x: Any, y: Any) -> Any:
     if isinstance(condition, Moments) and integral(x) and integral(y) and any(isinstance(v, Known) for v in (x, y)):
         return drawn(condition, x, y)
     shape = np.broadcast_shapes(*(tuple(getattr(v, "shape", ())) for v in (condition, x, y)))
+    if isinstance(condition, Moments) and (condition.is_zero or is_one(condition)):
+        chosen = y if condition.is_zero else x
+        if isinstance(chosen, Moments) and chosen.shape == shape:
+            return same(tape, chosen)  # all experts in one group: nothing is left out
     likely = next((v for v in (x, y, condition) if isinstance(v, Moments) and v.shape == shape), None)
     a, b = as_moments(x, likely), as_moments(y, likely)
     share = as_moments(condition, likely)
     return mixture(tape, share, a, b)
+
+
+def is_one(x: Moments) -> bool:
+    """Whether every entry is one."""
+    return bool(np.all(x.mean == 1.0) and np.all(x.cells == 1.0))
 
 
 def integral(value: Any) -> bool:
@@ -151,6 +160,8 @@ def masked_fill(tape: Tape, x: Any, mask: Any, value: Any) -> Any:
         return where(tape, mask, value, x)
     if isinstance(mask, Known) and number <= MASKED:
         return hide(tape, as_moments(x), mask.tensor.bool(), number)
+    if isinstance(mask, Moments) and mask.is_zero and isinstance(x, Moments):
+        return same(tape, x)
     if isinstance(mask, Moments) and number <= MASKED and len(mask.shape) <= len(getattr(x, "shape", ())):
         return hide(tape, as_moments(x), truths(mask), number)  # entries beyond all numbers have no moments: which they are is drawn
     if isinstance(mask, Moments) and mask.profile is not None:
