@@ -44,7 +44,7 @@ def check_model(job: Job, file: Imported, candidate: Candidate, target: str, sen
     try:
         recorded = built(candidate, file)
     except BaseException as error:  # noqa: BLE001 - the user's constructor
-        fail(of_failure("build", failure_of(error, path, (root,)).data(), target))
+        fail(of_failure("build", failure_of(error, path, (root,), candidate.line).data(), target))
         return
     parameters = parameter_count(recorded.parameters)
     if not parameters and job.name is None:
@@ -73,7 +73,7 @@ def check_model(job: Job, file: Imported, candidate: Candidate, target: str, sen
     try:
         answer = work(job, file, candidate, recorded, inputs, target, send)
     except CannotTrace as problem:
-        fail(of_failure("trace", failure_of(problem.cause, path, (root,)).data(), target), parameters=parameters)
+        fail(of_failure("trace", failure_of(problem.cause, path, (root,), candidate.line).data(), target), parameters=parameters)
         return
     except CannotVerify as problem:
         subject = f"`{candidate.name}` cannot be verified: {problem}"

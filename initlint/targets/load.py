@@ -118,8 +118,8 @@ def _file_of(module: ModuleType) -> str | None:
     return None if file is None else os.path.realpath(file)
 
 
-def failure_of(error: BaseException, path: str, roots: Iterable[str]) -> Failure:
-    """Where the user's own code was when it failed: the innermost line of `path`, else of the project, else line 1."""
+def failure_of(error: BaseException, path: str, roots: Iterable[str], line: int = 1) -> Failure:
+    """Where the user's own code was when it failed: the innermost line of `path`, else of the project, else `line`."""
     if isinstance(error, SyntaxError) and error.filename and error.lineno:
         place = os.path.realpath(error.filename)
         if is_below(place, tuple(roots)):
@@ -129,7 +129,7 @@ def failure_of(error: BaseException, path: str, roots: Iterable[str]) -> Failure
     found = innermost(error.__traceback__, path, roots)
     return Failure(
         path=found[0] if found else path,
-        line=found[1] if found else 1,
+        line=found[1] if found else line,
         column=found[2] if found else 1,
         error=described(error),
         stopped=isinstance(error, (SystemExit, MemoryError, KeyboardInterrupt)) or "can't allocate memory" in str(error),
@@ -151,6 +151,8 @@ def innermost(trace: TracebackType | None, path: str, roots: Iterable[str]) -> t
     roots = tuple(roots)
     best: tuple[str, int, int] | None = None
     for frame in traceback.extract_tb(trace):
+        if frame.filename.startswith("<"):  # made at run time: no file
+            continue
         place = os.path.realpath(frame.filename)
         own = place == os.path.realpath(path) or is_below(place, roots)
         if own and frame.lineno is not None:

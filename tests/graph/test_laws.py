@@ -69,6 +69,7 @@ LAWS: dict[str, Init] = {
     "an upper triangle off the diagonal": lambda: torch.randn(N, N).triu(5),
     "a product of matrices": lambda: torch.randn(N, N) @ torch.rand(N, N),
     "the orthonormal factor of a draw": lambda: torch.linalg.qr(torch.randn(N, N))[0],
+    "padded with zeros": lambda: nn.functional.pad(torch.randn(N, N), (0, N)),
     "joined from two laws": lambda: torch.cat([torch.randn(N, N), torch.zeros(N, N)]),
     "drawn with torch.normal": lambda: torch.normal(0.0, 0.05, (N, N)),
     "a copy": lambda: torch.empty(N, N).copy_(torch.randn(N, N) * 3),

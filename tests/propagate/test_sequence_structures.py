@@ -108,9 +108,42 @@ class GatedScan(nn.Module):
         return torch.stack(out, 1)
 
 
+class Decays(nn.Module):
+    """What a chunk of a state-space model (Dao & Gu 2024, listing 1) leaves for the next one: each step, decayed by those after it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.dt, self.x, self.out = nn.Linear(64, 64), nn.Linear(64, 64), nn.Linear(64, 64)
+
+    def forward(self, u: torch.Tensor) -> torch.Tensor:
+        passed = torch.cumsum(-F.softplus(self.dt(u)), 1)
+        return self.out((self.x(u) * torch.exp(passed[:, -1:] - passed)).sum(1))
+
+
+class WrittenByParts(nn.Module):
+    """The diagonal blocks of Longformer: written by slices of length one and by selects, read by selects."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a, self.b = nn.Linear(64, 64), nn.Linear(64, 64)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y = x.new_zeros(x.shape[0], 2, 12, 64)
+        y[:, :-1, :, 32:] = self.a(x)[:, None, :, :32]
+        y[:, -1] = self.a(x).relu()
+        y[:, 0, 1:7, :32] = x[:, :6, :32]
+        return self.b(y.flatten(1, 2))
+
+
 add("causal linear attention by running sums", LinearAttention, TOKENS,
     missing="a ratio of two sums over the same keys: what the keys share cancels in the gradient")  # fmt: skip
 add("a selective state-space scan by steps", Selective, SHORT)
+add("a chunk of decays by running sums", Decays, TOKENS,
+    missing="that the last of the running sums is longer than the others of its octave")  # fmt: skip
+add("a tensor written by slices of length one", WrittenByParts, TOKENS,
+    zeros="a view that is written to has the zeros of the whole")  # fmt: skip
+add("positions where both or either condition holds", lambda m, x: m.b(torch.where((m.a(x) > 0) & (x > -1) | (m.b(x) > 1), x, 0.0)), TOKENS,
+    a=linear(), b=linear())  # fmt: skip
 add("a state-space convolution by FFT", LongConvolution, TOKENS,
     missing="complex numbers whose real and imaginary parts have different laws")  # fmt: skip
 add("a gated diagonal recurrence", GatedScan, SHORT)

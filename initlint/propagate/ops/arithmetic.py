@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from initlint.propagate.axes import Axis
 from initlint.propagate.covariance import covariance
 from initlint.propagate.known import numbers
 from initlint.propagate.meeting import both_ways, dependent_product
 from initlint.propagate.moments import Moments, align
 from initlint.propagate.ops.functions import affine, binary_on_source, on_table, torch_function, unary
-from initlint.propagate.ops.gather import flags_of, worst
+from initlint.propagate.ops.gather import flags_of, single, worst
 from initlint.propagate.ops.registry import CannotPredict, as_moments, scalar_of, transfer
 from initlint.propagate.ops.view import expanded, unbroadcast
 from initlint.propagate.pointwise import (
@@ -108,6 +109,7 @@ def rest_of_running_sum(tape: Tape, x: Moments, y: Moments, alpha: float) -> Mom
     taken as normal, exponentials would have no moments.
     """
     from initlint.propagate.lineage import summed_up
+    from initlint.propagate.linear import mapped, octaves
     from initlint.propagate.ops.maps import along
 
     if x.slice_of is None or x.slice_of[0] is not y or len(x.slice_of[2]) != 1 or (found := summed_up(y)) is None:
@@ -116,7 +118,18 @@ def rest_of_running_sum(tape: Tape, x: Moments, y: Moments, alpha: float) -> Mom
     if d != x.slice_of[1]:
         return None
     matrix = np.tril(np.ones((y.shape[d], y.shape[d])))
-    return instead(tape, along(tape, terms, d, matrix[x.slice_of[2]] + alpha * matrix), x, y, alpha)
+    matrix = matrix[x.slice_of[2]] + alpha * matrix
+    source = single(terms, d)
+    like = source.axes[source.position(d)] if source.dims[d] else None
+    if like is None or like.labels is not None:
+        return instead(tape, along(tape, terms, d, matrix), x, y, alpha)
+    k, axis = source.position(d), Axis(y.shape[d], octaves(1.0 + np.abs(matrix).sum(1)), like.role)
+
+    def pull(g: Moments) -> list[Moments]:
+        g = single(g, d)
+        return [mapped(g, g.position(d), matrix.T, like)]
+
+    return instead(tape, tape.record([terms], mapped(source, k, matrix, axis), pull), x, y, alpha)
 
 
 def instead(tape: Tape, z: Moments, x: Moments, y: Moments, alpha: float) -> Moments:
