@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from initlint.graph.dataflow import RECTIFYING, operator
+from initlint.graph.dataflow import RECTIFYING, operands, operator
 from initlint.graph.repeats import equal_along
 from initlint.lint.finding import Severity
 from initlint.lint.rule import Rule
@@ -48,7 +48,8 @@ def check(facts: Facts) -> Iterator[Finding]:
         alike = reader.weight in constant and not _has_random_bias(facts, layer)
         if alike or not facts.parameter(name).law.is_zero:
             passed = _is_passed(facts, layer, reader) or _is_told_apart(layer, reader)
-            yield _constant(facts, facts.parameter(name), layer, stuck=alike, passed=passed)
+            stuck = alike and not _is_beside_random(facts, layer)
+            yield _constant(facts, facts.parameter(name), layer, alike=alike, stuck=stuck, passed=passed and not alike)
     yield from _rows(facts)
     yield from _copies(facts)
 
@@ -98,6 +99,30 @@ def _is_told_apart(layer: WeightLayer, reader: WeightLayer) -> bool:
     """Whether a layer is one recurrence, whose units get what a random reader sends back at every step: five of six such nets of
     docs/calibration.md train, one of six with a second recurrence behind."""
     return layer.kind == "recurrent" and reader.kind != "recurrent" and len(layer.weights) <= 2
+
+
+def _is_beside_random(facts: Facts, layer: WeightLayer) -> bool:
+    """Whether trunks carry past the layers what a random table added to it, and a norm sends every unit another gradient for it: six of
+    six such transformers of docs/calibration.md need care and none fails, of six without norms four do."""
+    structure, dependence = facts.structure, facts.structure.dependence
+    normalized = dependence.descendants[layer.node] & dependence.bits(structure.norms)
+    return bool(structure.residuals) and bool(normalized) and _has_table(facts)
+
+
+def _has_table(facts: Facts) -> bool:
+    """Whether a random table of places is added to a signal, or tokens are looked up in one."""
+    dependence = facts.structure.dependence
+    random = {name for name, p in facts.traced.parameters.items() if p.kind == "parameter" and p.law.family != "constant"}
+    if any(layer.kind == "embedding" and layer.weight in random for layer in facts.structure.layers.values()):
+        return True
+    tables = {name for name in random if len(facts.parameter(name).shape) > 1} - {layer.weight for layer in facts.structure.layers.values()}
+    for node in dependence.order:
+        if operator(node) == "add" and node.name in dependence.data:
+            for item in operands(node):
+                sources = dependence.ancestors[item.name] | 1 << dependence.index[item.name]
+                if item.name not in dependence.data and sources & dependence.bits(name for name in tables if name in dependence.index):
+                    return True
+    return False
 
 
 def _is_depthwise(layer: WeightLayer, parameter: Parameter) -> bool:
@@ -166,7 +191,14 @@ def _next_layer(facts: Facts, layer: WeightLayer) -> WeightLayer | None:
     return next((other for other in facts.structure.layers.values() if after >> dependence.index[other.node] & 1), None)
 
 
-def _constant(facts: Facts, parameter: Parameter, layer: WeightLayer, *, stuck: bool, passed: bool) -> Finding:
+def _constant(
+    facts: Facts, parameter: Parameter, layer: WeightLayer, *, alike: bool, stuck: bool, passed: bool
+) -> Finding:
+    """
+    alike   the next layer is one constant, too
+    stuck   and nothing else tells the units apart
+    passed  what tells them apart is strong from the start
+    """
     module = module_of(parameter)
     return finding(
         RULE,

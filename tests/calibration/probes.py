@@ -6,7 +6,7 @@
     steep   how far into their flat parts activations behind norms are driven, and how often      saturated-activation
     flat    over how many sigmoids what the input says is lost                             vanishing-signal
     rough   over how many residual blocks that amplify differences gradients grow         exploding-gradient
-    same    recurrent weights that are one constant                                        symmetric-initialization
+    same    weights that are one constant, recurrent or beside a random table of places    symmetric-initialization
     frozen  what a trainable branch adds to a frozen perceptron, relative to it           disturbed-frozen-model
     fan     convolutions drawn for a fan without their groups or without their kernel     miscounted-fan
     alpha   the scale of adapters, with the usual start and with the zero in A            lora-scaling, zero-down-projection
@@ -38,7 +38,7 @@ STARTS = (-12.0, -10.0, -8.0, -7.0, -6.0, -5.0, -4.0, -2.0, 6.0, 8.0)
 @cache
 def probes() -> Sequence[Generated]:
     """All of them."""
-    return (*_stacks(), *_alphas(), *_attentions(), *_recurrent(), *_scales(), *_gates(), *_fans(), *_frozen())
+    return (*_stacks(), *_alphas(), *_attentions(), *_constants(), *_scales(), *_gates(), *_fans(), *_frozen())
 
 
 def gate_reference() -> Generated:
@@ -117,7 +117,12 @@ def _stacks() -> Iterator[Generated]:
                 yield plain.written(f"mlp_rough_{law}_{width}_{depth}", "mlp", depth, width, "tanh", "none", "before", "plain", law, True, 0.0)
 
 
-def _recurrent() -> Iterator[Generated]:
+def _constants() -> Iterator[Generated]:
+    for depth in (1, 2, 4):
+        for law in ("constant_01", "constant_10"):
+            for place in ("pre", "none"):
+                name = f"attention_same_{place}_{law}_{depth}"
+                yield sequences.written(name, depth, 32, 1, place, "layer", "plain", True, law, "gelu")
     for cell in ("LSTM", "GRU", "RNN"):
         for layers in (1, 2):
             for law in ("constant_01", "constant_10"):

@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 
 from initlint.propagate import views
-from initlint.propagate.axes import GROUP_LIMIT, Axis, Labels
+from initlint.propagate.axes import Axis, Labels
 from initlint.propagate.covariance import joined_covariances
 from initlint.propagate.moments import Moments, constant
-from initlint.propagate.ops.gather import join, place, single, take, tidy
+from initlint.propagate.ops.gather import bounded, join, place, single, take
 from initlint.propagate.ops.portions import carried
 from initlint.propagate.ops.registry import CannotPredict, as_moments, scalar_of, transfer
 from initlint.propagate.pieces import on_piece
@@ -419,9 +419,6 @@ def overwritten(tape: Tape, x: Moments, source: Moments, d: int, indices: Labels
     shape[d] = len(indices)
     whole = cat(tape, [expanded(tape, source, shape), kept], d)
     order = np.argsort(np.concatenate([indices, outside]))
-    y = relabelled(whole, d, order)
-    limit = max([GROUP_LIMIT, *(axis.groups for axis in x.axes)])  # or a loop that writes row by row would add one for each
-    for k in range(len(y.axes)):
-        y = tidy(y, k, limit)
+    y = bounded(relabelled(whole, d, order))  # or a loop that writes row by row would add a group for each
     back = np.argsort(order)
     return tape.record([whole], y.with_(), lambda g: [relabelled(g, d, back)])
