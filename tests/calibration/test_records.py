@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import zlib
 
-import pytest
-
 from tests.calibration.findings import recorded, thresholds
 from tests.calibration.labels import labels
 from tests.calibration.nets import SOURCES, held_back, nets
@@ -49,7 +47,6 @@ def test_errors_mean_failure_on_the_held_back_half() -> None:
     assert share(back, fails, is_error).value >= 0.85
 
 
-@pytest.mark.xfail(reason="4.4 %: docs/calibration.md lists them", strict=True)
 def test_nets_that_train_stay_silent_on_the_held_back_half() -> None:
     """At most three in a hundred are warned of."""
     back = [case for case in cases() if held_back(case.net)]
