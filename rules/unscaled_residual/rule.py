@@ -189,17 +189,18 @@ def _spread(facts: Facts, growing: Sequence[tuple[Residual, float]]) -> float:
 
 
 def _is_frozen(facts: Facts, residual: Residual) -> bool:
-    """Whether each channel of the branch is scaled by buffers: a norm with frozen statistics, meant for weights that are loaded."""
+    """Whether a layer of the branch is scaled channel by channel by buffers alone: a norm with frozen statistics, meant for weights
+    that are loaded. Tables of rotations are buffers, too, but vary over places and stand behind no layer."""
     structure, dependence = facts.structure, facts.structure.dependence
-    within = dependence.between(structure.nodes[residual.fork], structure.nodes[residual.branch])
-    kinds = {kind: dependence.bits(name for name, p in facts.traced.parameters.items() if p.kind == kind and name in dependence.index) for kind in ("parameter", "buffer")}  # fmt: skip
-    for node in dependence.order:
-        if not within >> dependence.index[node.name] & 1 or operator(node) != "mul":
-            continue
-        for item in operands(node):
-            sources = dependence.ancestors[item.name] | 1 << dependence.index[item.name]
-            if item.name not in dependence.data and math.prod(shape_of(item)) > 1 and sources & kinds["buffer"] and not sources & kinds["parameter"]:
-                return True
+    kinds = {p: {name for name, item in facts.traced.parameters.items() if item.kind == p and name in dependence.index} for p in ("parameter", "buffer")}  # fmt: skip
+    trained, kept = dependence.bits(kinds["parameter"]), dependence.bits(kinds["buffer"])
+    for layer in residual.layers:
+        for user in structure.nodes[layer].users:
+            for item in operands(user) if operator(user) == "mul" else ():
+                sources = dependence.ancestors[item.name] | 1 << dependence.index[item.name]
+                by_channel = sum(size > 1 for size in shape_of(item)) == 1
+                if item.name not in dependence.data and by_channel and sources & kept and not sources & trained:
+                    return True
     return False
 
 
