@@ -8,6 +8,9 @@ Read in this order: `axes` (pair states), `moments` (the domain and its algebra)
 
 from __future__ import annotations
 
+import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -22,5 +25,18 @@ def propagate(traced: TracedModel) -> Propagation:
     from initlint.propagate.backward import run
     from initlint.propagate.trial import tried
 
-    with np.errstate(all="ignore"):  # what is no number is found and said by the coverage
+    with _uncollected(), np.errstate(all="ignore"):  # what is no number is found and said by the coverage
         return tried(traced, run(traced))
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """No search for cycles meanwhile: it goes through everything torch holds, which takes as long as a third of all formulas."""
+    if not gc.isenabled():
+        yield
+        return
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()

@@ -22,7 +22,7 @@ from initlint.propagate.pointwise import Cotangent, Profile, Source, grid, pair_
 
 SHARE = 0.05  # of the variance: a term that is less of a sum leaves it normal, and learns little from it
 TERMS = 16  # of a sum of sums that are looked at
-DEPTH = 160  # values of s at which F is evaluated
+DEPTH = 160  # values of s at which F is evaluated; even
 STEPS = 4  # of Newton's method, for correlations
 PLACES = 240  # of a term at which what it knows is evaluated
 STEEP = 0.02  # of the deviation: a normal term that is less of a sum hardly smooths the steps of the others
@@ -99,8 +99,10 @@ def quantiles(columns: list[Array], variance: float, z: Array) -> Array:
     """F⁻¹(Φ(z)) for the sum of functions of independent standard normal variables, and a normal term of this variance."""
     values, weights = columns[0], grid(len(columns[0]))[1]
     for column in columns[1:]:
-        both = np.add.outer(thinned(values, weights), thinned(column, grid(len(column))[1])).reshape(-1)
-        values, weights = both, np.full(len(both), 1.0 / len(both))
+        pairs = np.add.outer(thinned(values, weights), thinned(column, grid(len(column))[1]))
+        both = np.sort(pairs, axis=None, kind="stable")  # which takes rows that rise for what they are
+        middle = both.reshape(DEPTH, DEPTH)[:, DEPTH // 2 - 1 : DEPTH // 2 + 1]
+        values, weights = middle.mean(1), np.full(DEPTH, 1.0 / DEPTH)
     sigma, total = np.sqrt(variance), float(np.sqrt(variance + weights @ values**2 - (weights @ values) ** 2))
     if len(values) > DEPTH:
         values, weights = thinned(values, weights), np.full(DEPTH, 1.0 / DEPTH)

@@ -8,6 +8,7 @@ has mean zero, because the injected one does and every pullback is linear; so co
 from __future__ import annotations
 
 import itertools
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -107,11 +108,14 @@ class Tape:
     bending: dict[int, Array] = field(default_factory=dict)
     swelling: dict[int, float] = field(default_factory=dict)
     cotangents: dict[int, Cotangent] = field(default_factory=dict)  # on the way back, those known so far, by id
+    read: Counter[int] | None = None  # by id, the entries that a value is an input of
     broken: list[str] = field(default_factory=list)  # why a pullback failed; nothing is predicted of what lies before it
 
     def readers(self, value: Moments) -> int:
-        """How many operators read a value."""
-        return sum(any(x is value for x in entry.inputs) for entry in self.entries)
+        """How many operators read a value; asked on the way back, when all have."""
+        if self.read is None:
+            self.read = Counter(key for entry in self.entries for key in {id(x) for x in entry.inputs})
+        return self.read[id(value)]
 
     def record(self, inputs: Sequence[Moments], output: Moments, pull: Pull) -> Moments:
         """Remember how the cotangent of `output` goes back to `inputs`; returns `output`."""
@@ -131,6 +135,7 @@ def pull_back(tape: Tape, seeds: Sequence[tuple[Moments, Moments]]) -> dict[int,
     from initlint.propagate.returning import Returning
 
     cotangents = tape.cotangents = {}
+    tape.read = None
     result: dict[int, Moments] = {}
     meeting = Returning(tape, cotangents)
     lost: set[int] = set()

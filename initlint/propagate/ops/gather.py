@@ -263,15 +263,15 @@ def tidy(x: Moments, k: int, limit: int = GROUP_LIMIT) -> Moments:
         gaps = np.maximum(gaps, several[g] * np.abs(inside[g] - across).max(1))
         gaps = np.maximum(gaps, several[:g] * np.abs(inside[:g] - across).max(1))
         far[g, :g] = far[:g, g] = np.maximum(gaps / scale, np.abs(mean[g] - mean[:g]).max(1) / spread)
-    of = np.arange(groups)
-    while True:
-        names = np.unique(of)
-        if len(names) < 2:
+    of, left = np.arange(groups), groups
+    far[np.triu_indices(groups)] = np.inf
+    while left > 1:
+        g, h = np.unravel_index(far.argmin(), far.shape)
+        if far[g, h] > 1e-7 and left <= limit:
             break
-        best = min((far[g, h], g, h) for g in names for h in names if h < g)
-        if best[0] > 1e-7 and len(names) <= limit:
-            break
-        of[of == best[1]] = best[2]
-    if len(np.unique(of)) == groups:
+        of[of == g] = h
+        far[g], far[:, g] = np.inf, np.inf
+        left -= 1
+    if left == groups:
         return x
     return x.coarsened(k, Axis(axis.size, canonical(of[axis.labels]), axis.role))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -383,7 +384,7 @@ def _of_dimension(sign: float) -> Any:
             return extreme(tape, x, dim, sign)
         if dim is None:
             return largest(tape, x, chosen(x, None), False, sign)
-        return [largest(tape, x, chosen(x, dim), keepdim, sign), _where(x, dim, keepdim, sign)]
+        return [largest(tape, x, chosen(x, dim), keepdim, sign), partial(_where, x, dim, keepdim, sign)]
 
     return run
 
