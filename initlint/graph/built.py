@@ -16,7 +16,7 @@ from initlint.graph.measure import law_of_values
 from initlint.graph.model import BrokenTie, Law, LostWrite, Parameter, Site
 from initlint.graph.op_laws import exact_or_measured
 from initlint.graph.record import LARGE, Held, Record, key_of, law_within
-from initlint.graph.replay import restore_tables
+from initlint.graph.replay import drawn_again, restore_tables
 from initlint.graph.ties import broken_ties
 from initlint.graph.watch import recording
 
@@ -139,6 +139,8 @@ def collected(model: nn.Module, record: Record) -> dict[str, Parameter]:
                 law = law_of_held(held, tensor) if held is not None else _outside(tensor)
                 if id(tensor) in record.restored or _computed(tensor, law, record):
                     law = exact_or_measured(tensor)
+                if law.family == "unknown" and tensor.is_meta and (again := drawn_again(tensor, record.history)) is not None:
+                    law = law_of_values(again)
                 result[name] = Parameter(
                     name=name,
                     shape=tuple(tensor.shape),

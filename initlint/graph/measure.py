@@ -39,8 +39,8 @@ def law_of_values(tensor: torch.Tensor) -> Law:
         gain = float(values.diagonal().mean())
         return Law(family="identity", mean=mean, second_moment=second, gain=gain)
     count = values.numel()
-    if abs(mean) < SIGNIFICANT * (second / count) ** 0.5:
-        mean = 0.0
+    if abs(mean) < SIGNIFICANT * (second / count) ** 0.5 and bool((values < 0).any()) and bool((values > 0).any()):
+        mean = 0.0  # by chance; entries of one sign have a mean, however few they are
     pair = _pairs(values, mean, second)
     quantiles: tuple[float, ...] = ()
     if values.dim() == 1 and FEWEST <= count <= MOST:  # a vector: what a bias adds is not averaged away

@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 
 from initlint.graph import laws
@@ -17,6 +18,7 @@ from initlint.graph.model import Law
 
 SAMPLES = 1 << 16  # entries drawn for an element-wise function: 0.4 % of standard error on a second moment
 SEED = 0x5EED
+MARKED = 1 << 24  # entries up to which those that indices name are marked one by one
 
 Laws = Callable[[torch.Tensor], Law]
 
@@ -200,6 +202,33 @@ def _padded(target: torch.Tensor, args: Sequence[Any], kwargs: Mapping[str, Any]
     return laws.pooled([*parts, (float(rest), laws.constant(float(value)))]) if rest > 0 else of(args[0])
 
 
+def _put(target: torch.Tensor, args: Sequence[Any], kwargs: Mapping[str, Any], of: Laws) -> Law | None:
+    """t[indices] = values: the entries that are named have the law of the values, the others keep theirs."""
+    if any(index is not None and index.is_meta and index.dtype in (torch.bool, torch.uint8) for index in args[1]):
+        return None  # a mask, perhaps of the tensor's own entries
+    before, put = of(args[0]), of(args[2])
+    if kwargs.get("accumulate", len(args) > 3 and args[3]):
+        put = laws.added(before, put)
+    elif not target.is_meta and {before.family, put.family} <= {"constant", "exact", "identity"}:
+        return None  # the values are there
+    named = _named(target, args[1])
+    parts = [(target.numel() - named, before), (named, put)]
+    return laws.pooled([(share, law) for share, law in parts if share > 0]) if target.numel() else before
+
+
+def _named(target: torch.Tensor, indices: Sequence[torch.Tensor | None]) -> float:
+    """How many entries these indices name; of indices without values, as if no entry were named twice."""
+    present = [index for index in indices if index is not None]
+    if target.numel() <= MARKED and not any(index.is_meta for index in present):
+        marks = torch.zeros(target.shape, dtype=torch.bool)
+        marks[tuple(slice(None) if index is None else index for index in indices)] = True
+        return float(marks.sum())
+    rest = math.prod(n for n, index in zip(target.shape, indices, strict=False) if index is None)
+    rest *= math.prod(target.shape[len(indices) :])
+    places = math.prod(np.broadcast_shapes(*(tuple(index.shape) for index in present)))
+    return float(min(places * rest, target.numel()))
+
+
 def _triangle(target: torch.Tensor, args: Sequence[Any], kwargs: Mapping[str, Any], of: Laws) -> Law:
     """Entries outside the triangle become zero: the moments of a random entry shrink by the share that is kept."""
     law = of(args[0])
@@ -246,7 +275,8 @@ def _length(target: torch.Tensor, args: Sequence[Any], kwargs: Mapping[str, Any]
 
 
 RULES: Mapping[str, Callable[[torch.Tensor, Sequence[Any], Mapping[str, Any], Laws], Law | None]] = {
-    **dict.fromkeys(("_to_copy", "clone", "contiguous", "detach", "alias", "expand", "repeat", "index_put"), _first),
+    **dict.fromkeys(("_to_copy", "clone", "contiguous", "detach", "alias", "expand", "repeat"), _first),
+    "index_put": _put,
     "copy": _copy,
     "add": _sum(1.0),
     "sub": _sum(-1.0),

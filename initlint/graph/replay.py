@@ -1,7 +1,8 @@
 """Values of large deterministic tensors: tables and masks that the constructor computed on the meta device, computed again.
 
 The recorder keeps every operator that touched a meta tensor. For one tensor, the operators that made or wrote its storage,
-and those that made what they read, are repeated on the CPU in their order; a random one among them means there are no values.
+and those that made what they read, are repeated on the CPU in their order; a random one among them means there are no values,
+but a draw, from which the law of a small tensor is measured where no rule tells it.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from initlint.graph.record import Record, Step, key_of, overwrites
 
 LARGEST = 1 << 25  # bytes of one table; a larger one is described by its law
 TOGETHER = 1 << 28  # bytes of all
+SEED = 0x5EED
 
 
 def restore_tables(model: nn.Module, record: Record) -> None:
@@ -42,10 +44,19 @@ def restore_tables(model: nn.Module, record: Record) -> None:
                     table[name] = real
 
 
-def replayed(tensor: torch.Tensor, history: Iterable[Step]) -> torch.Tensor | None:
-    """The values of a meta tensor, or None if they are random, were never written, or cannot be computed."""
+def drawn_again(tensor: torch.Tensor, history: Iterable[Step]) -> torch.Tensor | None:
+    """One seeded draw of a meta tensor made of random ones by operators that no law follows; None as in `replayed`."""
+    if tensor.numel() * tensor.element_size() > LARGEST:
+        return None
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(SEED)
+        return replayed(tensor, history, random=True)
+
+
+def replayed(tensor: torch.Tensor, history: Iterable[Step], random: bool = False) -> torch.Tensor | None:
+    """The values of a meta tensor, or None if they are random (and that is not wanted), were never written, or cannot be computed."""
     chain, stale = _needed(tensor, list(history))
-    if not chain or any(step.random and id(step) not in stale for step in chain):
+    if not chain or any(step.random and id(step) not in stale and not random for step in chain):
         return None
     real: dict[int, torch.Tensor] = {}
 

@@ -31,6 +31,7 @@ from initlint.propagate.calls import (
 from initlint.propagate.drawn import Drawn, Draws
 from initlint.propagate.joint import Joint
 from initlint.propagate.lineage import note
+from initlint.propagate.masked import prepared
 from initlint.propagate.moments import Moments
 from initlint.propagate.ops import TRANSFERS, CannotPredict
 from initlint.propagate.ops.gather import STATES, bounded
@@ -277,6 +278,7 @@ class _Run:
             args = (before, *args[1:])
         elif self.joint.pieces and not only_written(node):
             args = self.joint.whole(self.state.tape, args)
+        args, kwargs, fill = prepared(self.state.tape, target, args, kwargs)
         again = self.repeated(target, name, args, kwargs) if self.calls else None
         if again is not None:
             return again
@@ -290,6 +292,8 @@ class _Run:
         if function is not None:
             try:
                 result = function(self.state.tape, *args, **kwargs, **memory_of(node, name))
+                if fill is not None and isinstance(result, Moments):
+                    result.fill = fill
                 if was_sampled(result) and not was_sampled((args, kwargs)):
                     self.state.sampled.add(node.name)
                 result = self.joint.note(self.state.tape, node, name, functional(target), args, kwargs, self.bounded(result))

@@ -108,6 +108,8 @@ class Tape:
     bending: dict[int, Array] = field(default_factory=dict)
     swelling: dict[int, float] = field(default_factory=dict)
     cotangents: dict[int, Cotangent] = field(default_factory=dict)  # on the way back, those known so far, by id
+    # by id of a masked tensor, this tensor, and it with its mask's number in place (see `masked`)
+    uncovered: dict[int, tuple[Moments, Moments]] = field(default_factory=dict)
     read: Counter[int] | None = None  # by id, the entries that a value is an input of
     broken: list[str] = field(default_factory=list)  # why a pullback failed; nothing is predicted of what lies before it
 

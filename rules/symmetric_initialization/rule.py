@@ -39,7 +39,7 @@ def check(facts: Facts) -> Iterator[Finding]:
     constant = {
         layer.weight: layer
         for layer in facts.structure.layers.values()
-        if is_symmetric(layer, facts.parameter(layer.weight)) or _is_blank(facts, layer)
+        if (is_symmetric(layer, facts.parameter(layer.weight)) or _is_blank(facts, layer)) and not _has_random_part(facts, layer)
     }
     for name, layer in constant.items():
         reader = _next_layer(facts, layer)
@@ -66,6 +66,12 @@ def is_symmetric(layer: WeightLayer, parameter: Parameter) -> bool:
         and layer.fan_out > 1
         and not _is_depthwise(layer, parameter)
     )
+
+
+def _has_random_part(facts: Facts, layer: WeightLayer) -> bool:
+    """Whether the matrix is one of several that make up the weight, and another one is random: w + sigma * noise, w * scale."""
+    parts = layer.weights if layer.kind != "recurrent" else ()
+    return any(facts.parameter(name).law.family != "constant" for name in parts)
 
 
 def _is_blank(facts: Facts, layer: WeightLayer) -> bool:

@@ -21,6 +21,50 @@ DRAWS = {
 }
 
 
+def _into(name, *args):
+    values = torch.randn(SHAPE)
+    getattr(values, name)(*args)
+    return values
+
+
+def _put(indices, value=0.0):
+    values = torch.randn(SHAPE)
+    values[indices(values)] = value
+    return values
+
+
+def _connected(rows, columns, count):
+    """A mask of `count` random ones in each row, written row by row, small enough to be there."""
+    mask = torch.zeros(rows, columns)
+    for row in range(rows):
+        mask[row, torch.randperm(columns)[:count]] = 1
+    return mask
+
+
+WRITTEN = {
+    "columns by index": lambda: _put(lambda w: (slice(None), torch.randperm(500)[:50])),
+    "a column of other numbers": lambda: _put(lambda w: (slice(None), torch.tensor([3])), 20.0),
+    "an index named twice": lambda: _put(lambda w: torch.zeros(300, dtype=torch.long)),
+    "by a mask of its own": lambda: _put(lambda w: w > 0),
+    "by another's mask": lambda: _put(lambda w: torch.rand(SHAPE) > 0.9),
+    "index_fill_": lambda: _into("index_fill_", 1, torch.arange(50), 0.0),
+    "index_copy_": lambda: _into("index_copy_", 1, torch.arange(50), torch.zeros(400, 50)),
+    "masked_fill_": lambda: _into("masked_fill_", torch.rand(SHAPE) > 0.9, 0.0),
+    "scatter_": lambda: _into("scatter_", 1, torch.randint(0, 500, (400, 50)), 3.0),
+    "a mask by rows": lambda: _connected(40, 30, 8),
+}
+
+
+@pytest.mark.parametrize("draw", WRITTEN.values(), ids=WRITTEN.keys())
+def test_what_is_written_by_index_changes_the_law(draw) -> None:
+    recorded = build_recorded(lambda: Holder(draw), roots=()).parameters["weight"].law
+    torch.manual_seed(0)
+    real = draw().double()
+    # the law may be measured from a draw of its own
+    for predicted, values in ((recorded.mean, real), (recorded.second_moment, real**2)):
+        assert predicted == pytest.approx(float(values.mean()), abs=5 * float(values.std()) * math.sqrt(2 / real.numel()) + 1e-12)
+
+
 class Holder(nn.Module):
     def __init__(self, draw) -> None:
         super().__init__()

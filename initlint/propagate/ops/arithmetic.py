@@ -543,6 +543,8 @@ def part_of_sum(tape: Tape, x: Moments, y: Moments) -> Moments | None:
     count = float(math.prod([x.shape[d] for d in dims]))
     if lineage(base) != lineage(x) or abs(y.affine[1] - count) > 1e-9 * count:
         return None
+    if x.made is not None and x.made.name == "exp" and len(dims) == 1:
+        return softmax_by_hand(tape, x, y, dims[0])
     apart = centred(tape, x, dims)
     if apart.q > EVEN * x.m**2:
         return None
@@ -555,6 +557,28 @@ def part_of_sum(tape: Tape, x: Moments, y: Moments) -> Moments | None:
         return [g, Cotangent(spent=None if total is None else unbroadcast(times(total, slope), y))]
 
     return tape.record_coherent([z, y], z.with_(affine=(z, 1.0, 0.0)), report)
+
+
+def softmax_by_hand(tape: Tape, x: Moments, total: Moments, dim: int) -> Moments:
+    """x = e^z over its own sum along a dimension is the softmax of z; e^z and the sum get their cotangents for themselves."""
+    from initlint.propagate.ops.attention import softmax
+
+    assert x.made is not None
+    z = x.made.args[0]
+    if z.valid is not None and z.affine is not None:  # masked: a softmax sends nothing to what it does not see
+        z = z.affine[0]
+    weights = softmax(tape, z, dim)
+    inverse = spread(apply(lambda v: v**-1.0, total))
+
+    def report(g: Cotangent) -> list[Cotangent]:
+        sent = g.copied().total()
+        if sent is None:
+            return [g, Cotangent(), Cotangent()]
+        shared = unbroadcast(times(times(sent, spread(weights)), inverse), total)
+        return [g, Cotangent(spent=times(sent, inverse)), Cotangent(spent=shared)]
+
+    whole = next((masked for masked, shown in tape.uncovered.values() if shown is x), x)
+    return tape.record_coherent([weights, whole, total], weights.with_(affine=(weights, 1.0, 0.0)), report)
 
 
 def reported_to(tape: Tape, z: Moments, part: Moments, slope: Moments) -> Moments:

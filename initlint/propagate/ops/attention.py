@@ -27,10 +27,11 @@ from initlint.propagate.moments import Moments, align
 from initlint.propagate.ops.arithmetic import MASKED, add, added
 from initlint.propagate.ops.choice import dropout
 from initlint.propagate.ops.functions import affine
-from initlint.propagate.ops.gather import single
+from initlint.propagate.ops.gather import shown, single
 from initlint.propagate.ops.matrix import matmul, shared_length
 from initlint.propagate.ops.registry import as_moments, scalar_of, transfer
 from initlint.propagate.ops.view import expanded, repeat_interleave, transpose
+from initlint.propagate.pointwise import times
 from initlint.propagate.shifted import known_weights, with_table
 from initlint.propagate.tape import Known, Tape
 
@@ -336,7 +337,10 @@ def hide(tape: Tape, x: Moments, mask: torch.Tensor, fill: float, added: bool = 
     else:
         y = x.with_(valid=cells * x.valid, both=None, fill=fill)
     y.shifted = shifted
-    return tape.record([before], y, lambda g: [g])
+    if y.fill <= MASKED:  # a softmax sends nothing back to what it does not see
+        return tape.record([before], y, lambda g: [g])
+    gate = Moments(y.dims, np.zeros_like(y.mean), shown(y).pair)
+    return tape.record([before], y, lambda g: [times(g, gate)])
 
 
 def seen_together(x: Moments, seen: npt.NDArray[np.bool_]) -> Array:

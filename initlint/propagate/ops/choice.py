@@ -77,12 +77,12 @@ def mixture(tape: Tape, share: Moments, x: Moments, y: Moments) -> Moments:
 def where(tape: Tape, condition: Any, x: Any, y: Any) -> Any:
     from initlint.propagate.ops.attention import hide
 
-    floor = scalar_of(y)
-    if isinstance(condition, Known) and isinstance(x, Moments) and floor is not None and floor <= MASKED:
-        return hide(tape, x, ~condition.tensor.bool(), floor)
-    floor = scalar_of(x)
-    if isinstance(condition, Known) and isinstance(y, Moments) and floor is not None and floor <= MASKED:
-        return hide(tape, y, condition.tensor.bool(), floor)
+    number = scalar_of(y)
+    if isinstance(condition, Known) and number is not None and can_hide(x, number):
+        return hide(tape, x, ~condition.tensor.bool(), number)
+    number = scalar_of(x)
+    if isinstance(condition, Known) and number is not None and can_hide(y, number):
+        return hide(tape, y, condition.tensor.bool(), number)
     if isinstance(condition, Moments) and condition.profile is not None and all(
         lineage(v) == lineage(condition) if isinstance(v, Moments) else scalar_of(v) is not None for v in (x, y)
     ):
@@ -98,6 +98,11 @@ def where(tape: Tape, condition: Any, x: Any, y: Any) -> Any:
     a, b = as_moments(x, likely), as_moments(y, likely)
     share = as_moments(condition, likely)
     return mixture(tape, share, a, b)
+
+
+def can_hide(x: Any, number: float) -> bool:
+    """Whether a number may stand for entries of x that a known mask hides: one, or numbers that no softmax sees."""
+    return isinstance(x, Moments) and (number <= MASKED or (x.valid is None and not x.complex))
 
 
 def is_one(x: Moments) -> bool:
@@ -158,8 +163,8 @@ def masked_fill(tape: Tape, x: Any, mask: Any, value: Any) -> Any:
     number = scalar_of(value)
     if number is None:
         return where(tape, mask, value, x)
-    if isinstance(mask, Known) and number <= MASKED:
-        return hide(tape, as_moments(x), mask.tensor.bool(), number)
+    if isinstance(mask, Known) and can_hide(x, number):
+        return hide(tape, x, mask.tensor.bool(), number)
     if isinstance(mask, Moments) and mask.is_zero and isinstance(x, Moments):
         return same(tape, x)
     if isinstance(mask, Moments) and number <= MASKED and len(mask.shape) <= len(getattr(x, "shape", ())):

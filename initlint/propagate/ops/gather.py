@@ -266,7 +266,7 @@ def tidy(x: Moments, k: int, limit: int = GROUP_LIMIT) -> Moments:
     of, left = np.arange(groups), groups
     far[np.triu_indices(groups)] = np.inf
     while left > 1:
-        g, h = np.unravel_index(far.argmin(), far.shape)
+        g, h = divmod(int(far.argmin()), groups)
         if far[g, h] > 1e-7 and left <= limit:
             break
         of[of == g] = h
