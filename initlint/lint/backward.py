@@ -41,6 +41,7 @@ class Trend:
     layers: tuple[WeightLayer, ...]
     decades: float
     spread: float
+    joined: bool = False  # over stages of different shapes, one after the other: the sum of what each of them comes to
 
     @property
     def per_layer(self) -> float:
@@ -49,9 +50,13 @@ class Trend:
 
 
 def trends(facts: Facts) -> Iterator[Trend]:
-    """The trend of every role with enough layers, and of the main path of every output; of few layers, where it is steep."""
+    """The trend of every role with enough layers, and of the main path of every output; of few layers, where it is steep.
+
+    Last come those of paths through stages of different shapes.
+    """
     seen: set[tuple[str, ...]] = set()
-    for layers in _series(facts):
+    stages: dict[str, list[Trend]] = {}
+    for group, layers in _series(facts):
         measured = [(layer, value) for layer in layers if (value := relative_gradient(layer, facts)) is not None]
         key = tuple(layer.weight for layer, _ in measured)
         values = [value for _, value in measured]
@@ -59,15 +64,27 @@ def trends(facts: Facts) -> Iterator[Trend]:
             seen.add(key)
             decades = _fitted(values) if len(values) >= SHORTEST else values[0] - values[-1]
             ends = [facts.signals[measured[n][0].node].spread ** 2 for n in (0, -1)]
-            yield Trend(
+            trend = Trend(
                 layers=tuple(layer for layer, _ in measured),
                 decades=decades,
                 spread=math.sqrt(2.0 * max(ends[1] - ends[0], 0.0)) / PER_DECADE,
             )
+            stages.setdefault(group, []).append(trend)
+            yield trend
+    order = facts.structure.dependence.index
+    for output in facts.traced.outputs:
+        parts = sorted(stages.get(output, ()), key=lambda trend: order[trend.layers[0].node])
+        if len(parts) > 1 and all(order[a.layers[-1].node] < order[b.layers[0].node] for a, b in itertools.pairwise(parts)):
+            yield Trend(
+                layers=tuple(layer for part in parts for layer in part.layers),
+                decades=sum(part.decades for part in parts),
+                spread=math.hypot(*(part.spread for part in parts)),
+                joined=True,
+            )
 
 
-def _series(facts: Facts) -> Iterator[Sequence[WeightLayer]]:
-    """Layers to compare: of one role or of one path, and of one shape.
+def _series(facts: Facts) -> Iterator[tuple[str, Sequence[WeightLayer]]]:
+    """Layers to compare, with the role or the output whose path they are of: all of one shape.
 
     A gradient grows with the number of positions a weight is used at and, behind a normalization, with 1/std of the weight;
     both differ between the stages of a convolutional net, whatever its depth.
@@ -78,7 +95,7 @@ def _series(facts: Facts) -> Iterator[Sequence[WeightLayer]]:
             _add(groups, output, layer, facts)
     for layer in facts.structure.layers.values():
         _add(groups, role_of(module_at(layer, facts)), layer, facts)
-    yield from (list(members.values()) for members in groups.values())
+    yield from ((group, list(members.values())) for (group, _, _), members in groups.items())
 
 
 def _add(

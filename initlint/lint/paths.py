@@ -83,7 +83,20 @@ def _carrier(node: Node, facts: Facts) -> Node | None:
     if operator(node) in ("matmul", "bmm", "einsum") and len(candidates) > 1:
         values = [item for item in candidates if operator(strip(item)) not in ATTENTION]
         candidates = values or candidates
+    if operator(node) == "mul" and len(candidates) > 1:
+        candidates = _deepest(candidates, facts)
     return max(candidates, key=lambda item: _strength(facts.signals.get(item.name)))
+
+
+def _deepest(factors: list[Node], facts: Facts) -> list[Node]:
+    """Of factors, what others were computed from; else those behind most layers: a net of filters multiplies its way by them."""
+    dependence = facts.structure.dependence
+    trunks = [item for item in factors if all(dependence.reaches(item, other) for other in factors if other is not item)]
+    if trunks:
+        return trunks
+    layers = dependence.bits(facts.structure.layers)
+    depth = [(dependence.ancestors[item.name] & layers).bit_count() for item in factors]
+    return [item for item, layers_before in zip(factors, depth, strict=True) if layers_before == max(depth)]
 
 
 def _strength(signal: Signal | None) -> float:

@@ -105,6 +105,7 @@ class Moments:
     real      of a complex tensor, the pair moments of its real part, where they are known not to be half of all
     sample    the sorted values, where they are known and only their places are not
     made      the call of the graph whose result it is, or None (see `lineage`)
+    thinned   (base, share) where an entry is that of base with this probability, and zero else
     slice_of  (base, dimension, indices) where the tensor is base at these indices
     spectrum  axes that are frequencies of a real tensor's transform, so that those of k and −k are conjugate
     gram      what it is a random linear image of, or None
@@ -116,7 +117,7 @@ class Moments:
 
     __slots__ = (
         "_level", "_shape", "affine", "averaged_of", "axes", "both", "broadcast_of", "centred", "complex", "cosine", "dims", "fill", "filtered", "flags", "gram", "made", "mean", "method", "negative", "pair", "parts", "positive",
-        "profile", "real", "sample", "shifted", "slice_of", "spectrum", "tails", "valid", "wander",
+        "profile", "real", "sample", "shifted", "slice_of", "spectrum", "tails", "thinned", "valid", "wander",
         "zeros",
     )  # fmt: skip
 
@@ -162,6 +163,7 @@ class Moments:
         self.sample: Array | None = None
         self.shifted: Shifted | None = None
         self.made: Made | None = None
+        self.thinned: tuple[Moments, float] | None = None
         self.slice_of: tuple[Moments, int, Labels] | None = None
         self.spectrum: frozenset[int] = frozenset()
         self.broadcast_of: Moments | None = None

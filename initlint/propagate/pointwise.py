@@ -55,6 +55,10 @@ def profile_of(x: Moments) -> Profile:
         from initlint.propagate.sums import law_of_sum
 
         x.profile = law_of_sum(x)
+    if x.profile is None and x.thinned is not None and values_of(x.thinned[0]) is not None:
+        from initlint.propagate.sums import law_among_zeros
+
+        x.profile = law_among_zeros(x, *x.thinned)
     if x.profile is None and x.sample is None and x.made is not None:
         from initlint.propagate.pieces import law_of_pieces
 
@@ -102,7 +106,8 @@ def values_of(x: Moments) -> Array | None:
     while x.profile is None and x.affine is not None:
         x, a, b = x.affine
         factor, shift = factor * a, shift + factor * b
-    if x.profile is None and x.sample is None and not has_one_sign(x) and not joins_known(x):
+    known = x.profile is not None or x.sample is not None or has_one_sign(x) or joins_known(x)
+    if not known and (x.thinned is None or values_of(x.thinned[0]) is None):
         return None
     values = factor * profile_of(x).values + shift
     if values.shape[1:] != x.mean.shape:  # many functions of one entry (see `views`)

@@ -28,6 +28,7 @@ PLACES = 240  # of a term at which what it knows is evaluated
 STEEP = 0.02  # of the deviation: a normal term that is less of a sum hardly smooths the steps of the others
 ALIKE = 0.01  # relative difference of moments that is none
 EDGE = 1e-14  # of probability
+ATOM = 0.02  # share of the grid on which a sum is exactly zero, as that of ReLUs is, from which it has to stay so
 
 
 def terms_of(x: Moments) -> list[Moments]:
@@ -84,15 +85,35 @@ def law_of_sum(x: Moments) -> Profile | None:
         if key not in found:
             found[key] = quantiles(columns, own, z)
         result[column] = found[key]
+    return fitted(source, result, x, holds_zeros=x.positive or bool(np.mean(result == 0.0) > ATOM))
+
+
+def law_among_zeros(y: Moments, x: Moments, share: float) -> Profile | None:
+    """Entries of x, of the same cells, that are there with a probability and zero else, as a function of a source of its own."""
+    values = profile_of(x).values
+    if values.shape[1:] != y.mean.shape or not np.all(y.cells > y.mean**2):
+        return None
+    source = Source(y)
+    reached = torch.special.ndtr(torch.from_numpy(grid(source.points)[0].copy())).numpy()
+    weights = np.append(grid(len(values))[1] * share, 1.0 - share)
+    result = np.empty((source.points, *y.mean.shape))
+    for cell in np.ndindex(*y.mean.shape):
+        column = (slice(None), *cell)
+        result[column] = stepped(*merged(np.append(values[column], 0.0), weights), reached)
+    return fitted(source, result, y, holds_zeros=True)
+
+
+def fitted(source: Source, values: Array, x: Moments, *, holds_zeros: bool) -> Profile:
+    """These values of a source with the moments of x; what is zero among them stays so, or the mean is met as well."""
     w = grid(source.points)[1].reshape(-1, *(1,) * x.mean.ndim)
-    mean = (w * result).sum(0)
-    deviation = np.sqrt((w * (result - mean) ** 2).sum(0))
-    if x.positive:  # what is zero stays so
-        result = result * np.sqrt(x.cells / (w * result**2).sum(0))
+    mean = (w * values).sum(0)
+    if holds_zeros:
+        values = values * np.sqrt(x.cells / (w * values**2).sum(0))
     else:
-        result = x.mean + (result - mean) * np.sqrt(variance) / deviation
-    source.correlation = correlations(source, result, x)
-    return Profile(source, result)
+        deviation = np.sqrt((w * (values - mean) ** 2).sum(0))
+        values = x.mean + (values - mean) * np.sqrt(np.maximum(x.cells - x.mean**2, 0.0)) / deviation
+    source.correlation = correlations(source, values, x)
+    return Profile(source, values)
 
 
 def quantiles(columns: list[Array], variance: float, z: Array) -> Array:
@@ -158,12 +179,16 @@ def correlations(source: Source, values: Array, x: Moments) -> Array:
     return found
 
 
-def conditioned(g: Cotangent, z: Moments, part: Moments, rest: Moments, *, product: bool = False) -> Cotangent:
+def conditioned(
+    g: Cotangent, z: Moments, part: Moments, rest: Moments, *, product: bool = False, law: tuple[Array, Array] | None = None
+) -> Cotangent:
     """A cotangent of z = part + rest, or part · rest, with functions of z made functions of the source u of the part.
 
     An entry's own square is multiplied by E[c²|u], the product of two by E[c|u] E[c|u'], with what the rests of the two have
     in common put into the root; the functions are those of an average entry, the sizes those of each. What comes from several
     roots becomes one term for the squares and one for the products, so that a long stream of sums carries no more than a short one.
+
+    law    values of the rest and their weights, where they are not to be found from its moments
     """
     if z.profile is None or z.profile.values.shape[1:] != z.mean.shape or part.q - part.m**2 < SHARE * (z.q - z.m**2):
         return g
@@ -198,14 +223,20 @@ def conditioned(g: Cotangent, z: Moments, part: Moments, rest: Moments, *, produ
         function = over_cells(term.values, z)
         once += product_of_two * function
         twice += square * function**2
-    law = law_of_rest(rest, (rest.m, rest.q - rest.m**2) if product else (z.m - part.m, z.q - z.m**2 - (part.q - part.m**2)))
+    rests = law
+    if rests is None:
+        rests = law_of_rest(rest, (rest.m, rest.q - rest.m**2) if product else (z.m - part.m, z.q - z.m**2 - (part.q - part.m**2)))
     known, given = over_cells(z.profile.values, z), over_cells(before.values, part)
-    twice, once = expected((twice, once), known, given, law, product)
-    for function, where in ((np.sqrt(twice), same), (once, ~same)):
+    anyhow = [grid(len(known))[1] @ function for function in (twice, once)]
+    twice, once = expected((twice, once), known, given, rests, product)
+    # of a rest that is only one of those there are, what it lets through is not what all do
+    gains = [1.0 if law is None or not of_all else grid(len(given))[1] @ function / of_all
+             for function, of_all in zip((twice, once), anyhow, strict=True)]  # fmt: skip
+    for function, where, gain in ((np.sqrt(twice), same, gains[0]), (once, ~same, gains[1] ** 2)):
         values = np.broadcast_to(function.reshape(-1, *(1,) * part.mean.ndim), before.values.shape)
         met = align(Moments(part.dims, part.mean, pair_of(None, Profile(before.source, values))), whole)[0].pair
         with np.errstate(divide="ignore", invalid="ignore"):
-            pair = np.where(where & (np.abs(met) > 1e-9 * np.abs(met).max()), pairs / met, 0.0)
+            pair = np.where(where & (np.abs(met) > 1e-9 * np.abs(met).max()), gain * pairs / met, 0.0)
         result.add_coherent(Moments(whole.dims, np.zeros(whole.mean.shape), pair), before.source, values)
     return result
 

@@ -192,6 +192,10 @@ class Probe(TorchFunctionMode):
             raise Refused(f"{name} of an input without a batch")
         elif name in CONVOLUTIONS and not first.floating:
             raise Refused(f"{name} of integers")
+        elif name in CONVOLUTIONS and "transpose" in name:  # the others are refused by torch itself
+            weight = call.argument(1, "weight")
+            if isinstance(weight, Operand) and first.shape[-CONVOLUTIONS[name] - 1] != weight.shape[0]:
+                raise Refused(f"{name} of another number of channels")
         elif name == "linear" and not first.floating:
             raise Refused("linear of integers")
         elif name == "batch_norm":

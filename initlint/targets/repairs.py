@@ -223,6 +223,8 @@ def _of_rank(rank: int, spec: Spec, sizes: dict[int, int]) -> Iterator[tuple[int
         4: [(batch, 3, 32, 32), (batch, 1, 28, 28), (batch, 3, 64, 64), (batch, 3, 224, 224)],
         5: [(batch, 3, 8, 32, 32), (batch, 8, 3, 32, 32), (batch, 3, 16, 64, 64)],
     }
+    if 1 < rank < len(spec.shape) and all(n == 1 for n in spec.shape[rank:]):
+        usual[rank].insert(0, spec.shape[:rank])  # the model makes a map of one pixel itself
     if len(spec.shape) in (2, 3) and not sizes:
         usual[4].insert(0, (min(batch, BATCH), 32, 32, last))
     for shape in usual.get(rank, []):

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from initlint.graph.dataflow import operands, operator, strip
+from initlint.graph.dataflow import is_node, operands, operator, strip
 from initlint.lint.finding import Severity
 from initlint.lint.gauss import SLOPES
 from initlint.lint.rule import Rule
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from torch.fx import Node
 
     from initlint.fixes.edit import Fix
+    from initlint.graph.model import Parameter
     from initlint.lint.facts import Facts
     from initlint.lint.finding import Finding
 
@@ -42,11 +43,12 @@ def check(facts: Facts) -> Iterator[Finding]:
         if name not in SLOPES and name not in FLAT_BEYOND and not name.startswith("clamp"):
             continue
         source = next(operands(node), None)
-        parameter = None if source is None else facts.traced.parameters.get(strip(source).name)
-        if parameter is None or parameter.kind != "parameter" or not parameter.trainable or parameter.law.family != "constant":
+        known = None if source is None else _known(facts, source)
+        if known is None:
             continue
+        parameter, reached = known
         value = parameter.law.mean
-        slope = _slope(node, name, value)
+        slope = _slope(node, name, reached)
         if slope > FLAT or not _has_effect(facts, node):
             continue
         never = slope == 0.0
@@ -68,6 +70,25 @@ def check(facts: Facts) -> Iterator[Finding]:
             evidence={"value": value, "slope": slope},
             related=step_at(site_of_node(node.name, facts), f"{name} of it is computed here"),
         )
+
+
+def _known(facts: Facts, node: Node) -> tuple[Parameter, float] | None:
+    """The constant trainable parameter of which a node is a function with numbers alone, and the node's value."""
+    import torch
+
+    steps: list[Node] = []
+    while (found := facts.traced.parameters.get((node := strip(node)).name)) is None:
+        sources = list(operands(node))
+        if len(sources) != 1 or node.op != "call_function" or torch.Tag.pointwise not in getattr(node.target, "tags", ()):
+            return None
+        steps.append(node)
+        node = sources[0]
+    if found.kind != "parameter" or not found.trainable or found.law.family != "constant":
+        return None
+    value = torch.tensor(found.law.mean, dtype=torch.float64)
+    for step in reversed(steps):
+        value = step.target(*(value if is_node(item) else item for item in step.args), **step.kwargs)  # type: ignore[operator]
+    return found, float(value)
 
 
 def _slope(node: Node, name: str, value: float) -> float:

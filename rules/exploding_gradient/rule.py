@@ -35,11 +35,13 @@ FAIL_AT = {"normalized": 5.0, "plain": 1.8, "residual": 3.2}
 
 
 def check(facts: Facts) -> Iterator[Finding]:
-    """One finding per role of layers whose gradients explode."""
+    """One finding per role of layers whose gradients explode; of all stages together where no stage does by itself."""
+    told = False
     for trend in trends(facts):
         between = _between(facts, trend.layers)
-        if trend.decades < WARN_AT[between]:
+        if trend.decades < WARN_AT[between] or (trend.joined and told):
             continue
+        told = True
         fails = trend.decades >= FAIL_AT[between]
         severity = lowered(Severity.ERROR if fails else Severity.WARNING, trend.decades, trend.spread)
         if severity is None:

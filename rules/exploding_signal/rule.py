@@ -33,7 +33,8 @@ WARN_AT = 2.0
 FAIL_AT = 3.5
 # Before a normalization the scale is set right: what is left is overflow in half precision (largest number 65504).
 WARN_BEFORE_NORM = 4.0
-# One wide layer with unit weights is a matter of taste; growth that comes with depth needs several layers.
+# One wide layer with unit weights is a matter of taste; growth that comes with depth needs several layers, each of which
+# either grows by itself or has at least half of an average layer's part in what they come to together.
 LAYERS = 3
 GROWING = 0.15
 
@@ -49,8 +50,10 @@ def check(facts: Facts) -> Iterator[Finding]:
 
 
 def _growth(facts: Facts, steps: Sequence[Step], *, normalized_after: bool) -> Finding | None:
-    growing = [(part.layer, part.rms) for part in segments_of(steps) if part.rms >= GROWING]
-    total = sum(part.rms for part in segments_of(steps))
+    parts = segments_of(steps)
+    total = sum(part.rms for part in parts)
+    least = min(GROWING, total / (2 * len(parts))) if parts and total > 0.0 else GROWING
+    growing = [(part.layer, part.rms) for part in parts if part.rms >= least]
     spread = spread_over(steps)
     if len(growing) < LAYERS or total < (WARN_BEFORE_NORM if normalized_after else WARN_AT):
         return None

@@ -38,12 +38,19 @@ SATURATED = 0.1
 # 9 on. One saturated function alone is a layer of random features: it is a note.
 WARN_AT = 5.0
 FAIL_AT = 9.0
+# The same for one function whose value is the output itself: there is nothing behind it to learn instead (doc.md). A sigmoid is read
+# by a logarithm as a rule, which makes up for its slope.
+LAST_WARN_AT = 0.09
+LAST_FAIL_AT = 0.06
+COMPENSATED = frozenset({"sigmoid"})
 TINY = 1e-300
 # Softmax of logits that differ by this many units puts all of its weight on one entry; the gradient through it is the
 # product of its outputs.
 SHARP_LOGITS = 10.0
 HARD_LOGITS = 50.0
 SOFTMAX = ("softmax", "_softmax")
+HUGE = 1e6  # second moment of logits that only a mask can have
+HELD = ("max", "maximum", "clamp", "clamp_min")
 # Functions with a slope between two bounds, which the call may name, and none beyond: nn.ReLU6 is traced as hardtanh(0, 6).
 BOUNDS = {"hardtanh": (-1.0, 1.0), "relu6": (0.0, 6.0)}
 BOUNDED = frozenset({*SATURATING, *BOUNDS})
@@ -65,7 +72,8 @@ def check(facts: Facts) -> Iterator[Finding]:
     data = facts.structure.dependence.data
     nodes = [node for node in facts.structure.dependence.order if node.name in data]
     saturated = [found for node in nodes if operator(node) in BOUNDED and (found := _saturated(facts, node)) is not None]
-    yield from (_bounded(facts, found, _stack(facts, found, saturated)) for found in saturated)
+    for found in saturated:
+        yield _bounded(facts, found, _stack(facts, found, saturated), last=_is_last(facts, found, saturated))
     for node in nodes:
         if operator(node) in SOFTMAX:
             yield from _softmax(facts, node)
@@ -100,13 +108,15 @@ def _stack(facts: Facts, found: _Saturated, saturated: Sequence[_Saturated]) -> 
     return list(shares.values())
 
 
-def _bounded(facts: Facts, found: _Saturated, stack: Sequence[float]) -> Finding:
+def _bounded(facts: Facts, found: _Saturated, stack: Sequence[float], *, last: bool) -> Finding:
     name, bounds = operator(found.node), _bounds(found.node, operator(found.node))
     lost = -sum(math.log10(max(share, TINY)) for share in stack)
     severity = Severity.ERROR if lost >= FAIL_AT else Severity.WARNING if lost >= WARN_AT else Severity.INFO
+    if last and found.left <= LAST_WARN_AT:
+        severity = Severity.ERROR if found.left <= LAST_FAIL_AT else Severity.WARNING
     modules = [] if found.layer is None else [module_at(found.layer, facts)]
     together = f", and {number(10**-lost)} of it behind all {len(stack)} such functions in a row" if len(stack) > 1 else ""
-    consequence = {
+    consequence = "Outputs sit at the bounds, and a loss that compares them with values between does not get them away." if last else {
         Severity.ERROR: "Units sit at the bounds, and no usual rate trains the layers before them.",
         Severity.WARNING: "Units sit at the bounds and learn slowly or not at all.",
         Severity.INFO: "Units sit at the bounds: what is before them hardly learns, what is behind reads random features.",
@@ -123,6 +133,22 @@ def _bounded(facts: Facts, found: _Saturated, stack: Sequence[float]) -> Finding
         help=f"start {_weights(modules)} about {number(_excess(found.spread, bounds))}x smaller (std near 1/sqrt(fan_in)), or normalize before it",
         modules=modules,
         evidence={"std": found.spread, "slope_left": found.left, "lost": lost},
+    )
+
+
+def _is_last(facts: Facts, found: _Saturated, saturated: Sequence[_Saturated]) -> bool:
+    """Whether a function's value is an output of the net as it is; the last step of a recurrence is a step like the others."""
+    weight = None if found.layer is None else found.layer.weight
+    alike = [other.node for other in saturated if other is found or (other.layer is not None and other.layer.weight == weight)]
+    return operator(found.node) not in COMPENSATED and not any(_is_read(facts, node) for node in alike)
+
+
+def _is_read(facts: Facts, node: Node) -> bool:
+    """Whether any weights lie behind a node, or attention, or it is a part of a sum or a product with other data."""
+    structure, dependence = facts.structure, facts.structure.dependence
+    behind = dependence.names(dependence.descendants[node.name])
+    return any(
+        name in structure.layers or sum(item.name in dependence.data for item in operands(structure.nodes[name])) > 1 for name in behind
     )
 
 
@@ -211,10 +237,8 @@ def _without_mask(facts: Facts, node: Node) -> Node:
             node = branches[0]
         elif operator(node) == "add":
             parts = [item for item in operands(node) if item.name in data]
-            signal = facts.signals.get(node.name)
-            huge = signal is None or signal.second_moment is None or not signal.second_moment < 1e6
             masked = any(_is_mask(facts, item) for item in operands(node))
-            if not parts or not (huge or masked):
+            if not parts or not (_is_huge(facts, node) or masked):
                 return node
             node = min(parts, key=lambda item: _spread(facts, item) or math.inf)
         elif operator(node) == "cat":  # sinks: logits that belong to no key, beside those of all keys
@@ -224,8 +248,18 @@ def _without_mask(facts: Facts, node: Node) -> Node:
             node = max(pieces, key=lambda item: math.prod(shape_of(item)))
         elif operator(node) == "sub" and _is_own_maximum(node):
             node = next(operands(node))
+        elif operator(node) in HELD and _is_huge(facts, node):  # so that −∞ becomes a number
+            parts = [item for item in operands(node) if item.name in data]
+            if len(parts) != 1:
+                return node
+            node = parts[0]
         else:
             return node
+
+
+def _is_huge(facts: Facts, node: Node) -> bool:
+    signal = facts.signals.get(node.name)
+    return signal is None or signal.second_moment is None or not signal.second_moment < HUGE
 
 
 def _is_own_maximum(node: Node) -> bool:

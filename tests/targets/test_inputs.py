@@ -50,6 +50,9 @@ ROWS = {
         "x", "return self.f(self.p(self.c(x)).flatten(1))", ["float32[4,3,384,384]"]),
     "images for sides that have to be even": (
         "d=nn.Conv2d(3, 8, 3, 2, 1), u=nn.ConvTranspose2d(8, 3, 2, 2)", "x", "return self.u(self.d(x)) + x", ["float32[4,3,64,64]"]),
+    "vectors that the model makes into maps of one pixel": (
+        "u=nn.Sequential(nn.ConvTranspose2d(64, 8, 4), nn.ConvTranspose2d(8, 3, 4, 2, 1))",
+        "z", "return self.u(z[:, :, None, None])", ["float32[4,64]"]),
     "series for a convolution": ("c=nn.Conv1d(6, 8, 3)", "x", "return self.c(x)", ["float32[4,6,64]"]),
     "series that are transposed first": ("c=nn.Conv1d(6, 8, 3)", "x", "return self.c(x.transpose(1, 2))", ["float32[4,64,6]"]),
     "volumes": ("c=nn.Conv3d(2, 4, 3)", "x", "return self.c(x)", ["float32[4,2,16,16,16]"]),

@@ -396,8 +396,8 @@ def neg(tape: Tape, x: Any) -> Moments:
     return affine(tape, as_moments(x), -1.0, 0.0)
 
 
-def multiplied(tape: Tape, x: Moments, y: Moments, table: Known | None = None) -> Moments:
-    """x·y: coherent on one source, else independent factors; `table` when y is a known one.
+def multiplied(tape: Tape, x: Moments, y: Moments, table: Known | None = None, kept: float | None = None) -> Moments:
+    """x·y: coherent on one source, else independent factors; `table` when y is a known one, `kept` when y is that or zero, by chance.
 
     The way back meets a table by the groups of the cotangent, which may be finer than those of x: a causal mask sends
     early positions other gradients, and a rotary table is different there.
@@ -424,20 +424,24 @@ def multiplied(tape: Tape, x: Moments, y: Moments, table: Known | None = None) -
         return tape.record([x], z, lambda g: [real_part(unbroadcast(times(g, spread(as_moments(table, g))), x), z, x)])
     if not z.complex:
         for factor, gate in ((x, y), (y, x)):
-            if factor.shape == z.shape and gate.m**2 > SLOW * gate.q:
-                return gated(tape, z, factor, gate)
+            if factor.shape == z.shape and (gate.m**2 > SLOW * gate.q or (kept is not None and factor is x)):
+                return gated(tape, z, factor, gate, kept)
     return tape.record(
         [x, y], z,
         lambda g: [real_part(unbroadcast(times(g, spread(b)), a), z, a) for a, b in ((x, y), (y, x))],
     )  # fmt: skip
 
 
-def gated(tape: Tape, z: Moments, x: Moments, gate: Moments) -> Moments:
-    """z = x · gate for a gate that hardly varies: what a function of z behind it sends back goes with x, and the gate gets it times x."""
+def gated(tape: Tape, z: Moments, x: Moments, gate: Moments, kept: float | None = None) -> Moments:
+    """z = x · gate for a gate that hardly varies: what a function of z behind it sends back goes with x, and the gate gets it times x.
+
+    A mask of `kept` and zero lets through only what comes back where it is `kept`, and is no one's function.
+    """
+    law = None if kept is None else (np.array([kept]), np.ones(1))
 
     def pull(g: Cotangent) -> list[Cotangent | None]:
-        known = conditioned(settled(g, z), z, x, gate, product=True)
-        into = times_signal(known, x).total()
+        known = conditioned(settled(g, z), z, x, gate, product=True, law=law)
+        into = times_signal(known, x).total() if law is None else None
         back = Cotangent()
         for term in known.coherent.values():
             back.add_coherent(times(term.root, spread(gate)), term.source, term.values)

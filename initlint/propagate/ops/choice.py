@@ -222,8 +222,10 @@ def masked(tape: Tape, x: Moments, p: float, whole: int) -> Moments:
         is_same = np.arange(axis.states) < axis.groups
         same &= is_same.reshape([-1 if n == k else 1 for n in range(len(mask_axes))])
     pair[same] = 1.0 / (1.0 - p)
-    mask = Moments((*keep, *((),) * whole), np.ones([axis.groups for axis in mask_axes]), pair, zeros=p)
-    return multiplied(tape, x, mask)
+    mask = Moments((*keep, *((),) * whole), np.ones([axis.groups for axis in mask_axes]), pair, zeros=p, positive=True)
+    y = multiplied(tape, x, mask, kept=1.0 / (1.0 - p))
+    y.thinned = x, 1.0 - p
+    return y
 
 
 _register_unary()

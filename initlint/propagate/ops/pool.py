@@ -5,7 +5,8 @@ from __future__ import annotations
 import functools
 import itertools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ from initlint.propagate.pointwise import Cotangent, coarsened, profile_of
 from initlint.propagate.sparse import Sparse, total
 from initlint.propagate.tape import Tape
 
+DRAWN_SIDE, DRAWN_MAPS, SEED = 24, 64, 0x9001  # of the maps whose largest entries are looked for
 DENSE = 1024  # beyond so many positions no matrix is written out
 
 
@@ -93,12 +95,33 @@ def _register_pools() -> None:
         transfer(f"avg_pool{n}d")(average)
         transfer(f"adaptive_avg_pool{n}d", f"_adaptive_avg_pool{n}d")(adaptive)
         transfer(f"max_pool{n}d")(greatest)
-        transfer(f"max_pool{n}d_with_indices")(functools.partial(_with_indices, greatest))
+        transfer(f"max_pool{n}d_with_indices")(functools.partial(_with_indices, greatest, n))
         transfer(f"adaptive_max_pool{n}d")(adaptive_greatest)
 
 
-def _with_indices(function: Callable[..., Moments], tape: Tape, *args: Any, **kwargs: Any) -> list[Any]:
-    return [function(tape, *args, **kwargs), None]
+@dataclass(frozen=True, slots=True)
+class Winners:
+    """Places of the largest entries of windows; `distinct` is the number of places for each window, less than one where windows overlap."""
+
+    distinct: float
+
+
+def _with_indices(function: Callable[..., Moments], n: int, tape: Tape, x: Any, *args: Any, **kwargs: Any) -> list[Any]:
+    return [function(tape, x, *args, **kwargs), functools.partial(_winners, as_moments(x).shape[-n:], args, kwargs)]
+
+
+def _winners(sides: Sequence[int], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Winners:
+    """Of a draw of maps with independent entries."""
+    import torch
+
+    pool = (torch.nn.functional.max_pool1d, torch.nn.functional.max_pool2d, torch.nn.functional.max_pool3d)[len(sides) - 1]
+    sizes = [min(side, DRAWN_SIDE) for side in sides]
+    drawn = torch.randn([DRAWN_MAPS, *sizes], generator=torch.Generator().manual_seed(SEED))
+    names = ("kernel_size", "stride", "padding", "dilation", "ceil_mode")
+    options = {name: value for name, value in zip(names, args, strict=False) if not (name == "stride" and value in ((), [], None))}
+    _, places = pool(drawn, **options, **kwargs, return_indices=True)
+    rows = places.reshape(DRAWN_MAPS, -1)
+    return Winners(sum(len(row.unique()) for row in rows) / rows.numel())
 
 
 def max_pooled(tape: Tape, x: Moments, taps: Sequence[Sequence[Sparse]]) -> Moments:
@@ -192,8 +215,11 @@ def _shared_with_middle(windows: Sparse) -> list[int]:
 
 
 @transfer("max_unpool2d", "max_unpool3d")
-def unpooled(tape: Tape, x: Any, _indices: Any, size: Sequence[int], *_more: Any) -> Moments:
-    """Entries put back to where they were the largest, zero elsewhere. Places count as chance: each gets one with the same odds."""
+def unpooled(tape: Tape, x: Any, places: Any, size: Sequence[int], *_more: Any) -> Moments:
+    """Entries put back to where they were the largest, zero elsewhere. Places count as chance: each gets one with the same odds.
+
+    Of several windows whose largest entry is the same, one is put there.
+    """
     x = as_moments(x)
     n = len(size)
     first = len(x.shape) - n
@@ -204,6 +230,7 @@ def unpooled(tape: Tape, x: Any, _indices: Any, size: Sequence[int], *_more: Any
     share = float(np.prod(x.shape[first:])) / float(np.prod(size))
     if share > 1.0 or any(not x.dims[d] for d in range(first, len(x.shape))):
         raise CannotPredict("an unpooling of single places")
+    share *= places.distinct if isinstance(places, Winners) else 1.0
     dims = list(x.dims)
     for j, goal in enumerate(size):
         dims[first + j] = (Axis(int(goal), None, x.dims[first + j][0].role),)
@@ -211,6 +238,7 @@ def unpooled(tape: Tape, x: Any, _indices: Any, size: Sequence[int], *_more: Any
     pair[tuple(slice(0, axis.groups) for axis in x.axes)] /= share
     y = Moments(tuple(dims), x.mean * share, pair, flags=before.flags)
     y.zeros = 1.0 - share * (1.0 - x.zeros)
+    y.thinned, y.positive, y.negative = (x, share), x.positive, x.negative
 
     def pull(g: Moments) -> list[Cotangent]:
         g = with_alike_places(g, first)
