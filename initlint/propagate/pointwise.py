@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from initlint.propagate.recipes import Ensemble
 
 OTHER = 0.3  # share of the variance above which a bias of another law makes the sum no normal one
+MOST = 0.7  # share of entries that are there from which a normal tensor among zeros is about normal
 
 def sample_of_sum(normal: Moments, other: Moments) -> Array | None:
     """Values at equal steps of probability of a centred normal entry plus one of another law, a good part of the whole."""
@@ -55,7 +56,7 @@ def profile_of(x: Moments) -> Profile:
         from initlint.propagate.sums import law_of_sum
 
         x.profile = law_of_sum(x)
-    if x.profile is None and x.thinned is not None and values_of(x.thinned[0]) is not None:
+    if x.profile is None and x.thinned is not None and is_among_zeros(x):
         from initlint.propagate.sums import law_among_zeros
 
         x.profile = law_among_zeros(x, *x.thinned)
@@ -107,13 +108,19 @@ def values_of(x: Moments) -> Array | None:
         x, a, b = x.affine
         factor, shift = factor * a, shift + factor * b
     known = x.profile is not None or x.sample is not None or has_one_sign(x) or joins_known(x)
-    if not known and (x.thinned is None or values_of(x.thinned[0]) is None):
+    if not known and not is_among_zeros(x):
         return None
     values = factor * profile_of(x).values + shift
     if values.shape[1:] != x.mean.shape:  # many functions of one entry (see `views`)
         return None
     bend = np.abs(np.diff(values, 2, axis=0)).max() if len(values) > 2 else 0.0
     return values if bend > 1e-6 * np.abs(values).max() else None
+
+
+def is_among_zeros(x: Moments) -> bool:
+    """Whether entries are those of another tensor or zero, and one of the two says more than a variance: a normal tensor of which
+    dropout takes a few is about normal."""
+    return x.thinned is not None and (x.thinned[1] < MOST or values_of(x.thinned[0]) is not None)
 
 
 def joins_known(x: Moments) -> bool:

@@ -11,6 +11,7 @@ of its own that goes with it: the chance of both is not the product. E[c²|u] an
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -18,7 +19,7 @@ import torch
 
 from initlint.propagate.axes import Array, refinement
 from initlint.propagate.moments import Moments, align
-from initlint.propagate.pointwise import Cotangent, Profile, Source, grid, pair_of, profile_of, values_of
+from initlint.propagate.pointwise import Cotangent, Profile, Source, Term, grid, pair_of, profile_of, values_of
 
 SHARE = 0.05  # of the variance: a term that is less of a sum leaves it normal, and learns little from it
 TERMS = 16  # of a sum of sums that are looked at
@@ -89,9 +90,12 @@ def law_of_sum(x: Moments) -> Profile | None:
 
 
 def law_among_zeros(y: Moments, x: Moments, share: float) -> Profile | None:
-    """Entries of x, of the same cells, that are there with a probability and zero else, as a function of a source of its own."""
-    values = profile_of(x).values
-    if values.shape[1:] != y.mean.shape or not np.all(y.cells > y.mean**2):
+    """Entries of x that are there with a probability and zero else, as a function of a source of its own."""
+    found = profile_of(x).values
+    values = on_cells(found, x, y) if found.shape[1:] == x.mean.shape else None
+    if values is None and found.shape[1:] == y.mean.shape:
+        values = found  # of a map of another size
+    if values is None or not np.all(y.cells > y.mean**2):
         return None
     source = Source(y)
     reached = torch.special.ndtr(torch.from_numpy(grid(source.points)[0].copy())).numpy()
@@ -101,6 +105,23 @@ def law_among_zeros(y: Moments, x: Moments, share: float) -> Profile | None:
         column = (slice(None), *cell)
         result[column] = stepped(*merged(np.append(values[column], 0.0), weights), reached)
     return fitted(source, result, y, holds_zeros=True)
+
+
+def share_of_present(g: Cotangent, y: Moments, x: Moments) -> Cotangent:
+    """A cotangent of y, whose entries are those of x or zero, as those of x get it: what functions of y send back where it is no zero."""
+    if y.profile is None:
+        return g
+    result = Cotangent(g.plain, g.spent)
+    known, given = over_cells(y.profile.values, y), over_cells(profile_of(x).values, x)
+    for key, term in g.coherent.items():
+        gain = 1.0
+        if term.source is y.profile.source:
+            square = over_cells(term.values**2, y)
+            [present] = expected([square], known, given, (np.ones(1), np.ones(1)), True)
+            average = grid(len(known))[1] @ square
+            gain = float(grid(len(given))[1] @ present / average) if average > 0.0 else 1.0
+        result.coherent[key] = Term(term.root.scaled(math.sqrt(gain)), term.source, term.values)
+    return result
 
 
 def fitted(source: Source, values: Array, x: Moments, *, holds_zeros: bool) -> Profile:
@@ -256,10 +277,10 @@ def expected(
     s = part(u) + rest, or part(u) · rest; the rest by its values and their weights.
     """
     values, weights = rest
-    distinct, of = np.unique(part, return_inverse=True)
+    distinct, of, counts = np.unique(part, return_inverse=True, return_counts=True)
     few = distinct
-    if len(distinct) > PLACES:
-        few = np.linspace(distinct[0], distinct[-1], PLACES)
+    if len(distinct) > PLACES:  # values that many have, as zero, are asked for themselves: a function may be another one beside them
+        few = np.union1d(np.linspace(distinct[0], distinct[-1], PLACES), distinct[counts > 1])
     at = few[:, None] * values if product else few[:, None] + values
     return [np.interp(distinct, few, np.interp(at, *with_jumps(whole, c)) @ weights)[of] for c in functions]
 

@@ -14,6 +14,7 @@ import numpy as np
 from initlint.propagate.axes import Array, Axis
 from initlint.propagate.linear import mapped
 from initlint.propagate.moments import Moments
+from initlint.propagate.ops.arithmetic import settled
 from initlint.propagate.ops.gather import single
 from initlint.propagate.ops.maps import along, each_of, matrix_of, separable, single_axis, tap_matrices
 from initlint.propagate.ops.reduce import maximum_law, selected
@@ -21,6 +22,7 @@ from initlint.propagate.ops.registry import CannotPredict, as_moments, transfer
 from initlint.propagate.ops.view import permuted, reshaped
 from initlint.propagate.pointwise import Cotangent, coarsened, profile_of
 from initlint.propagate.sparse import Sparse, total
+from initlint.propagate.sums import share_of_present
 from initlint.propagate.tape import Tape
 
 DRAWN_SIDE, DRAWN_MAPS, SEED = 24, 64, 0x9001  # of the maps whose largest entries are looked for
@@ -230,7 +232,8 @@ def unpooled(tape: Tape, x: Any, places: Any, size: Sequence[int], *_more: Any) 
     share = float(np.prod(x.shape[first:])) / float(np.prod(size))
     if share > 1.0 or any(not x.dims[d] for d in range(first, len(x.shape))):
         raise CannotPredict("an unpooling of single places")
-    share *= places.distinct if isinstance(places, Winners) else 1.0
+    distinct = places.distinct if isinstance(places, Winners) else 1.0
+    share *= distinct
     dims = list(x.dims)
     for j, goal in enumerate(size):
         dims[first + j] = (Axis(int(goal), None, x.dims[first + j][0].role),)
@@ -240,14 +243,30 @@ def unpooled(tape: Tape, x: Any, places: Any, size: Sequence[int], *_more: Any) 
     y.zeros = 1.0 - share * (1.0 - x.zeros)
     y.thinned, y.positive, y.negative = (x, share), x.positive, x.negative
 
-    def pull(g: Moments) -> list[Cotangent]:
-        g = with_alike_places(g, first)
+    def pull(sent: Cotangent) -> list[Cotangent | None]:
+        whole = share_of_present(settled(sent, y), y, x).total()
+        if whole is None:
+            return [None]
+        g = with_alike_places(whole, first)
         if any(not g.dims[d] for d in range(first, len(g.dims))):
             raise CannotPredict("a cotangent of all places at once")
         places = tuple((Axis(x.shape[d], None, x.dims[d][0].role),) for d in range(first, len(x.shape)))
-        return [Cotangent(Moments((*g.dims[:first], *places), g.mean, g.pair))]
+        back = Moments((*g.dims[:first], *places), g.mean, g.pair)
+        return [Cotangent(with_shared_places(back, first, (1.0 / distinct - 1.0) / max(math.prod(x.shape[first:]) - 1, 1)))]
 
-    return tape.record([before], y, pull)
+    return tape.record_coherent([before], y, pull)
+
+
+def with_shared_places(g: Moments, first: int, chance: float) -> Moments:
+    """g where two entries of a map had one place, and so one cotangent, with this chance."""
+    if not chance:
+        return g
+    spots = set(g.dim_axes(range(first, len(g.dims))))
+    here, beside = (np.ones((1,) * g.pair.ndim, dtype=bool) for _ in range(2))
+    for k, axis in enumerate(g.axes):
+        same = (np.arange(axis.states) < axis.groups).reshape([-1 if m == k else 1 for m in range(g.pair.ndim)])
+        here, beside = here & same, beside & same if k not in spots else beside
+    return g.with_(pair=np.where(beside & ~here, (1.0 - chance) * g.pair + chance * g.q, g.pair))
 
 
 def with_alike_places(g: Moments, first: int) -> Moments:
