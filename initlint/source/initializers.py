@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
@@ -29,7 +29,7 @@ class Initializer:
 
     owner    its class; "" for a function of the file
     applied  it takes a module, as `apply` gives it
-    alone    every base of its class is nn.Module or stands in the file, so that nobody else can call it
+    alone    every base of its class and of those that inherit it is nn.Module or stands in the file, so that nobody else can call it
     """
 
     name: str
@@ -95,9 +95,11 @@ def _called(function: ast.Attribute | ast.Name) -> str:
 
 def initializers(tree: ast.Module, others: Iterable[ast.Module] = ()) -> Iterator[Initializer]:
     """The initializing methods of the classes of a file, and its initializing functions; `others` may call them too."""
-    classes = {item.name: item for item in ast.walk(tree) if isinstance(item, ast.ClassDef)}
+    trees = (*others, tree)
+    classes, every = classes_of([tree]), classes_of(trees)
+    bases = bases_of(trees)
     named: set[str] = set()
-    for item in (item for part in (tree, *others) for item in ast.walk(part)):
+    for item in (item for part in trees for item in ast.walk(part)):
         if isinstance(item, ast.Attribute):
             named.add(item.attr)
         elif isinstance(item, ast.Name):
@@ -114,23 +116,38 @@ def initializers(tree: ast.Module, others: Iterable[ast.Module] = ()) -> Iterato
                     end_line=item.end_lineno or item.lineno,
                     called=item.name in named,
                     applied=len(item.args.args) > (0 if owner is None or _static(item) else 1),
-                    alone=owner is None or _alone(owner, classes),
+                    alone=owner is None
+                    or all(_alone(name, every, bases) for name in every if owner.name in (name, *bases[name])),
                 )
+
+
+def classes_of(trees: Iterable[ast.Module]) -> dict[str, ast.ClassDef]:
+    """The classes of some files, by name."""
+    return {item.name: item for tree in trees for item in ast.walk(tree) if isinstance(item, ast.ClassDef)}
+
+
+def bases_of(trees: Iterable[ast.Module]) -> dict[str, tuple[str, ...]]:
+    """Class name → the classes of these files that it inherits, directly or through others."""
+    classes = classes_of(trees)
+    found: dict[str, tuple[str, ...]] = {}
+    for name in classes:
+        above = [name]
+        for item in above:  # grows meanwhile
+            named = [ast.unparse(base).rpartition(".")[2] for base in classes[item].bases]
+            above += [base for base in named if base in classes and base not in above]
+        found[name] = tuple(above[1:])
+    return found
 
 
 def _static(function: ast.FunctionDef) -> bool:
     return any(isinstance(item, ast.Name) and item.id == "staticmethod" for item in function.decorator_list)
 
 
-def _alone(owner: ast.ClassDef, classes: dict[str, ast.ClassDef]) -> bool:
-    """Whether no class of another file, but nn.Module, is among the bases."""
-    for base in owner.bases:
-        name = ast.unparse(base)
-        if name in ("nn.Module", "torch.nn.Module", "Module"):
-            continue
-        if name not in classes or classes[name] is owner or not _alone(classes[name], classes):
-            return False
-    return not owner.decorator_list
+def _alone(owner: str, classes: Mapping[str, ast.ClassDef], bases: Mapping[str, Sequence[str]]) -> bool:
+    """Whether no class of a file that was not read, but nn.Module, is among the bases."""
+    known = {"nn.Module", "torch.nn.Module", "Module", *bases[owner]}
+    above = [classes[name] for name in (owner, *bases[owner])]
+    return not any(item.decorator_list or {ast.unparse(base) for base in item.bases} - known for item in above)
 
 
 def name_tests(tree: ast.Module) -> Iterator[NameTest]:

@@ -43,7 +43,7 @@ class Loading:
 
 def check(facts: Facts) -> Iterator[Finding]:
     """Statements after a loading that wrote most of the weights of the loaded part."""
-    paths = facts.modules_by_class()
+    paths = facts.instances_by_class()
     for path, tree in facts.sources():
         for loading in loadings(tree):
             for module in paths.get(loading.owner, ())[:1]:

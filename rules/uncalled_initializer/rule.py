@@ -28,7 +28,7 @@ RULE = Rule(
 
 def check(facts: Facts) -> Iterator[Finding]:
     """Initializing methods of the classes of this model that their file names only once."""
-    paths, sources = facts.modules_by_class(), dict(facts.sources())
+    paths, sources = facts.instances_by_class(), dict(facts.sources())
     found = ((path, item) for path, tree in sources.items() for item in initializers(tree, sources.values()))
     for path, item in found:
         if item.called or not item.alone or (item.owner not in paths if item.owner else path != facts.path):
@@ -74,6 +74,10 @@ def fixes(found: Finding, facts: Facts) -> Iterator[Fix]:
         owner = code.classes().get(facts.traced.module_types.get("", "").rpartition(".")[2])
     if code is None or owner is None or not isinstance(method, cst.FunctionDef):
         return
+    kinds = {facts.traced.module_types[path] for path in facts.instances_by_class().get(owner.name.value, ())}
+    heir = code.classes().get(kinds.pop().rpartition(".")[2]) if len(kinds) == 1 else None
+    if heir is not None and "__init__" in code.functions(heir):
+        owner = heir  # what a base calls in its constructor comes before the layers of its heir
     constructor = code.functions(owner).get("__init__")
     if constructor is None or not isinstance(constructor.body, cst.IndentedBlock) or not constructor.params.params:
         return
