@@ -304,6 +304,18 @@ def class_tested(code: Code, line: int, kinds: Sequence[str]) -> Iterator[Edit]:
             yield code.replaced(string, f"{string.prefix}{string.quote}{other}{string.quote}")
 
 
+def instance_tested(code: Code, line: int) -> Iterator[Edit]:
+    """In the function at a line: `type(m) == C`, which no heir of C passes → `isinstance(m, C)`."""
+    function = code.function_at(line)
+    for test in () if function is None else code.all(cst.Comparison, function):
+        operator = test.comparisons[0].operator
+        if not isinstance(test.left, cst.Call) or _name(test.left) != "type" or len(test.left.args) != 1:
+            continue
+        if len(test.comparisons) == 1 and isinstance(operator, cst.Equal | cst.Is):
+            kind = code.text(test.comparisons[0].comparator)
+            yield code.replaced(test, f"isinstance({code.text(test.left.args[0].value)}, {kind})")
+
+
 def only_with_index(code: Code, draw: Draw) -> Iterator[Edit]:
     """`fill(w[i])` → `if i is not None:` before it."""
     statement = code.statement(draw.call)

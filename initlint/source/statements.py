@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from initlint.source.initializers import DRAWS, INITIALIZER, Initializer, initializers
+from initlint.source.initializers import DRAWS, INITIALIZER, Initializer, draws, initializers
 
 # Methods of tensors that return a new tensor and have a twin with an underscore that writes in place.
 RETURNING = frozenset(
@@ -153,7 +153,10 @@ def _started(call: ast.Call, known: list[Initializer], owner: str) -> Initialize
 
 
 def _named(node: ast.expr, known: list[Initializer], owner: str) -> Initializer | None:
-    """The initializer that `self.f` (of this class) or `f` (of the file) means."""
+    """The initializer that `self.f` (of this class) or `f` (of the file) means, or that a lambda is."""
+    if isinstance(node, ast.Lambda) and draws(node):
+        last = node.end_lineno or node.lineno
+        return Initializer(name="lambda", owner="", line=node.lineno, end_line=last, called=True, applied=True, alone=True)
     if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "self":
         return next((item for item in known if item.name == node.attr and item.owner == owner), None)
     if isinstance(node, ast.Name):

@@ -38,6 +38,8 @@ def test_tests_of_names_are_read(test, kind, texts):
         pytest.param(["self.apply(self._init_weights)", "self.fc = nn.Linear(2, 2)"], 1, id="applied before a layer is made"),
         pytest.param(["self.fc = nn.Linear(2, 2)", "self.fc.apply(self._init_weights)"], 0, id="applied to a part"),
         pytest.param(["if pretrained:", "    self.apply(self._init_weights)"], None, id="applied on a condition"),
+        pytest.param(["self.apply(lambda m: nn.init.zeros_(m.weight))", "self.fc = nn.Linear(2, 2)"], 1, id="a lambda applied"),
+        pytest.param(["self.apply(lambda m: m.requires_grad_(False))"], None, id="a lambda that draws nothing"),
         pytest.param(["self.apply(other)"], None, id="something else applied"),
     ],
 )
