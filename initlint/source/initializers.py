@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import ast
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
@@ -152,6 +154,7 @@ def _alone(owner: str, classes: Mapping[str, ast.ClassDef], bases: Mapping[str, 
 
 def name_tests(tree: ast.Module) -> Iterator[NameTest]:
     """Tests of names with initializations below, in loops over named parameters or modules."""
+    known = texts_of(tree)
     for loop in ast.walk(tree):
         if not isinstance(loop, ast.For) or not isinstance(loop.target, ast.Tuple) or not isinstance(loop.iter, ast.Call):
             continue
@@ -165,7 +168,7 @@ def name_tests(tree: ast.Module) -> Iterator[NameTest]:
         for branch in branches:
             single = not branch.orelse and id(branch) not in others
             for test in _all_of(branch.test):
-                found = _compared(test, first.id)
+                found = _compared(_Spelled(known).visit(deepcopy(test)), first.id)
                 if found is not None:
                     yield NameTest(
                         kind=found[0],
@@ -178,6 +181,37 @@ def name_tests(tree: ast.Module) -> Iterator[NameTest]:
                         end_column=(test.end_col_offset or test.col_offset) + 1,
                         body=(branch.body[0].lineno, branch.body[-1].end_lineno or branch.body[-1].lineno),
                     )
+
+
+def texts_of(tree: ast.Module) -> dict[str, ast.expr]:
+    """Constants of a file and of its classes that hold texts: a name that the file sets once, and the text or texts in a row."""
+    stored = Counter(
+        item.attr if isinstance(item, ast.Attribute) else item.id if isinstance(item, ast.Name) else item.arg
+        for item in ast.walk(tree)
+        if isinstance(item, ast.arg) or (isinstance(item, ast.Attribute | ast.Name) and isinstance(item.ctx, ast.Store))
+    )
+    bodies = [tree.body, *(item.body for item in ast.walk(tree) if isinstance(item, ast.ClassDef))]
+    return {
+        target.id: item.value
+        for body in bodies
+        for item in body
+        if isinstance(item, ast.Assign | ast.AnnAssign) and item.value is not None and _texts("equals", item.value) is not None
+        for target in (item.targets if isinstance(item, ast.Assign) else [item.target])
+        if isinstance(target, ast.Name) and stored[target.id] == 1
+    }
+
+
+class _Spelled(ast.NodeTransformer):
+    """Constants, `NAMES` and `self.NAMES`, replaced by the texts that they hold."""
+
+    def __init__(self, known: Mapping[str, ast.expr]) -> None:
+        self.known = known
+
+    def visit_Name(self, node: ast.Name) -> ast.expr:
+        return self.known.get(node.id, node)
+
+    def visit_Attribute(self, node: ast.Attribute) -> ast.expr:
+        return self.known.get(node.attr, node) if isinstance(node.value, ast.Name) else node
 
 
 def _all_of(test: ast.expr) -> Iterator[ast.expr]:

@@ -9,6 +9,7 @@ import pytest
 from initlint.source.initializers import initializers, name_tests
 from initlint.source.statements import dropped, plain_weights, starts
 
+CONSTANTS = 'PARTS = ["norm"]\nTWICE = "a"\nTWICE = "b"\nclass Net:\n    ENDS = ("wo", "w2")\n'
 LOOP = "for name, p in self.named_parameters():\n    if {test}:\n        nn.init.zeros_(p)\n"
 
 
@@ -22,13 +23,16 @@ LOOP = "for name, p in self.named_parameters():\n    if {test}:\n        nn.init
         pytest.param('name.endswith("wo") or name.endswith("w2")', "ends with", ("wo", "w2"), id="ends joined by or"),
         pytest.param('any(k in name for k in ["wo", "w2"])', "contains", ("wo", "w2"), id="any of several parts"),
         pytest.param('"wo" in name and p.dim() > 1', "contains", ("wo",), id="a part, and something else"),
+        pytest.param("name.endswith(self.ENDS)", "ends with", ("wo", "w2"), id="a constant of the class"),
+        pytest.param("any(k in name for k in PARTS)", "contains", ("norm",), id="a constant of the file"),
+        pytest.param("name.endswith(TWICE)", None, (), id="a name that is set twice"),
         pytest.param("name.endswith(suffix)", None, (), id="a text that is not given"),
         pytest.param('"wo" in name or p.dim() > 1', None, (), id="a part, or something else"),
         pytest.param('"wo" not in name', None, (), id="a part that must not occur"),
     ],
 )
 def test_tests_of_names_are_read(test, kind, texts):
-    found = list(name_tests(ast.parse(LOOP.format(test=test))))
+    found = list(name_tests(ast.parse(LOOP.format(test=test) + CONSTANTS)))
     assert [(item.kind, item.texts) for item in found] == ([(kind, texts)] if kind else [])
 
 
