@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from initlint.source.initializers import DRAWS, INITIALIZER, Initializer, draws, initializers
+from initlint.source.initializers import DRAWS, INITIALIZER, Initializer, bases_of, classes_of, draws, initializers
 
 # Methods of tensors that return a new tensor and have a twin with an underscore that writes in place.
 RETURNING = frozenset(
@@ -52,12 +52,13 @@ class Start:
 
 def dropped(tree: ast.Module) -> Iterator[Dropped]:
     """Expressions that stand alone in constructors and initializers, and whose value was meant to be kept or called."""
+    methods = _methods(tree)
     for owner, function in _functions(tree):
         if function.name != "__init__" and not INITIALIZER.match(function.name):
             continue
         for item in ast.walk(function):
             if isinstance(item, ast.Expr):
-                found = _fault(item.value)
+                found = _fault(item.value, methods.get(owner, frozenset()))
                 if found is not None:
                     yield Dropped(
                         kind=found[0], name=found[1], text=ast.unparse(item.value), owner=owner, line=item.lineno,
@@ -76,10 +77,21 @@ def _functions(tree: ast.Module) -> Iterator[tuple[str, ast.FunctionDef]]:
             yield from ((owner.name, item) for item in owner.body if isinstance(item, ast.FunctionDef))
 
 
-def _fault(value: ast.expr) -> tuple[Literal["result", "copy", "uncalled"], str] | None:
+def _methods(tree: ast.Module) -> dict[str, frozenset[str]]:
+    """Class → its methods and those of its bases in the file, without what a decorator may make of one, as of a property."""
+    bases = bases_of([tree])
+    own = {
+        name: {item.name for item in owner.body if isinstance(item, ast.FunctionDef) and not item.decorator_list}
+        for name, owner in classes_of([tree]).items()
+    }
+    return {name: frozenset().union(*(own[item] for item in (name, *bases[name]))) for name in own}
+
+
+def _fault(value: ast.expr, methods: frozenset[str]) -> tuple[Literal["result", "copy", "uncalled"], str] | None:
     """What is wrong with an expression that stands alone, and the name it is about."""
-    if isinstance(value, ast.Attribute) and (INITIALIZER.match(value.attr) or DRAWS.match(value.attr)):
-        return "uncalled", value.attr
+    if isinstance(value, ast.Attribute):
+        own = isinstance(value.value, ast.Name) and value.value.id == "self" and value.attr in methods
+        return ("uncalled", value.attr) if own or INITIALIZER.match(value.attr) or DRAWS.match(value.attr) else None
     if not isinstance(value, ast.Call) or not isinstance(value.func, ast.Attribute):
         return None
     function = value.func
