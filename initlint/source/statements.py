@@ -51,15 +51,17 @@ class Start:
 
 
 def dropped(tree: ast.Module) -> Iterator[Dropped]:
-    """Expressions that stand alone in constructors and initializers, and whose value was meant to be kept or called."""
+    """Expressions that stand alone in constructors and initializers, and whose value was meant to be kept or called.
+
+    A tensor made in the shape of a parameter and dropped is a fault in any function.
+    """
     methods = _methods(tree)
     for owner, function in _functions(tree):
-        if function.name != "__init__" and not INITIALIZER.match(function.name):
-            continue
+        starting = function.name == "__init__" or bool(INITIALIZER.match(function.name))
         for item in ast.walk(function):
             if isinstance(item, ast.Expr):
                 found = _fault(item.value, methods.get(owner, frozenset()))
-                if found is not None:
+                if found is not None and (starting or found[0] == "copy"):
                     yield Dropped(
                         kind=found[0], name=found[1], text=ast.unparse(item.value), owner=owner, line=item.lineno,
                         column=item.col_offset + 1, end_line=item.end_lineno or item.lineno,

@@ -72,6 +72,11 @@ def test_a_statement_without_effect_is_found(statement, kind):
     assert [item.kind for item in found] == ([kind] if kind else [])
 
 
+def test_a_dropped_tensor_of_a_parameters_shape_is_found_in_any_function():
+    found = dropped(ast.parse("def hold_open(m):\n    torch.full_like(m.bias, 1.0)\n    m.bias.add(1.0)\n"))
+    assert [item.kind for item in found] == ["copy"]
+
+
 @pytest.mark.parametrize(
     ("value", "found"),
     [
