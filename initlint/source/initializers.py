@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
+from difflib import get_close_matches
 from functools import lru_cache
 from typing import Literal
 
@@ -22,15 +23,18 @@ INITIALIZER = re.compile(
     r"|(weights?|params?|layer|module|model|basic|custom|xavier|kaiming|he|orthogonal|normal)_init(ializ(e|er|ation))?"
     r"|initialize)(_[a-z0-9]+)?_*$"
 )
+OVERRIDDEN = ("reset_parameters", "_reset_parameters", "_init_weights")  # what classes of torch and others call, if it is there
+NEAR = 0.92  # likeness of a name with two letters exchanged; "test_parameters" is 0.90 like the first of them
 Kind = Literal["equals", "ends with", "starts with", "contains"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Initializer:
-    """A method or function that says by its name that it initializes, and does; `called` when its file names it a second time.
+    """A method or function that says by its name (or nearly) that it initializes, and does; `called` when its file names it a second time.
 
     owner    its class; "" for a function of the file
     applied  it takes a module, as `apply` gives it
+    slip_of  the name under which classes of packages call their initializer, where this one differs from it in a letter; else ""
     alone    every base of its class and of those that inherit it is nn.Module or stands in the file, so that nobody else can call it
     """
 
@@ -40,6 +44,7 @@ class Initializer:
     end_line: int
     called: bool
     applied: bool
+    slip_of: str = ""
     alone: bool
 
 
@@ -110,17 +115,30 @@ def initializers(tree: ast.Module, others: Iterable[ast.Module] = ()) -> Iterato
             named.add(item.value)
     for owner in (None, *classes.values()):
         for item in tree.body if owner is None else owner.body:
-            if isinstance(item, ast.FunctionDef) and INITIALIZER.match(item.name) and draws(item):
+            if not isinstance(item, ast.FunctionDef):
+                continue
+            meant = "" if owner is None else slip_of(item.name)
+            if (INITIALIZER.match(item.name) or meant) and draws(item):
                 yield Initializer(
                     name=item.name,
                     owner="" if owner is None else owner.name,
                     line=item.lineno,
                     end_line=item.end_lineno or item.lineno,
                     called=item.name in named,
+                    slip_of=meant,
                     applied=len(item.args.args) > (0 if owner is None or _static(item) else 1),
                     alone=owner is None
                     or all(_alone(name, every, bases) for name in every if owner.name in (name, *bases[name])),
                 )
+
+
+def slip_of(name: str) -> str:
+    """The name of `OVERRIDDEN` that is written wrongly here; "" where one is part of the other, as `set_parameters` is."""
+    if INITIALIZER.match(name):
+        return ""
+    near = get_close_matches(name, OVERRIDDEN, 1, NEAR)
+    parts = [item.strip("_") for item in (name, *near)]
+    return "" if not near or parts[0] in parts[1] or parts[1] in parts[0] else near[0]
 
 
 def classes_of(trees: Iterable[ast.Module]) -> dict[str, ast.ClassDef]:

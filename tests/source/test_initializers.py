@@ -6,7 +6,7 @@ import ast
 
 import pytest
 
-from initlint.source.initializers import initializers, name_tests
+from initlint.source.initializers import initializers, name_tests, slip_of
 from initlint.source.statements import dropped, plain_weights, starts
 
 CONSTANTS = 'PARTS = ["norm"]\nTWICE = "a"\nTWICE = "b"\nclass Net:\n    ENDS = ("wo", "w2")\n'
@@ -89,6 +89,21 @@ def test_a_dropped_tensor_of_a_parameters_shape_is_found_in_any_function():
 def test_a_tensor_that_is_no_parameter_is_found(value, found):
     tree = ast.parse(f"class Net(nn.Module):\n    def __init__(self):\n        self.w = {value}\n")
     assert bool(list(plain_weights(tree))) is found
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        pytest.param("reset_paramters", "reset_parameters", id="a letter left out"),
+        pytest.param("_init_wieghts", "_init_weights", id="two letters exchanged"),
+        pytest.param("reset_parameters", "", id="as it should be"),
+        pytest.param("_init_weight", "", id="another name of an initializer"),
+        pytest.param("set_parameters", "", id="a name that is part of another"),
+        pytest.param("test_parameters", "", id="another word"),
+    ],
+)
+def test_a_slip_of_the_pen_is_found(name, meant):
+    assert slip_of(name) == meant
 
 
 def test_another_file_may_call_an_initializer():
