@@ -12,7 +12,7 @@ from initlint.lint.wording import finding, module_of, number, site_of_call
 
 if TYPE_CHECKING:
     from initlint.fixes.edit import Fix
-    from initlint.graph.model import Law
+    from initlint.graph.model import Write
     from initlint.lint.facts import Facts
     from initlint.lint.finding import Finding
 
@@ -20,7 +20,7 @@ RULE = Rule(
     code="INI704",
     name="std-passed-as-mean",
     severity=Severity.WARNING,
-    summary="The one number given to normal_ is its mean; the standard deviation stays one.",
+    summary="The one number given to normal_ or trunc_normal_ is its mean; the standard deviation stays one.",
     fix="unsafe",
 )
 
@@ -33,12 +33,10 @@ def check(facts: Facts) -> Iterator[Finding]:
         if parameter.kind != "parameter" or parameter.alias_of is not None or len(parameter.shape) < 2:
             continue
         write = next((write for write in reversed(parameter.writes) if not write.default), None)
-        if write is None or not write.op.endswith("normal_") or not _swapped(write.law):
+        mean = None if write is None else _swapped(write)
+        site = None if write is None or mean is None else site_of_call(write, facts)
+        if write is None or site is None or mean is None:
             continue
-        site = site_of_call(write, facts)
-        if site is None:
-            continue
-        mean = write.law.mean
         yield finding(
             RULE,
             facts,
@@ -47,15 +45,20 @@ def check(facts: Facts) -> Iterator[Finding]:
                 f"`{parameter.name}` is drawn from N({number(mean)}, 1): the only number given is the mean. A standard deviation "
                 f"of {number(mean)} was probably meant; this one is {number(1 / mean)}x larger, and every entry is shifted."
             ),
-            help=f"name the argument: normal_(…, mean=0.0, std={number(mean)})",
+            help=f"name the argument: {write.op.rpartition('.')[2]}(…, mean=0.0, std={number(mean)})",
             modules=[module_of(parameter)],
             evidence={"mean": mean, "std": 1.0},
         )
 
 
-def _swapped(law: Law) -> bool:
-    """Whether a law has a small positive mean and exactly the default deviation."""
-    return law.family == "normal" and 0.0 < law.mean <= LARGEST and math.isclose(law.std, 1.0, rel_tol=1e-6)
+def _swapped(write: Write) -> float | None:
+    """The mean of a normal draw, cut or not, if it is small and positive and the deviation exactly the default."""
+    if not write.op.endswith("normal_") or write.law.family not in ("normal", "truncated normal"):
+        return None
+    mean, std = write.law.mean, write.law.std
+    if write.law.family == "truncated normal":  # its law has the moments of what the bounds leave
+        mean, std = (float(write.options.get(name, math.nan)) for name in ("mean", "std"))
+    return mean if 0.0 < mean <= LARGEST and math.isclose(std, 1.0, rel_tol=1e-6) else None
 
 
 def fixes(found: Finding, facts: Facts) -> Iterator[Fix]:
