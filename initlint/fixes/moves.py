@@ -397,5 +397,7 @@ def kept_out(code: Code, special: Draw, other: Code | None, general: Site) -> It
     tensor, swept = (text.removesuffix(".data") for text in (code.text(special.tensor), other.text(draw.tensor)))
     step = f"{other.indent_of(statement)}{other.indent}"
     test = f"if not getattr({swept}, {other.quote}{KEPT}{other.quote}, False):"
-    yield code.behind(mark, [f"{tensor}.{KEPT} = True"])
+    function = code.around(mark, cst.FunctionDef)
+    if f"{tensor}.{KEPT} = True" not in {code.text(item) for item in code.all(cst.Assign, function)}:
+        yield code.behind(mark, [f"{tensor}.{KEPT} = True"])
     yield other.replaced(statement, f"{test}\n{step}{other.text(statement)}")
