@@ -97,9 +97,30 @@ def _lines(owner: Owner, me: str, members: Sequence[str], written: Written, inde
         yield from looped
     elif len(members) <= LISTED:
         for path in members:
-            yield from written(expression(me, path), indent)
+            text, step = expression(me, path), owner.code.indent
+            if _is_optional(owner, path):
+                yield f"if {text} is not None:"
+                yield from (f"{step}{line}" for line in written(text, indent + step))
+            else:
+                yield from written(text, indent)
     else:
         yield from everywhere(owner, members, written, indent)
+
+
+def _is_optional(owner: Owner, name: str) -> bool:
+    """Whether the class, or one of its bases in the file, sets this attribute to None in some case."""
+    code, known = owner.code, owner.code.classes()
+    kinds = [owner.definition]
+    for kind in kinds:  # grows meanwhile
+        bases = [known.get(code.text(item.value)) for item in kind.bases]
+        kinds += [base for base in bases if base is not None and base not in kinds]
+    for assigned in (item for kind in kinds for item in code.all(cst.Assign, kind)):
+        value = assigned.value
+        values = (value.body, value.orelse) if isinstance(value, cst.IfExp) else (value,)
+        if any(code.text(item.target) == f"self.{name}" for item in assigned.targets):
+            if any(code.text(item) == "None" for item in values):
+                return True
+    return False
 
 
 def _loop(owner: Owner, me: str, members: Sequence[str], written: Written, indent: str) -> list[str] | None:

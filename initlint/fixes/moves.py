@@ -233,11 +233,18 @@ def made_on_device(code: Code, line: int) -> Sequence[Edit]:
 
 # -- lines without effect -----------------------------------------------------------------------------------------------
 
-LIKE = {"zeros_like": "zeros_", "ones_like": "ones_", "randn_like": "normal_", "rand_like": "uniform_"}
+# Functions that make a tensor like another: the one that writes to it instead, and the number of arguments of both.
+LIKE = {
+    "zeros_like": ("zeros_", 1),
+    "ones_like": ("ones_", 1),
+    "full_like": ("constant_", 2),
+    "randn_like": ("normal_", 1),
+    "rand_like": ("uniform_", 1),
+}
 
 
 def effective(code: Code, span: Span) -> tuple[Edit, ...]:
-    """`w.mul(2)` → `w.mul_(2)`, `torch.zeros_like(w)` → `nn.init.zeros_(w)`, `self.init` → `self.init()`."""
+    """`w.mul(2)` → `w.mul_(2)`, `torch.full_like(w, 2)` → `nn.init.constant_(w, 2)`, `self.init` → `self.init()`."""
     place = (span.line, span.column, span.end_line, span.end_column)
     for statement in code.all(cst.Expr):
         own = code.span(statement.value)
@@ -246,9 +253,13 @@ def effective(code: Code, span: Span) -> tuple[Edit, ...]:
         value = statement.value
         if isinstance(value, cst.Attribute):
             return (_called(code, value),)
-        if isinstance(value, cst.Call) and _name(value) in LIKE and len(value.args) == 1:
+        if isinstance(value, cst.Call) and _name(value) in LIKE:
+            function, number = LIKE[_name(value)]
+            given = [code.text(item.value) for item in value.args]
+            if len(given) != number or any(item.keyword and item.keyword.value != "fill_value" for item in value.args):
+                return ()
             prefix, needed = init_prefix(code)
-            return (*needed, code.replaced(value, f"{prefix}{LIKE[_name(value)]}({code.text(value.args[0].value)})"))
+            return (*needed, code.replaced(value, f"{prefix}{function}({', '.join(given)})"))
         if isinstance(value, cst.Call) and isinstance(value.func, cst.Attribute):
             tensor = code.text(value.func.value)
             free = tensor.endswith(".data") or _without_grad(code, value)
@@ -302,6 +313,18 @@ def class_tested(code: Code, line: int, kinds: Sequence[str]) -> Iterator[Edit]:
     for string in code.all(cst.SimpleString, function):
         if (other := near(str(string.evaluated_value))) is not None:
             yield code.replaced(string, f"{string.prefix}{string.quote}{other}{string.quote}")
+
+
+def instance_tested(code: Code, line: int) -> Iterator[Edit]:
+    """In the function at a line: `type(m) == C`, which no heir of C passes → `isinstance(m, C)`."""
+    function = code.function_at(line)
+    for test in () if function is None else code.all(cst.Comparison, function):
+        operator = test.comparisons[0].operator
+        if not isinstance(test.left, cst.Call) or _name(test.left) != "type" or len(test.left.args) != 1:
+            continue
+        if len(test.comparisons) == 1 and isinstance(operator, cst.Equal | cst.Is):
+            kind = code.text(test.comparisons[0].comparator)
+            yield code.replaced(test, f"isinstance({code.text(test.left.args[0].value)}, {kind})")
 
 
 def only_with_index(code: Code, draw: Draw) -> Iterator[Edit]:
@@ -374,5 +397,7 @@ def kept_out(code: Code, special: Draw, other: Code | None, general: Site) -> It
     tensor, swept = (text.removesuffix(".data") for text in (code.text(special.tensor), other.text(draw.tensor)))
     step = f"{other.indent_of(statement)}{other.indent}"
     test = f"if not getattr({swept}, {other.quote}{KEPT}{other.quote}, False):"
-    yield code.behind(mark, [f"{tensor}.{KEPT} = True"])
+    function = code.around(mark, cst.FunctionDef)
+    if f"{tensor}.{KEPT} = True" not in {code.text(item) for item in code.all(cst.Assign, function)}:
+        yield code.behind(mark, [f"{tensor}.{KEPT} = True"])
     yield other.replaced(statement, f"{test}\n{step}{other.text(statement)}")

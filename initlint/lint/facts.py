@@ -66,6 +66,17 @@ class Facts:
             found.setdefault(kind.rpartition(".")[2], []).append(path)
         return found
 
+    def instances_by_class(self) -> dict[str, list[str]]:
+        """The same with the classes of the sources that a module's class inherits: they are written in bases and mixins, too."""
+        from initlint.source.initializers import bases_of
+
+        found: dict[str, list[str]] = {}
+        bases = bases_of(tree for _, tree in self.sources())
+        for kind, paths in self.modules_by_class().items():
+            for name in (kind, *bases.get(kind, ())):
+                found.setdefault(name, []).extend(paths)
+        return found
+
 
 def gather(
     *,

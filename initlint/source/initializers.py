@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass
+from difflib import get_close_matches
 from functools import lru_cache
 from typing import Literal
 
@@ -20,16 +23,19 @@ INITIALIZER = re.compile(
     r"|(weights?|params?|layer|module|model|basic|custom|xavier|kaiming|he|orthogonal|normal)_init(ializ(e|er|ation))?"
     r"|initialize)(_[a-z0-9]+)?_*$"
 )
+OVERRIDDEN = ("reset_parameters", "_reset_parameters", "_init_weights")  # what classes of torch and others call, if it is there
+NEAR = 0.92  # likeness of a name with two letters exchanged; "test_parameters" is 0.90 like the first of them
 Kind = Literal["equals", "ends with", "starts with", "contains"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Initializer:
-    """A method or function that says by its name that it initializes, and does; `called` when its file names it a second time.
+    """A method or function that says by its name (or nearly) that it initializes, and does; `called` when its file names it a second time.
 
     owner    its class; "" for a function of the file
     applied  it takes a module, as `apply` gives it
-    alone    every base of its class is nn.Module or stands in the file, so that nobody else can call it
+    slip_of  the name under which classes of packages call their initializer, where this one differs from it in a letter; else ""
+    alone    every base of its class and of those that inherit it is nn.Module or stands in the file, so that nobody else can call it
     """
 
     name: str
@@ -38,6 +44,7 @@ class Initializer:
     end_line: int
     called: bool
     applied: bool
+    slip_of: str = ""
     alone: bool
 
 
@@ -95,9 +102,11 @@ def _called(function: ast.Attribute | ast.Name) -> str:
 
 def initializers(tree: ast.Module, others: Iterable[ast.Module] = ()) -> Iterator[Initializer]:
     """The initializing methods of the classes of a file, and its initializing functions; `others` may call them too."""
-    classes = {item.name: item for item in ast.walk(tree) if isinstance(item, ast.ClassDef)}
+    trees = (*others, tree)
+    classes, every = classes_of([tree]), classes_of(trees)
+    bases = bases_of(trees)
     named: set[str] = set()
-    for item in (item for part in (tree, *others) for item in ast.walk(part)):
+    for item in (item for part in trees for item in ast.walk(part)):
         if isinstance(item, ast.Attribute):
             named.add(item.attr)
         elif isinstance(item, ast.Name):
@@ -106,35 +115,64 @@ def initializers(tree: ast.Module, others: Iterable[ast.Module] = ()) -> Iterato
             named.add(item.value)
     for owner in (None, *classes.values()):
         for item in tree.body if owner is None else owner.body:
-            if isinstance(item, ast.FunctionDef) and INITIALIZER.match(item.name) and draws(item):
+            if not isinstance(item, ast.FunctionDef):
+                continue
+            meant = "" if owner is None else slip_of(item.name)
+            if (INITIALIZER.match(item.name) or meant) and draws(item):
                 yield Initializer(
                     name=item.name,
                     owner="" if owner is None else owner.name,
                     line=item.lineno,
                     end_line=item.end_lineno or item.lineno,
                     called=item.name in named,
+                    slip_of=meant,
                     applied=len(item.args.args) > (0 if owner is None or _static(item) else 1),
-                    alone=owner is None or _alone(owner, classes),
+                    alone=owner is None
+                    or all(_alone(name, every, bases) for name in every if owner.name in (name, *bases[name])),
                 )
+
+
+def slip_of(name: str) -> str:
+    """The name of `OVERRIDDEN` that is written wrongly here; "" where one is part of the other, as `set_parameters` is."""
+    if INITIALIZER.match(name):
+        return ""
+    near = get_close_matches(name, OVERRIDDEN, 1, NEAR)
+    parts = [item.strip("_") for item in (name, *near)]
+    return "" if not near or parts[0] in parts[1] or parts[1] in parts[0] else near[0]
+
+
+def classes_of(trees: Iterable[ast.Module]) -> dict[str, ast.ClassDef]:
+    """The classes of some files, by name."""
+    return {item.name: item for tree in trees for item in ast.walk(tree) if isinstance(item, ast.ClassDef)}
+
+
+def bases_of(trees: Iterable[ast.Module]) -> dict[str, tuple[str, ...]]:
+    """Class name → the classes of these files that it inherits, directly or through others."""
+    classes = classes_of(trees)
+    found: dict[str, tuple[str, ...]] = {}
+    for name in classes:
+        above = [name]
+        for item in above:  # grows meanwhile
+            named = [ast.unparse(base).rpartition(".")[2] for base in classes[item].bases]
+            above += [base for base in named if base in classes and base not in above]
+        found[name] = tuple(above[1:])
+    return found
 
 
 def _static(function: ast.FunctionDef) -> bool:
     return any(isinstance(item, ast.Name) and item.id == "staticmethod" for item in function.decorator_list)
 
 
-def _alone(owner: ast.ClassDef, classes: dict[str, ast.ClassDef]) -> bool:
-    """Whether no class of another file, but nn.Module, is among the bases."""
-    for base in owner.bases:
-        name = ast.unparse(base)
-        if name in ("nn.Module", "torch.nn.Module", "Module"):
-            continue
-        if name not in classes or classes[name] is owner or not _alone(classes[name], classes):
-            return False
-    return not owner.decorator_list
+def _alone(owner: str, classes: Mapping[str, ast.ClassDef], bases: Mapping[str, Sequence[str]]) -> bool:
+    """Whether no class of a file that was not read, but nn.Module, is among the bases."""
+    known = {"nn.Module", "torch.nn.Module", "Module", *bases[owner]}
+    above = [classes[name] for name in (owner, *bases[owner])]
+    return not any(item.decorator_list or {ast.unparse(base) for base in item.bases} - known for item in above)
 
 
 def name_tests(tree: ast.Module) -> Iterator[NameTest]:
     """Tests of names with initializations below, in loops over named parameters or modules."""
+    known = texts_of(tree)
     for loop in ast.walk(tree):
         if not isinstance(loop, ast.For) or not isinstance(loop.target, ast.Tuple) or not isinstance(loop.iter, ast.Call):
             continue
@@ -148,7 +186,7 @@ def name_tests(tree: ast.Module) -> Iterator[NameTest]:
         for branch in branches:
             single = not branch.orelse and id(branch) not in others
             for test in _all_of(branch.test):
-                found = _compared(test, first.id)
+                found = _compared(_Spelled(known).visit(deepcopy(test)), first.id)
                 if found is not None:
                     yield NameTest(
                         kind=found[0],
@@ -161,6 +199,37 @@ def name_tests(tree: ast.Module) -> Iterator[NameTest]:
                         end_column=(test.end_col_offset or test.col_offset) + 1,
                         body=(branch.body[0].lineno, branch.body[-1].end_lineno or branch.body[-1].lineno),
                     )
+
+
+def texts_of(tree: ast.Module) -> dict[str, ast.expr]:
+    """Constants of a file and of its classes that hold texts: a name that the file sets once, and the text or texts in a row."""
+    stored = Counter(
+        item.attr if isinstance(item, ast.Attribute) else item.id if isinstance(item, ast.Name) else item.arg
+        for item in ast.walk(tree)
+        if isinstance(item, ast.arg) or (isinstance(item, ast.Attribute | ast.Name) and isinstance(item.ctx, ast.Store))
+    )
+    bodies = [tree.body, *(item.body for item in ast.walk(tree) if isinstance(item, ast.ClassDef))]
+    return {
+        target.id: item.value
+        for body in bodies
+        for item in body
+        if isinstance(item, ast.Assign | ast.AnnAssign) and item.value is not None and _texts("equals", item.value) is not None
+        for target in (item.targets if isinstance(item, ast.Assign) else [item.target])
+        if isinstance(target, ast.Name) and stored[target.id] == 1
+    }
+
+
+class _Spelled(ast.NodeTransformer):
+    """Constants, `NAMES` and `self.NAMES`, replaced by the texts that they hold."""
+
+    def __init__(self, known: Mapping[str, ast.expr]) -> None:
+        self.known = known
+
+    def visit_Name(self, node: ast.Name) -> ast.expr:
+        return self.known.get(node.id, node)
+
+    def visit_Attribute(self, node: ast.Attribute) -> ast.expr:
+        return self.known.get(node.attr, node) if isinstance(node.value, ast.Name) else node
 
 
 def _all_of(test: ast.expr) -> Iterator[ast.expr]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from initlint.source.initializers import DRAWS, INITIALIZER, Initializer, initializers
+from initlint.source.initializers import DRAWS, INITIALIZER, Initializer, bases_of, classes_of, draws, initializers
 
 # Methods of tensors that return a new tensor and have a twin with an underscore that writes in place.
 RETURNING = frozenset(
@@ -51,14 +51,17 @@ class Start:
 
 
 def dropped(tree: ast.Module) -> Iterator[Dropped]:
-    """Expressions that stand alone in constructors and initializers, and whose value was meant to be kept or called."""
+    """Expressions that stand alone in constructors and initializers, and whose value was meant to be kept or called.
+
+    A tensor made in the shape of a parameter and dropped is a fault in any function.
+    """
+    methods = _methods(tree)
     for owner, function in _functions(tree):
-        if function.name != "__init__" and not INITIALIZER.match(function.name):
-            continue
+        starting = function.name == "__init__" or bool(INITIALIZER.match(function.name))
         for item in ast.walk(function):
             if isinstance(item, ast.Expr):
-                found = _fault(item.value)
-                if found is not None:
+                found = _fault(item.value, methods.get(owner, frozenset()))
+                if found is not None and (starting or found[0] == "copy"):
                     yield Dropped(
                         kind=found[0], name=found[1], text=ast.unparse(item.value), owner=owner, line=item.lineno,
                         column=item.col_offset + 1, end_line=item.end_lineno or item.lineno,
@@ -76,10 +79,21 @@ def _functions(tree: ast.Module) -> Iterator[tuple[str, ast.FunctionDef]]:
             yield from ((owner.name, item) for item in owner.body if isinstance(item, ast.FunctionDef))
 
 
-def _fault(value: ast.expr) -> tuple[Literal["result", "copy", "uncalled"], str] | None:
+def _methods(tree: ast.Module) -> dict[str, frozenset[str]]:
+    """Class → its methods and those of its bases in the file, without what a decorator may make of one, as of a property."""
+    bases = bases_of([tree])
+    own = {
+        name: {item.name for item in owner.body if isinstance(item, ast.FunctionDef) and not item.decorator_list}
+        for name, owner in classes_of([tree]).items()
+    }
+    return {name: frozenset().union(*(own[item] for item in (name, *bases[name]))) for name in own}
+
+
+def _fault(value: ast.expr, methods: frozenset[str]) -> tuple[Literal["result", "copy", "uncalled"], str] | None:
     """What is wrong with an expression that stands alone, and the name it is about."""
-    if isinstance(value, ast.Attribute) and (INITIALIZER.match(value.attr) or DRAWS.match(value.attr)):
-        return "uncalled", value.attr
+    if isinstance(value, ast.Attribute):
+        own = isinstance(value.value, ast.Name) and value.value.id == "self" and value.attr in methods
+        return ("uncalled", value.attr) if own or INITIALIZER.match(value.attr) or DRAWS.match(value.attr) else None
     if not isinstance(value, ast.Call) or not isinstance(value.func, ast.Attribute):
         return None
     function = value.func
@@ -153,7 +167,10 @@ def _started(call: ast.Call, known: list[Initializer], owner: str) -> Initialize
 
 
 def _named(node: ast.expr, known: list[Initializer], owner: str) -> Initializer | None:
-    """The initializer that `self.f` (of this class) or `f` (of the file) means."""
+    """The initializer that `self.f` (of this class) or `f` (of the file) means, or that a lambda is."""
+    if isinstance(node, ast.Lambda) and draws(node):
+        last = node.end_lineno or node.lineno
+        return Initializer(name="lambda", owner="", line=node.lineno, end_line=last, called=True, applied=True, alone=True)
     if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "self":
         return next((item for item in known if item.name == node.attr and item.owner == owner), None)
     if isinstance(node, ast.Name):

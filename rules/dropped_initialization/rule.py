@@ -28,7 +28,7 @@ RULE = Rule(
 
 def check(facts: Facts) -> Iterator[Finding]:
     """Statements without effect in constructors and initializers of this model's classes, and in functions of its file."""
-    paths = facts.modules_by_class()
+    paths = facts.instances_by_class()
     for path, item in ((path, item) for path, tree in facts.sources() for item in dropped(tree)):
         if item.owner not in paths if item.owner else path != facts.path:
             continue

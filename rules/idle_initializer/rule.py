@@ -65,7 +65,7 @@ def fixes(found: Finding, facts: Facts) -> Iterator[Fix]:
     """The call at the end of the constructor, or of those of its heirs; the class that the model has, in the place of the one it
     has not."""
     from initlint.fixes.applied import at_the_end_of_heirs
-    from initlint.fixes.moves import at_the_end, class_tested
+    from initlint.fixes.moves import at_the_end, class_tested, instance_tested
     from initlint.lint.cures import unsafe
     from initlint.lint.starting import Files, merged
 
@@ -82,4 +82,5 @@ def fixes(found: Finding, facts: Facts) -> Iterator[Fix]:
     held = {name.rpartition(".")[0] for name in (p.name for p in facts.traced.parameters.values() if len(p.shape) > 1)}
     kinds = sorted({facts.traced.module_types.get(path, "").rpartition(".")[2] for path in held} - {""})
     for place in found.related:
+        yield from unsafe("test for heirs of the class, too", merged(instance_tested(code, place.span.line)))
         yield from unsafe("test for a class that the model has", merged(class_tested(code, place.span.line, kinds)))

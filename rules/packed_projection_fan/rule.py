@@ -6,13 +6,14 @@ import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from initlint.graph.dataflow import ATTENTION, operator
+from initlint.graph.dataflow import ATTENTION, PRODUCTS, operator
 from initlint.lint.finding import Severity
 from initlint.lint.rule import Rule
 from initlint.lint.wording import finding, module_of, number, site_of_call
 
 if TYPE_CHECKING:
     from initlint.fixes.edit import Fix
+    from initlint.graph.layers import WeightLayer
     from initlint.lint.facts import Facts
     from initlint.lint.finding import Finding
 
@@ -27,8 +28,6 @@ RULE = Rule(
 
 def check(facts: Facts) -> Iterator[Finding]:
     """Square projections packed into one matrix before an attention, last drawn whole by a xavier function."""
-    attentions = [node for node in facts.structure.dependence.order if operator(node) in ATTENTION]
-    dependence = facts.structure.dependence
     for layer in facts.structure.layers.values():
         parts = layer.fan_out // max(layer.fan_in, 1)
         if layer.kind != "linear" or parts not in (2, 3) or layer.fan_out != parts * layer.fan_in:
@@ -38,9 +37,7 @@ def check(facts: Facts) -> Iterator[Finding]:
         site = None if write is None else site_of_call(write, facts)
         if write is None or site is None or write.default or not write.op.startswith("nn.init.xavier"):
             continue
-        if write.shape != parameter.shape or not any(
-            dependence.reaches(facts.structure.nodes[layer.node], x) for x in attentions
-        ):
+        if write.shape != parameter.shape or not _is_attended(facts, layer):
             continue
         ratio = math.sqrt(2 / (1 + parts))
         yield finding(
@@ -55,6 +52,20 @@ def check(facts: Facts) -> Iterator[Finding]:
             modules=[module_of(parameter)],
             evidence={"parts": float(parts), "ratio": ratio},
         )
+
+
+def _is_attended(facts: Facts, layer: WeightLayer) -> bool:
+    """Whether an attention reads what a layer returns with no other layer between, in products where it is written by hand."""
+    dependence = facts.structure.dependence
+    projection = facts.structure.nodes[layer.node]
+    layers = dependence.bits(facts.structure.layers)
+    products = dependence.bits(node.name for node in dependence.order if operator(node) in PRODUCTS)
+    for attention in dependence.order:
+        if operator(attention) in ATTENTION and dependence.reaches(projection, attention):
+            between = dependence.between(projection, attention)
+            if not between & layers and ("softmax" not in operator(attention) or between & products):
+                return True
+    return False
 
 
 def fixes(found: Finding, facts: Facts) -> Iterator[Fix]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -29,6 +29,7 @@ RULE = Rule(
 # A new head on a loaded backbone is drawn on purpose; whoever draws most of what was loaded did not mean to.
 MOST = 0.5
 FEWEST = 2
+DEEPEST = 2  # functions of the file called by one another, down to the one that loads
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +44,7 @@ class Loading:
 
 def check(facts: Facts) -> Iterator[Finding]:
     """Statements after a loading that wrote most of the weights of the loaded part."""
-    paths = facts.modules_by_class()
+    paths = facts.instances_by_class()
     for path, tree in facts.sources():
         for loading in loadings(tree):
             for module in paths.get(loading.owner, ())[:1]:
@@ -98,39 +99,91 @@ def _written_from(parameter: Parameter, path: str, lines: range) -> bool:
 
 
 def loadings(tree: ast.Module) -> Iterator[Loading]:
-    """Statements of constructors with `self.part.load_state_dict(…)`, or `self.part = make(…, pretrained=True)`."""
+    """Statements of constructors with `self.part.load_state_dict(…)`, or `self.part = make(…, pretrained=True)`, by themselves
+    or in the functions of the file and the methods of the class that they call."""
+    functions = {item.name: item for item in tree.body if isinstance(item, ast.FunctionDef)}
     for owner in ast.walk(tree):
         if not isinstance(owner, ast.ClassDef):
             continue
-        for function in owner.body:
-            if not isinstance(function, ast.FunctionDef) or function.name != "__init__":
+        methods = {f"self.{item.name}": item for item in owner.body if isinstance(item, ast.FunctionDef)}
+        constructor = methods.get("self.__init__")
+        for place, statement in enumerate(() if constructor is None else constructor.body):
+            part = _loaded(statement, functions | methods, DEEPEST)
+            if constructor is None or part is None or any(isinstance(item, ast.Return | ast.Raise) for item in ast.walk(statement)):
                 continue
-            for place, statement in enumerate(function.body):
-                part = _loaded(statement)
-                if part is None or any(isinstance(item, ast.Return | ast.Raise) for item in ast.walk(statement)):
-                    continue
-                later = tuple(item for item in function.body[place + 1 :] if isinstance(item, ast.Expr))
-                yield Loading(owner=owner.name, part=part, statement=statement, later=later)
+            later = tuple(item for item in constructor.body[place + 1 :] if isinstance(item, ast.Expr))
+            yield Loading(owner=owner.name, part=part, statement=statement, later=later)
 
 
-def _loaded(statement: ast.stmt) -> str | None:
+def _loaded(statement: ast.stmt, known: Mapping[str, ast.FunctionDef], deep: int) -> str | None:
     """The attribute of self whose weights a statement loads, "" for self; None where it loads nothing."""
     for item in ast.walk(statement):
-        if isinstance(item, ast.Call) and isinstance(item.func, ast.Attribute) and item.func.attr == "load_state_dict":
-            part = _attribute(item.func.value)
+        if isinstance(item, ast.Call):
+            loaded = _receiver(item, "load_state_dict")
+            part = None if loaded is None else _attribute(loaded)
+            called = _followed(item, known) if deep and ast.unparse(item.func).startswith("self.") else None
+            found = (_loaded(inner, known, deep - 1) for inner in (() if called is None else called.body))
+            part = next((other for other in found if other is not None), None) if part is None else part
             if part is not None:
                 return part
-        if isinstance(item, ast.Assign) and len(item.targets) == 1 and isinstance(item.value, ast.Call):
-            call = item.value
-            pretrained = isinstance(call.func, ast.Attribute) and call.func.attr == "from_pretrained"
-            pretrained |= any(
-                word.arg == "pretrained" and not (isinstance(word.value, ast.Constant) and not word.value.value)
-                for word in call.keywords
-            )
+        if isinstance(item, ast.Assign) and len(item.targets) == 1 and _is_loaded(item.value, known, deep):
             part = _attribute(item.targets[0])
-            if pretrained and part:
+            if part:
                 return part
     return None
+
+
+def _is_loaded(value: ast.expr, known: Mapping[str, ast.FunctionDef], deep: int) -> bool:
+    """Whether a call makes a module with loaded weights: it says so, or the function called returns what it has loaded."""
+    if not isinstance(value, ast.Call):
+        return False
+    if _receiver(value, "from_pretrained") is not None or any(
+        word.arg == "pretrained" and not (isinstance(word.value, ast.Constant) and not word.value.value) for word in value.keywords
+    ):
+        return True
+    function = _followed(value, known) if deep else None
+    if function is None:
+        return False
+    inside = list(ast.walk(function))
+    made = {
+        target.id
+        for item in inside
+        if isinstance(item, ast.Assign) and _is_loaded(item.value, known, deep - 1)
+        for target in item.targets
+        if isinstance(target, ast.Name)
+    }
+    loaded = [_receiver(item, "load_state_dict") for item in inside if isinstance(item, ast.Call)]
+    made |= {item.id for item in loaded if isinstance(item, ast.Name)}
+    returned = [item.value for item in inside if isinstance(item, ast.Return) and item.value is not None]
+    return any(
+        item.id in made - {"self"} if isinstance(item, ast.Name) else _is_loaded(item, known, deep - 1) for item in returned
+    )
+
+
+def _followed(call: ast.Call, known: Mapping[str, ast.FunctionDef]) -> ast.FunctionDef | None:
+    """The function that is called; None where an argument that is left at nothing may turn off what it does."""
+    name = ast.unparse(call.func)
+    function = known.get(name)
+    if function is None:
+        return None
+    own = function.args.posonlyargs + function.args.args
+    static = any(isinstance(item, ast.Name) and item.id == "staticmethod" for item in function.decorator_list)
+    places = own[name.startswith("self.") and not static :]
+    given: dict[str, ast.expr | None] = {item.arg: None for item in places + function.args.kwonlyargs}
+    defaults = function.args.defaults
+    given |= {item.arg: value for item, value in zip(own[len(own) - len(defaults) :], defaults, strict=True)}
+    given |= {item.arg: value for item, value in zip(function.args.kwonlyargs, function.args.kw_defaults, strict=True)}
+    given |= {item.arg: value for item, value in zip(places, call.args, strict=False)}
+    given |= {word.arg: word.value for word in call.keywords if word.arg is not None}
+    nothing = {name for name, value in given.items() if isinstance(value, ast.Constant) and not value.value}
+    asked = [item.test for item in ast.walk(function) if isinstance(item, ast.If | ast.IfExp)]
+    asked += [item for item in ast.walk(function) if isinstance(item, ast.Call) and ast.unparse(item.func) in known]
+    return None if any(isinstance(x, ast.Name) and x.id in nothing for test in asked for x in ast.walk(test)) else function
+
+
+def _receiver(call: ast.Call, name: str) -> ast.expr | None:
+    """`x` of `x.name(…)`; None of any other call."""
+    return call.func.value if isinstance(call.func, ast.Attribute) and call.func.attr == name else None
 
 
 def _attribute(node: ast.expr) -> str | None:
@@ -158,10 +211,11 @@ def fixes(found: Finding, facts: Facts) -> Iterator[Fix]:
     general = code.statement_at(found.span.line)
     if moved is None or not isinstance(general, cst.SimpleStatementLine):
         return
-    if not any(
+    whole = any(
         isinstance(item.func, cst.Attribute) and item.func.attr.value == "load_state_dict" for item in code.all(cst.Call, moved)
-    ):
-        return
+    )
+    if not whole and any(code.all(cst.Assign, moved)):
+        return  # it makes the part as well
     indent = len(code.indent_of(moved))
     lines = [text.rstrip("\r\n")[indent:] for text in code.lines[line - 1 : code.last_line(moved)]]
     yield from unsafe("load behind the initialization", [code.removed(moved), code.behind(general, lines)])

@@ -32,9 +32,13 @@ CHANGING = frozenset(
 
 def check(facts: Facts) -> Iterator[Finding]:
     """A layer initialized twice beside one that never is, and lines that draw the same parameters again and again."""
-    yield from _instead_of_sibling(facts)
+    slips = list(_instead_of_sibling(facts))
+    yield from slips
+    told = {found.modules[0] for found in slips}
     repeated: dict[tuple[str, int], tuple[Site, list[Parameter], int]] = {}
     for parameter in _trainable(facts):
+        if module_of(parameter) in told:
+            continue
         writes = [write for write in parameter.writes if _is_random(write)]
         for write in dict.fromkeys(w.site for w in writes):
             same = [other for other in writes if other.site == write and other.op == writes[-1].op]

@@ -42,7 +42,7 @@ class Product:
 
 def check(facts: Facts) -> Iterator[Finding]:
     """Multiplied lists whose element is a module of this model, with weights that the forward uses more than once."""
-    paths = facts.modules_by_class()
+    paths = facts.instances_by_class()
     uses = _uses(facts)
     for path, tree in facts.sources():
         for product in products(tree):

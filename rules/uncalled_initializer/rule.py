@@ -9,7 +9,7 @@ from initlint.graph.model import Site
 from initlint.lint.finding import Severity
 from initlint.lint.rule import Rule
 from initlint.lint.wording import finding
-from initlint.source.initializers import initializers
+from initlint.source.initializers import initializers, slip_of
 
 if TYPE_CHECKING:
     from initlint.fixes.edit import Fix
@@ -28,26 +28,29 @@ RULE = Rule(
 
 def check(facts: Facts) -> Iterator[Finding]:
     """Initializing methods of the classes of this model that their file names only once."""
-    paths, sources = facts.modules_by_class(), dict(facts.sources())
+    paths, sources = facts.instances_by_class(), dict(facts.sources())
     found = ((path, item) for path, tree in sources.items() for item in initializers(tree, sources.values()))
     for path, item in found:
-        if item.called or not item.alone or (item.owner not in paths if item.owner else path != facts.path):
+        if item.called or not (item.alone or item.slip_of) or (item.owner not in paths if item.owner else path != facts.path):
             continue
         if facts.wrote(path, item.line, item.end_line) or not (item.owner or item.applied):
             continue
-        private = item.name.startswith("_") and bool(item.owner)
+        # a class of a package calls the right name; this one may be written wrongly in another file as well
+        certain = (item.name.startswith("_") and bool(item.owner)) or not item.alone
         name = f"{item.owner}.{item.name}" if item.owner else item.name
         yield finding(
             RULE,
             facts,
             at=Site(path=path, line=item.line, column=1),
-            severity=Severity.WARNING if private else Severity.INFO,
+            severity=Severity.WARNING if certain else Severity.INFO,
             message=(
                 f"`{name}` initializes weights, but nothing in this file calls it"
-                f"{'' if private else ' (another file may)'}: "
+                f"{'' if certain else ' (another file may)'}: "
                 "the model starts from the defaults of its layers."
             ),
-            help=f"call it at the end of __init__: {_call(item)}",
+            help=f"write its name as {item.slip_of}"
+            if item.slip_of
+            else f"call it at the end of __init__: {_call(item)}",
             modules=[name for name in paths.get(item.owner, ())[:1] if name],
         )
 
@@ -60,7 +63,7 @@ def _call(item: Initializer) -> str:
 
 
 def fixes(found: Finding, facts: Facts) -> Iterator[Fix]:
-    """The call, at the end of the constructor."""
+    """The name that is called; else the call, at the end of the constructor."""
     import libcst as cst
 
     from initlint.lint.cures import unsafe
@@ -74,6 +77,12 @@ def fixes(found: Finding, facts: Facts) -> Iterator[Fix]:
         owner = code.classes().get(facts.traced.module_types.get("", "").rpartition(".")[2])
     if code is None or owner is None or not isinstance(method, cst.FunctionDef):
         return
+    if meant := slip_of(method.name.value):
+        yield from unsafe(f"write its name as {meant}", [code.replaced(method.name, meant)])
+    kinds = {facts.traced.module_types[path] for path in facts.instances_by_class().get(owner.name.value, ())}
+    heir = code.classes().get(kinds.pop().rpartition(".")[2]) if len(kinds) == 1 else None
+    if heir is not None and "__init__" in code.functions(heir):
+        owner = heir  # what a base calls in its constructor comes before the layers of its heir
     constructor = code.functions(owner).get("__init__")
     if constructor is None or not isinstance(constructor.body, cst.IndentedBlock) or not constructor.params.params:
         return

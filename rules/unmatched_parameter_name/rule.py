@@ -10,7 +10,7 @@ from initlint.graph.model import Site
 from initlint.lint.finding import Severity
 from initlint.lint.rule import Rule
 from initlint.lint.wording import finding, role_of
-from initlint.source.initializers import name_tests
+from initlint.source.initializers import name_tests, texts_of, tree_of
 
 if TYPE_CHECKING:
     import libcst as cst
@@ -93,13 +93,25 @@ def fixes(found: Finding, facts: Facts) -> Iterator[Fix]:
         branch = code.around(call, cst.If)
         if code.first_line(call) != found.span.line or branch is None or len(call.args) != 1:
             continue
-        given = [str(item.evaluated_value) for item in code.all(cst.SimpleString, call.args[0])]
+        held = _held(code, call.args[0].value)
+        given = [str(item.evaluated_value) for item in code.all(cst.SimpleString, held)]
         ends = _meant(facts, given, code, branch) if given else []
         if ends:
             texts = [f"{code.quote}{end}{code.quote}" for end in ends]
             changed = texts[0] if len(texts) == 1 else f"({', '.join(texts)})"
-            yield from unsafe(f"start {' and '.join(ends)} so", [Edit(span=outer(code, call.args[0].value), content=changed)])
+            yield from unsafe(f"start {' and '.join(ends)} so", [Edit(span=outer(code, held), content=changed)])
             return
+
+
+def _held(code: Code, given: cst.BaseExpression) -> cst.BaseExpression:
+    """What a constant of the file or of a class is set to, where a test names one; else the expression itself."""
+    import libcst as cst
+
+    name, tree = code.text(given).rpartition(".")[2], tree_of(code.path)
+    if tree is None or name not in texts_of(tree) or sum(item.value == name for item in code.all(cst.Name)) != 2:
+        return given  # what other tests read, too, stays as it is
+    made = (item.value for item in code.all(cst.Assign) if code.text(item.targets[0].target) == name)
+    return next(made, given)
 
 
 def _meant(facts: Facts, given: Sequence[str], code: Code, branch: cst.If) -> list[str]:

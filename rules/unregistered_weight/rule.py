@@ -30,7 +30,7 @@ def check(facts: Facts) -> Iterator[Finding]:
     constants = {item.name: item for item in facts.traced.parameters.values() if item.kind == "constant"}
     if not constants:
         return
-    kinds = facts.modules_by_class()
+    kinds = facts.instances_by_class()
     for path, item in ((path, item) for path, tree in facts.sources() for item in plain_weights(tree)):
         names = [f"{module}.{item.name}" if module else item.name for module in kinds.get(item.owner, ())]
         used = [name for name in names if name in constants]

@@ -6,9 +6,10 @@ import ast
 
 import pytest
 
-from initlint.source.initializers import initializers, name_tests
+from initlint.source.initializers import initializers, name_tests, slip_of
 from initlint.source.statements import dropped, plain_weights, starts
 
+CONSTANTS = 'PARTS = ["norm"]\nTWICE = "a"\nTWICE = "b"\nclass Net:\n    ENDS = ("wo", "w2")\n'
 LOOP = "for name, p in self.named_parameters():\n    if {test}:\n        nn.init.zeros_(p)\n"
 
 
@@ -22,13 +23,16 @@ LOOP = "for name, p in self.named_parameters():\n    if {test}:\n        nn.init
         pytest.param('name.endswith("wo") or name.endswith("w2")', "ends with", ("wo", "w2"), id="ends joined by or"),
         pytest.param('any(k in name for k in ["wo", "w2"])', "contains", ("wo", "w2"), id="any of several parts"),
         pytest.param('"wo" in name and p.dim() > 1', "contains", ("wo",), id="a part, and something else"),
+        pytest.param("name.endswith(self.ENDS)", "ends with", ("wo", "w2"), id="a constant of the class"),
+        pytest.param("any(k in name for k in PARTS)", "contains", ("norm",), id="a constant of the file"),
+        pytest.param("name.endswith(TWICE)", None, (), id="a name that is set twice"),
         pytest.param("name.endswith(suffix)", None, (), id="a text that is not given"),
         pytest.param('"wo" in name or p.dim() > 1', None, (), id="a part, or something else"),
         pytest.param('"wo" not in name', None, (), id="a part that must not occur"),
     ],
 )
 def test_tests_of_names_are_read(test, kind, texts):
-    found = list(name_tests(ast.parse(LOOP.format(test=test))))
+    found = list(name_tests(ast.parse(LOOP.format(test=test) + CONSTANTS)))
     assert [(item.kind, item.texts) for item in found] == ([(kind, texts)] if kind else [])
 
 
@@ -38,6 +42,8 @@ def test_tests_of_names_are_read(test, kind, texts):
         pytest.param(["self.apply(self._init_weights)", "self.fc = nn.Linear(2, 2)"], 1, id="applied before a layer is made"),
         pytest.param(["self.fc = nn.Linear(2, 2)", "self.fc.apply(self._init_weights)"], 0, id="applied to a part"),
         pytest.param(["if pretrained:", "    self.apply(self._init_weights)"], None, id="applied on a condition"),
+        pytest.param(["self.apply(lambda m: nn.init.zeros_(m.weight))", "self.fc = nn.Linear(2, 2)"], 1, id="a lambda applied"),
+        pytest.param(["self.apply(lambda m: m.requires_grad_(False))"], None, id="a lambda that draws nothing"),
         pytest.param(["self.apply(other)"], None, id="something else applied"),
     ],
 )
@@ -66,6 +72,11 @@ def test_a_statement_without_effect_is_found(statement, kind):
     assert [item.kind for item in found] == ([kind] if kind else [])
 
 
+def test_a_dropped_tensor_of_a_parameters_shape_is_found_in_any_function():
+    found = dropped(ast.parse("def hold_open(m):\n    torch.full_like(m.bias, 1.0)\n    m.bias.add(1.0)\n"))
+    assert [item.kind for item in found] == ["copy"]
+
+
 @pytest.mark.parametrize(
     ("value", "found"),
     [
@@ -78,6 +89,21 @@ def test_a_statement_without_effect_is_found(statement, kind):
 def test_a_tensor_that_is_no_parameter_is_found(value, found):
     tree = ast.parse(f"class Net(nn.Module):\n    def __init__(self):\n        self.w = {value}\n")
     assert bool(list(plain_weights(tree))) is found
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        pytest.param("reset_paramters", "reset_parameters", id="a letter left out"),
+        pytest.param("_init_wieghts", "_init_weights", id="two letters exchanged"),
+        pytest.param("reset_parameters", "", id="as it should be"),
+        pytest.param("_init_weight", "", id="another name of an initializer"),
+        pytest.param("set_parameters", "", id="a name that is part of another"),
+        pytest.param("test_parameters", "", id="another word"),
+    ],
+)
+def test_a_slip_of_the_pen_is_found(name, meant):
+    assert slip_of(name) == meant
 
 
 def test_another_file_may_call_an_initializer():

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 
 def layer_init(layer: nn.Linear, std: float = math.sqrt(2)) -> None:
-    nn.init.orthogonal_(layer.weight, std)  # finding: repeated-initialization
+    nn.init.orthogonal_(layer.weight, std)
     nn.init.zeros_(layer.bias)
 
 
