@@ -1,8 +1,8 @@
 """TRACED GRAPH → its low-rank adapters: `base(x) + s·B(A(x))`, two linear maps in series beside a linear map of the same x.
 
 Both forms are found: the sum of outputs, and the merged weight `F.linear(x, W + s·(B @ A))`. The inner width r must be
-smaller than both outer ones, and nothing non-linear may stand between A and B (Hu et al. 2021, arXiv:2106.09685).
-Names play no part.
+smaller than both outer ones, and nothing non-linear may stand between A and B (Hu et al. 2021, arXiv:2106.09685). What is added
+to a piece of a frozen layer's output is an adapter, too: q, k and v of one projection have factors of their own. Names play no part.
 """
 
 from __future__ import annotations
@@ -12,13 +12,17 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from initlint.graph.dataflow import Dependence, is_node, operands, operator, shape_of, strip, unscaled
+from initlint.graph.dataflow import PASSING, Dependence, is_node, operands, operator, shape_of, strip, unscaled
 from initlint.graph.layers import WeightLayer, parameters_of
 
 if TYPE_CHECKING:
     from torch.fx import Node
 
     from initlint.graph.model import TracedModel
+
+
+# The result holds some of the operand's elements, each once.
+_CUTTING = frozenset("slice select narrow chunk split split_with_sizes unsafe_split unsafe_chunk unbind tensor_split getitem".split())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +71,7 @@ def find_adapters(traced: TracedModel, dependence: Dependence, layers: Mapping[s
         for base, branch in ((left, right), (right, left)):
             step = alpha if branch is right and isinstance(alpha, (int, float)) else 1.0
             if node.name in dependence.data:
-                found = _beside(node, base, branch, float(step), factors, layers, dependence)
+                found = _beside(node, base, branch, float(step), factors, layers, dependence, traced)
             else:
                 found = _merged(node, base, branch, float(step), factors, traced)
             if found is not None:
@@ -87,6 +91,7 @@ def _beside(
     factors: frozenset[str],
     layers: Mapping[str, WeightLayer],
     dependence: Dependence,
+    traced: TracedModel,
 ) -> Adapter | None:
     """The adapter whose output is added to the base's output."""
     outer = unscaled(branch, factors)
@@ -100,12 +105,17 @@ def _beside(
         return None
     source = strip(nodes[dependence.index[down.source]])
     original = _base_layer(base, source, factors, layers, dependence)
+    whole = original is not None
+    if original is None and shape_of(base) == shape_of(branch):
+        original = _base_layer(base, source, factors, layers, dependence, PASSING | _CUTTING)
     if original is None or original.node in (up.node, down.node):
+        return None
+    if not whole and traced.parameters[original.weight].trainable:  # pieces of a layer that is trained are many things
         return None
     rank = down.fan_out
     n = shape_of(source)[-1] if down.kind in ("linear", "product") else down.fan_in
     table = down.kind == "embedding"
-    if not (rank < original.fan_out and (table or rank < n)) or original.fan_out != up.fan_out:
+    if not (rank < up.fan_out and (table or rank < n)) or (whole and original.fan_out != up.fan_out):
         return None
     return Adapter(
         add=add.name,
@@ -123,11 +133,16 @@ def _beside(
 
 
 def _base_layer(
-    node: Node, source: Node, factors: frozenset[str], layers: Mapping[str, WeightLayer], dependence: Dependence
+    node: Node,
+    source: Node,
+    factors: frozenset[str],
+    layers: Mapping[str, WeightLayer],
+    dependence: Dependence,
+    through: frozenset[str] = PASSING,
 ) -> WeightLayer | None:
     """The weight layer of the same `source` that `node` is, looking through sums with other adapters."""
     for _ in range(16):  # more adapters than anyone stacks on one layer
-        node = unscaled(node, factors).node
+        node = strip(unscaled(node, factors).node, through)
         layer = layers.get(node.name)
         if layer is not None:
             same = strip(dependence.order[dependence.index[layer.source]]) is source
