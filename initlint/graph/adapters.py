@@ -22,7 +22,11 @@ if TYPE_CHECKING:
 
 
 # The result holds some of the operand's elements, each once.
-_CUTTING = frozenset("slice select narrow chunk split split_with_sizes unsafe_split unsafe_chunk unbind tensor_split getitem".split())
+_CUTTING = frozenset(
+    "slice select narrow chunk split split_with_sizes unsafe_split unsafe_chunk unbind tensor_split getitem".split()
+)
+
+_TRANSPOSING = frozenset("t transpose permute numpy_T mT movedim swapaxes swapdims".split())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,10 +163,11 @@ def _last_factor(branch: Node, add: Node) -> Node:
 
 
 def _merged(add: Node, base: Node, branch: Node, step: float, factors: frozenset[str], traced: TracedModel) -> Adapter | None:
-    """The adapter that is added to the base's weight before it is used."""
+    """The adapter that is added to the base's weight before it is used: a product of two matrices, seen as the weight is laid out.
+    Of a kernel, m and n are the product's own sizes."""
     original = strip(base)
     parameter = traced.parameters.get(original.name)
-    if parameter is None or parameter.kind != "parameter" or len(parameter.shape) != 2:
+    if parameter is None or parameter.kind != "parameter" or len(parameter.shape) < 2 or shape_of(branch) != parameter.shape:
         return None
     outer = unscaled(branch, factors)
     if operator(outer.node) not in ("mm", "matmul"):
@@ -171,18 +176,35 @@ def _merged(add: Node, base: Node, branch: Node, step: float, factors: frozenset
     if len(sides) != 2 or any(len(shape_of(side)) != 2 for side in sides):
         return None
     (m, rank), (_, n) = shape_of(sides[0]), shape_of(sides[1])
-    up, down = (next(parameters_of(side, traced), None) for side in sides)
+    inner = [unscaled(side, factors) for side in sides]
+    up, down = (next(parameters_of(side.node, traced), None) for side in inner)
     if up is None or down is None or not rank < min(n, m):
         return None
+    if _is_transposed(branch, factors) != _is_right_operand(add):
+        m, n, up, down = n, m, down, up
     return Adapter(
         add=add.name,
         scale_node=_last_factor(branch, add).name,
         base=original.name,
         down=down,
         up=up,
-        scale=step * outer.constant,
-        gates=tuple(node.name for node in outer.learned),
+        scale=step * outer.constant * math.prod(side.constant for side in inner),
+        gates=tuple(node.name for part in (outer, *inner) for node in part.learned),
         n=n,
         m=m,
         rank=rank,
     )
+
+
+def _is_transposed(branch: Node, factors: frozenset[str]) -> bool:
+    """Whether a matrix is the transpose of the product that it is made of."""
+    odd = False
+    while operator(branch) not in ("mm", "matmul"):
+        odd ^= operator(branch) in _TRANSPOSING and len(shape_of(branch)) == 2
+        branch = next(item for item in operands(branch) if strip(item).name not in factors)
+    return odd
+
+
+def _is_right_operand(weight: Node) -> bool:
+    """Whether a weight is used as x @ W: its rows are inputs."""
+    return any(operator(user) in ("mm", "matmul", "addmm") and list(operands(user))[-1] is weight for user in weight.users)
