@@ -12,7 +12,17 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from initlint.graph.dataflow import PASSING, Dependence, is_node, operands, operator, shape_of, strip, unscaled
+from initlint.graph.dataflow import (
+    PASSING,
+    Dependence,
+    contraction_of,
+    is_node,
+    operands,
+    operator,
+    shape_of,
+    strip,
+    unscaled,
+)
 from initlint.graph.layers import WeightLayer, parameters_of
 
 if TYPE_CHECKING:
@@ -99,6 +109,10 @@ def _beside(
 ) -> Adapter | None:
     """The adapter whose output is added to the base's output."""
     outer = unscaled(branch, factors)
+    if operator(outer.node) == "einsum":
+        found = _contracted(add, base, branch, step, factors, layers, dependence, traced)
+        if found is not None:
+            return found
     up = layers.get(outer.node.name)
     if up is None or up.kind == "recurrent" or operator(outer.node) == "add":
         return None
@@ -134,6 +148,55 @@ def _beside(
         rank=rank,
         embedding=table,
     )
+
+
+def _contracted(
+    add: Node,
+    base: Node,
+    branch: Node,
+    step: float,
+    factors: frozenset[str],
+    layers: Mapping[str, WeightLayer],
+    dependence: Dependence,
+    traced: TracedModel,
+) -> Adapter | None:
+    """The adapter that is one einsum of x, A and B: "bi,ri,or->bo"."""
+    outer = unscaled(branch, factors)
+    contraction = contraction_of(outer.node)
+    parts = list(operands(outer.node))
+    data = [number for number, part in enumerate(parts) if part.name in dependence.data]
+    if contraction is None or len(parts) != 3 or len(data) != 1:
+        return None
+    terms, result, sizes = list(contraction.terms), contraction.result, contraction.sizes
+    x = terms.pop(data[0])
+    source = strip(parts.pop(data[0]))
+    inner = [unscaled(part, factors) for part in parts]
+    original = _base_layer(base, source, factors, layers, dependence)
+    for down, up in ((0, 1), (1, 0)):
+        entering, between, leaving = (
+            set(terms[down]) & set(x) - set(result),
+            set(terms[down]) & set(terms[up]) - set(x) - set(result),
+            set(terms[up]) & set(result) - set(x),
+        )
+        if not (len(entering) == len(between) == len(leaving) == 1 and {len(term) for term in terms} == {2}):
+            continue
+        n, rank, m = (sizes[letter] for letters in (entering, between, leaving) for letter in letters)
+        pair = [part.node.name for part in inner]
+        if original is None or not set(pair) <= set(traced.parameters) or original.fan_out != m or not rank < min(n, m):
+            return None
+        return Adapter(
+            add=add.name,
+            scale_node=_last_factor(branch, add).name,
+            base=original.weight,
+            down=pair[down],
+            up=pair[up],
+            scale=step * outer.constant * math.prod(part.constant for part in inner),
+            gates=tuple(node.name for part in (outer, *inner) for node in part.learned),
+            n=n,
+            m=m,
+            rank=rank,
+        )
+    return None
 
 
 def _base_layer(
