@@ -1,8 +1,9 @@
 """TRACED GRAPH → its low-rank adapters: `base(x) + s·B(A(x))`, two linear maps in series beside a linear map of the same x.
 
 Both forms are found: the sum of outputs, and the merged weight `F.linear(x, W + s·(B @ A))`. The inner width r must be
-smaller than both outer ones, and nothing non-linear may stand between A and B (Hu et al. 2021, arXiv:2106.09685). What is added
-to a piece of a frozen layer's output is an adapter, too: q, k and v of one projection have factors of their own. Names play no part.
+smaller than both outer ones, unless the base is frozen, and nothing non-linear may stand between A and B (Hu et al. 2021,
+arXiv:2106.09685). What is added to a piece of a frozen layer's output is an adapter, too: q, k and v of one projection have factors
+of their own. Names play no part.
 """
 
 from __future__ import annotations
@@ -133,7 +134,8 @@ def _beside(
     rank = down.fan_out
     n = shape_of(source)[-1] if down.kind in ("linear", "product") else down.fan_in
     table = down.kind == "embedding"
-    if not (rank < up.fan_out and (table or rank < n)) or (whole and original.fan_out != up.fan_out):
+    low = rank < up.fan_out if table else _is_adapter(original.weight, down.weight, up.weight, rank, min(n, up.fan_out), traced)
+    if not low or (whole and original.fan_out != up.fan_out):
         return None
     return Adapter(
         add=add.name,
@@ -148,6 +150,12 @@ def _beside(
         rank=rank,
         embedding=table,
     )
+
+
+def _is_adapter(base: str, down: str, up: str, rank: int, width: int, traced: TracedModel) -> bool:
+    """A pair of a lower rank than the smaller `width` of its layer; beside a frozen layer, any pair that is trained."""
+    parameters = traced.parameters
+    return rank < width or (not parameters[base].trainable and (parameters[down].trainable or parameters[up].trainable))
 
 
 def _contracted(
@@ -182,7 +190,9 @@ def _contracted(
             continue
         n, rank, m = (sizes[letter] for letters in (entering, between, leaving) for letter in letters)
         pair = [part.node.name for part in inner]
-        if original is None or not set(pair) <= set(traced.parameters) or original.fan_out != m or not rank < min(n, m):
+        if original is None or not set(pair) <= set(traced.parameters) or original.fan_out != m:
+            return None
+        if not _is_adapter(original.weight, pair[0], pair[1], rank, min(n, m), traced):
             return None
         return Adapter(
             add=add.name,
@@ -241,7 +251,7 @@ def _merged(add: Node, base: Node, branch: Node, step: float, factors: frozenset
     (m, rank), (_, n) = shape_of(sides[0]), shape_of(sides[1])
     inner = [unscaled(side, factors) for side in sides]
     up, down = (next(parameters_of(side.node, traced), None) for side in inner)
-    if up is None or down is None or not rank < min(n, m):
+    if up is None or down is None or not _is_adapter(original.name, down, up, rank, min(n, m), traced):
         return None
     if _is_transposed(branch, factors) != _is_right_operand(add):
         m, n, up, down = n, m, down, up
