@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -237,26 +238,57 @@ def _is_adapters(facts: Facts, layer: WeightLayer) -> bool:
 def _copies(facts: Facts) -> Iterator[Finding]:
     """Weights that are copies of another module's: the layers start identical, and soon differ."""
     groups: dict[tuple[str, int], list[Parameter]] = {}
-    for parameter in facts.traced.parameters.values():
-        if parameter.copy_of is None or len(parameter.shape) < 2 or not parameter.trainable or _is_deterministic(parameter):
-            continue
+    for parameter in _siblings(facts):
         site = site_made(parameter, facts)
         groups.setdefault((site.path, site.line) if site else ("", 0), []).append(parameter)
     for members in groups.values():
         modules = list(dict.fromkeys(module_of(parameter) for parameter in members))
+        pairs = [_counterparts(module_of(parameter), (parameter.copy_of or "").rpartition(".")[0]) for parameter in members]
+        copies, sources = zip(*pairs, strict=True)
+        alone = len(set(copies)) == 1
+        of = pattern_of(sources) if len(set(sources)) == 1 else f"their siblings, `{copies[0]}` of `{sources[0]}`"
         yield finding(
             RULE,
             facts,
             at=site_made(members[0], facts),
             severity=Severity.INFO,
             message=(
-                f"{pattern_of(modules)} start as exact copies of `{(members[0].copy_of or '').rpartition('.')[0]}`: one "
-                "draw was cloned. They get different gradients and drift apart, but the start has less variety than meant."
+                f"{pattern_of(copies)} {'starts as an exact copy' if alone else 'start as exact copies'} of {of}: one draw was "
+                "cloned. They get different gradients and drift apart, but the start has less variety than meant."
             ),
             help="construct each layer anew, or re-initialize the copies",
             modules=modules,
             evidence={"copies": float(len(modules))},
         )
+
+
+def _siblings(facts: Facts) -> Iterator[Parameter]:
+    """Trained matrices that are copies of another one that is trained as well. A copy of a frozen model starts from it on purpose, and
+    of a prototype that nobody calls only further copies are siblings."""
+    by_name = {parameter.name: parameter for parameter in facts.traced.parameters.values()}
+    copies = [
+        parameter
+        for parameter in facts.traced.parameters.values()
+        if parameter.copy_of is not None
+        and len(parameter.shape) > 1
+        and parameter.trainable
+        and not _is_deterministic(parameter)
+        and parameter.name not in facts.traced.unreached
+    ]
+    count = Counter(parameter.copy_of for parameter in copies)
+    for parameter in copies:
+        source = by_name.get(parameter.copy_of or "")
+        idle = source is None or source.name in facts.traced.unreached
+        if (source is None or source.trainable) and not (idle and count[parameter.copy_of] == 1):
+            yield parameter
+
+
+def _counterparts(copy: str, source: str) -> tuple[str, str]:
+    """The two modules of which these are the same part: "experts.1", "experts.0" of "experts.1.up", "experts.0.up"."""
+    left, right = copy.split("."), source.split(".")
+    while len(left) > 1 and len(right) > 1 and left[-1] == right[-1]:
+        left, right = left[:-1], right[:-1]
+    return ".".join(left), ".".join(right)
 
 
 def _is_deterministic(parameter: Parameter) -> bool:
