@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from initlint.graph.dataflow import RECTIFYING, operands, operator
+from initlint.graph.dataflow import RECTIFYING, contraction_of, operands, operator
 from initlint.graph.repeats import equal_along
 from initlint.lint.finding import Severity
 from initlint.lint.rule import Rule
@@ -52,6 +52,7 @@ def check(facts: Facts) -> Iterator[Finding]:
             stuck = alike and not _is_beside_random(facts, layer)
             yield _constant(facts, facts.parameter(name), layer, alike=alike, stuck=stuck, passed=passed and not alike)
     yield from _rows(facts)
+    yield from _slices(facts)
     yield from _copies(facts)
 
 
@@ -147,7 +148,8 @@ def has_equal_rows(facts: Facts, layer: WeightLayer) -> bool:
     ):
         return False
     transposed = layer.kind == "convolution" and "transpose" in operator(facts.structure.nodes[layer.node])
-    units = len(parameter.shape) - 1 if layer.kind == "product" else 1 if transposed else 0
+    last = len(parameter.shape) - 1
+    units = last if layer.kind == "product" else 1 if transposed else last - 1 if layer.kind == "linear" else 0
     return parameter.trainable and not _is_depthwise(layer, parameter) and equal_along(parameter.law, units)
 
 
@@ -176,6 +178,53 @@ def _rows(facts: Facts) -> Iterator[Finding]:
             help="draw every row by itself (nn.init.kaiming_normal_, nn.init.orthogonal_)",
             modules=[module_at(layer, facts)],
             evidence={"units": float(layer.fan_out)},
+        )
+
+
+def equal_slices(facts: Facts, layer: WeightLayer) -> int | None:
+    """The dimension of a trainable stack of matrices along which one draw was repeated: its heads, or its experts."""
+    parameter = facts.parameter(layer.weight)
+    if layer.kind not in ("linear", "product") or len(layer.weights) != 1 or not parameter.trainable or has_equal_rows(facts, layer):
+        return None
+    dims = (d for d in range(len(parameter.shape) - 2) if parameter.shape[d] > 1 and equal_along(parameter.law, d))
+    return next((d for d in dims if not _is_summed(facts, layer, d, among_inputs=True)), None)
+
+
+def _is_summed(facts: Facts, layer: WeightLayer, dim: int, *, among_inputs: bool) -> bool:
+    """Whether an einsum sums over a dimension of its weight: one of its inputs, or one that the inputs do not have."""
+    node = facts.structure.nodes[layer.node]
+    contraction = contraction_of(node) if operator(node) == "einsum" else None
+    if contraction is None:
+        return False
+    terms = dict(zip((item.name for item in operands(node)), contraction.terms, strict=True))
+    letter = terms.get(layer.weight, "")[dim : dim + 1]
+    return bool(letter) and letter not in contraction.result and (letter in terms[layer.source]) == among_inputs
+
+
+def _slices(facts: Facts) -> Iterator[Finding]:
+    """Stacks of matrices that are one matrix. Where all that follows is their sum, they stay one."""
+    for layer in facts.structure.layers.values():
+        dim = equal_slices(facts, layer)
+        if dim is None:
+            continue
+        parameter = facts.parameter(layer.weight)
+        stuck = _is_summed(facts, layer, dim, among_inputs=False) and len(facts.structure.nodes[layer.weight].users) == 1
+        yield finding(
+            RULE,
+            facts,
+            at=site_of_law(parameter, facts),
+            severity=Severity.ERROR if stuck else Severity.INFO,
+            message=(
+                f"all {parameter.shape[dim]} matrices of `{parameter.name}` start identical: one draw was repeated for them. "
+                + (
+                    "Nothing but their sum is used, so they receive the same gradient and stay one for ever."
+                    if stuck
+                    else "They get different gradients and drift apart, but the start has less variety than meant."
+                )
+            ),
+            help="draw every matrix by itself: a normal_ or uniform_ of the whole stack",
+            modules=[module_of(parameter)],
+            evidence={"copies": float(parameter.shape[dim])},
         )
 
 
@@ -296,12 +345,20 @@ def _is_deterministic(parameter: Parameter) -> bool:
 
 
 def fixes(found: Finding, facts: Facts) -> Iterator[Fix]:
-    """Constant weights, or those of one row, drawn at random; a layer that is cloned, made anew every time."""
+    """Constant weights, or those of one row or one matrix, drawn at random; a layer that is cloned, made anew every time."""
     from initlint.fixes.moves import made_anew
+    from initlint.fixes.starts import Start
     from initlint.lint.cures import layers_of, restarts, unsafe
-    from initlint.lint.starting import Files, merged
+    from initlint.lint.starting import Files, merged, started
 
-    code = Files(facts).code(found.span.path)
+    files = Files(facts)
+    code = files.code(found.span.path)
+    drawn = {
+        layer.weight: Start(function="normal_", arguments=(f"std={number(facts.parameter(layer.weight).law.std)}",))
+        for layer in layers_of(found, facts)
+        if equal_slices(facts, layer) is not None
+    }
+    yield from unsafe("draw every matrix by itself", started(facts, drawn, files, together=False))
     if code is not None:
         yield from unsafe("make each layer anew", merged(made_anew(code, found.span.line)))
     equal = [
