@@ -84,10 +84,14 @@ def _magnitude(facts: Facts, adapter: Adapter) -> tuple[Parameter, float] | None
         return None
     inside = dependence.ancestors[adapter.add]
     readers = [layer.node for layer in facts.structure.layers.values() if {adapter.base, adapter.up} <= set(layer.weights)]
-    for weight in (item for name in readers for item in operands(facts.structure.nodes[name]) if item.name not in dependence.data):
+    for weight in (
+        item for name in readers for item in operands(facts.structure.nodes[name]) if item.name not in dependence.data
+    ):
         used = facts.signals.get(weight.name)
         beside = dependence.names(dependence.ancestors[weight.name] & ~inside)
-        trained = [facts.parameter(name) for name in beside if name in facts.traced.parameters and facts.parameter(name).trainable]
+        trained = [
+            facts.parameter(name) for name in beside if name in facts.traced.parameters and facts.parameter(name).trainable
+        ]
         if adapter.add in beside and len(trained) == 1 and used is not None and used.second_moment is not None:
             if trained[0].law.family in INDEPENDENT:
                 return trained[0], abs(math.sqrt(used.second_moment / base.law.second_moment) - 1.0)

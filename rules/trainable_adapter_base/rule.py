@@ -40,7 +40,11 @@ def check(facts: Facts) -> Iterator[Finding]:
             message=(
                 f"`{base.name}` requires a gradient although the adapter `{module_of(down)}` stands beside it: the optimizer "
                 "trains both, keeps its state for both, and the full matrix can learn all that the adapter could."
-                + ("" if vain is None else " On a module, the attribute `requires_grad` freezes nothing; its parameters have their own.")
+                + (
+                    ""
+                    if vain is None
+                    else " On a module, the attribute `requires_grad` freezes nothing; its parameters have their own."
+                )
             ),
             help=(
                 f"freeze it: requires_grad_(False) on `{module_of(base)}` (or give the optimizer the adapters alone)"
