@@ -384,6 +384,14 @@ def registered(code: Code, line: int) -> Iterator[Edit]:
         return
 
 
+def frozen_by_call(code: Code, line: int) -> Iterator[Edit]:
+    """`module.requires_grad = False` → `module.requires_grad_(False)`."""
+    for assigned in code.all(cst.Assign):
+        target = assigned.targets[0].target
+        if code.first_line(assigned) == line and isinstance(target, cst.Attribute) and target.attr.value == "requires_grad":
+            yield code.replaced(assigned, f"{code.text(target.value)}.requires_grad_({code.text(assigned.value)})")
+
+
 KEPT = "_no_reinit"  # what state space models call it
 
 

@@ -1,8 +1,9 @@
 """TRACED GRAPH → its low-rank adapters: `base(x) + s·B(A(x))`, two linear maps in series beside a linear map of the same x.
 
 Both forms are found: the sum of outputs, and the merged weight `F.linear(x, W + s·(B @ A))`. The inner width r must be
-smaller than both outer ones, and nothing non-linear may stand between A and B (Hu et al. 2021, arXiv:2106.09685).
-Names play no part.
+smaller than both outer ones, unless the base is frozen, and nothing non-linear may stand between A and B (Hu et al. 2021,
+arXiv:2106.09685). What is added to a piece of a frozen layer's output is an adapter, too: q, k and v of one projection have factors
+of their own. Names play no part.
 """
 
 from __future__ import annotations
@@ -12,13 +13,31 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from initlint.graph.dataflow import Dependence, is_node, operands, operator, shape_of, strip, unscaled
+from initlint.graph.dataflow import (
+    PASSING,
+    Dependence,
+    contraction_of,
+    is_node,
+    operands,
+    operator,
+    shape_of,
+    strip,
+    unscaled,
+)
 from initlint.graph.layers import WeightLayer, parameters_of
 
 if TYPE_CHECKING:
     from torch.fx import Node
 
     from initlint.graph.model import TracedModel
+
+
+# The result holds some of the operand's elements, each once.
+_CUTTING = frozenset(
+    "slice select narrow chunk split split_with_sizes unsafe_split unsafe_chunk unbind tensor_split getitem".split()
+)
+
+_TRANSPOSING = frozenset("t transpose permute numpy_T mT movedim swapaxes swapdims".split())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +86,7 @@ def find_adapters(traced: TracedModel, dependence: Dependence, layers: Mapping[s
         for base, branch in ((left, right), (right, left)):
             step = alpha if branch is right and isinstance(alpha, (int, float)) else 1.0
             if node.name in dependence.data:
-                found = _beside(node, base, branch, float(step), factors, layers, dependence)
+                found = _beside(node, base, branch, float(step), factors, layers, dependence, traced)
             else:
                 found = _merged(node, base, branch, float(step), factors, traced)
             if found is not None:
@@ -87,9 +106,14 @@ def _beside(
     factors: frozenset[str],
     layers: Mapping[str, WeightLayer],
     dependence: Dependence,
+    traced: TracedModel,
 ) -> Adapter | None:
     """The adapter whose output is added to the base's output."""
     outer = unscaled(branch, factors)
+    if operator(outer.node) == "einsum":
+        found = _contracted(add, base, branch, step, factors, layers, dependence, traced)
+        if found is not None:
+            return found
     up = layers.get(outer.node.name)
     if up is None or up.kind == "recurrent" or operator(outer.node) == "add":
         return None
@@ -100,12 +124,18 @@ def _beside(
         return None
     source = strip(nodes[dependence.index[down.source]])
     original = _base_layer(base, source, factors, layers, dependence)
+    whole = original is not None
+    if original is None and shape_of(base) == shape_of(branch):
+        original = _base_layer(base, source, factors, layers, dependence, PASSING | _CUTTING)
     if original is None or original.node in (up.node, down.node):
+        return None
+    if not whole and traced.parameters[original.weight].trainable:  # pieces of a layer that is trained are many things
         return None
     rank = down.fan_out
     n = shape_of(source)[-1] if down.kind in ("linear", "product") else down.fan_in
     table = down.kind == "embedding"
-    if not (rank < original.fan_out and (table or rank < n)) or original.fan_out != up.fan_out:
+    low = rank < up.fan_out if table else _is_adapter(original.weight, down.weight, up.weight, rank, min(n, up.fan_out), traced)
+    if not low or (whole and original.fan_out != up.fan_out):
         return None
     return Adapter(
         add=add.name,
@@ -122,12 +152,74 @@ def _beside(
     )
 
 
+def _is_adapter(base: str, down: str, up: str, rank: int, width: int, traced: TracedModel) -> bool:
+    """A pair of a lower rank than the smaller `width` of its layer; beside a frozen layer, any pair that is trained."""
+    parameters = traced.parameters
+    return rank < width or (not parameters[base].trainable and (parameters[down].trainable or parameters[up].trainable))
+
+
+def _contracted(
+    add: Node,
+    base: Node,
+    branch: Node,
+    step: float,
+    factors: frozenset[str],
+    layers: Mapping[str, WeightLayer],
+    dependence: Dependence,
+    traced: TracedModel,
+) -> Adapter | None:
+    """The adapter that is one einsum of x, A and B: "bi,ri,or->bo"."""
+    outer = unscaled(branch, factors)
+    contraction = contraction_of(outer.node)
+    parts = list(operands(outer.node))
+    data = [number for number, part in enumerate(parts) if part.name in dependence.data]
+    if contraction is None or len(parts) != 3 or len(data) != 1:
+        return None
+    terms, result, sizes = list(contraction.terms), contraction.result, contraction.sizes
+    x = terms.pop(data[0])
+    source = strip(parts.pop(data[0]))
+    inner = [unscaled(part, factors) for part in parts]
+    original = _base_layer(base, source, factors, layers, dependence)
+    for down, up in ((0, 1), (1, 0)):
+        entering, between, leaving = (
+            set(terms[down]) & set(x) - set(result),
+            set(terms[down]) & set(terms[up]) - set(x) - set(result),
+            set(terms[up]) & set(result) - set(x),
+        )
+        if not (len(entering) == len(between) == len(leaving) == 1 and {len(term) for term in terms} == {2}):
+            continue
+        n, rank, m = (sizes[letter] for letters in (entering, between, leaving) for letter in letters)
+        pair = [part.node.name for part in inner]
+        if original is None or not set(pair) <= set(traced.parameters) or original.fan_out != m:
+            return None
+        if not _is_adapter(original.weight, pair[0], pair[1], rank, min(n, m), traced):
+            return None
+        return Adapter(
+            add=add.name,
+            scale_node=_last_factor(branch, add).name,
+            base=original.weight,
+            down=pair[down],
+            up=pair[up],
+            scale=step * outer.constant * math.prod(part.constant for part in inner),
+            gates=tuple(node.name for part in (outer, *inner) for node in part.learned),
+            n=n,
+            m=m,
+            rank=rank,
+        )
+    return None
+
+
 def _base_layer(
-    node: Node, source: Node, factors: frozenset[str], layers: Mapping[str, WeightLayer], dependence: Dependence
+    node: Node,
+    source: Node,
+    factors: frozenset[str],
+    layers: Mapping[str, WeightLayer],
+    dependence: Dependence,
+    through: frozenset[str] = PASSING,
 ) -> WeightLayer | None:
     """The weight layer of the same `source` that `node` is, looking through sums with other adapters."""
     for _ in range(16):  # more adapters than anyone stacks on one layer
-        node = unscaled(node, factors).node
+        node = strip(unscaled(node, factors).node, through)
         layer = layers.get(node.name)
         if layer is not None:
             same = strip(dependence.order[dependence.index[layer.source]]) is source
@@ -144,10 +236,11 @@ def _last_factor(branch: Node, add: Node) -> Node:
 
 
 def _merged(add: Node, base: Node, branch: Node, step: float, factors: frozenset[str], traced: TracedModel) -> Adapter | None:
-    """The adapter that is added to the base's weight before it is used."""
+    """The adapter that is added to the base's weight before it is used: a product of two matrices, seen as the weight is laid out.
+    Of a kernel, m and n are the product's own sizes."""
     original = strip(base)
     parameter = traced.parameters.get(original.name)
-    if parameter is None or parameter.kind != "parameter" or len(parameter.shape) != 2:
+    if parameter is None or parameter.kind != "parameter" or len(parameter.shape) < 2 or shape_of(branch) != parameter.shape:
         return None
     outer = unscaled(branch, factors)
     if operator(outer.node) not in ("mm", "matmul"):
@@ -156,18 +249,35 @@ def _merged(add: Node, base: Node, branch: Node, step: float, factors: frozenset
     if len(sides) != 2 or any(len(shape_of(side)) != 2 for side in sides):
         return None
     (m, rank), (_, n) = shape_of(sides[0]), shape_of(sides[1])
-    up, down = (next(parameters_of(side, traced), None) for side in sides)
-    if up is None or down is None or not rank < min(n, m):
+    inner = [unscaled(side, factors) for side in sides]
+    up, down = (next(parameters_of(side.node, traced), None) for side in inner)
+    if up is None or down is None or not _is_adapter(original.name, down, up, rank, min(n, m), traced):
         return None
+    if _is_transposed(branch, factors) != _is_right_operand(add):
+        m, n, up, down = n, m, down, up
     return Adapter(
         add=add.name,
         scale_node=_last_factor(branch, add).name,
         base=original.name,
         down=down,
         up=up,
-        scale=step * outer.constant,
-        gates=tuple(node.name for node in outer.learned),
+        scale=step * outer.constant * math.prod(side.constant for side in inner),
+        gates=tuple(node.name for part in (outer, *inner) for node in part.learned),
         n=n,
         m=m,
         rank=rank,
     )
+
+
+def _is_transposed(branch: Node, factors: frozenset[str]) -> bool:
+    """Whether a matrix is the transpose of the product that it is made of."""
+    odd = False
+    while operator(branch) not in ("mm", "matmul"):
+        odd ^= operator(branch) in _TRANSPOSING and len(shape_of(branch)) == 2
+        branch = next(item for item in operands(branch) if strip(item).name not in factors)
+    return odd
+
+
+def _is_right_operand(weight: Node) -> bool:
+    """Whether a weight is used as x @ W: its rows are inputs."""
+    return any(operator(user) in ("mm", "matmul", "addmm") and list(operands(user))[-1] is weight for user in weight.users)

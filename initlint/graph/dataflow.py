@@ -110,6 +110,30 @@ def strip(node: Node, through: frozenset[str] = PASSING) -> Node:
 
 
 @dataclass(frozen=True, slots=True)
+class Contraction:
+    """An einsum: the letters of its operands and of its result, and the size of each letter; dots have none."""
+
+    terms: tuple[str, ...]
+    result: str
+    sizes: Mapping[str, int]
+
+
+def contraction_of(einsum: Node) -> Contraction | None:
+    """What an einsum sums over; None where the equation does not tell the result."""
+    text = einsum.args[0] if einsum.args else None
+    left, arrow, result = text.replace(" ", "").partition("->") if isinstance(text, str) else ("", "", "")
+    terms, parts = tuple(left.split(",")), tuple(operands(einsum))
+    if not arrow or len(terms) != len(parts):
+        return None
+    sizes: dict[str, int] = {}
+    for term, part in zip(terms, parts, strict=True):
+        before, _, after = term.partition("...")
+        shape = shape_of(part)
+        sizes |= dict(zip(before, shape, strict=False)) | dict(zip(reversed(after), reversed(shape), strict=False))
+    return Contraction(terms, result, sizes)
+
+
+@dataclass(frozen=True, slots=True)
 class Scaled:
     """A node without its constant factors: value = node × constant × the one-element `learned` parameters."""
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from initlint.graph.dataflow import CONVOLUTIONS, PRODUCTS, RECURRENT, Dependence, operands, operator, shape_of
+from initlint.graph.dataflow import CONVOLUTIONS, PRODUCTS, RECURRENT, Dependence, contraction_of, operands, operator, shape_of
 
 if TYPE_CHECKING:
     from torch.fx import Node
@@ -84,6 +84,8 @@ def _layer(node: Node, kind: Kind, traced: TracedModel, dependence: Dependence) 
     if not matrices:
         return None
     fan_in, fan_out = _fans(node, kind, weight_shape, shape_of(data[0]))
+    if operator(node) == "einsum" and len(matrices) > 1:
+        fan_in, fan_out = _fans_among(node, weight_shape, data[0]) or (fan_in, fan_out)
     return WeightLayer(
         node=node.name,
         kind=kind,
@@ -116,6 +118,20 @@ def _fans(node: Node, kind: Kind, weight: tuple[int, ...], data: tuple[int, ...]
     if len(weight) == 2 and outputs and elements % outputs == 0:
         return elements // outputs, outputs
     return (data[-1] if data else 1), outputs
+
+
+def _fans_among(einsum: Node, weight: tuple[int, ...], data: Node) -> tuple[int, int] | None:
+    """(fan_in, fan_out) of one of several weights in an einsum: it sums over what it has in common with the data, or over what it
+    has alone in common with another weight."""
+    contraction = contraction_of(einsum)
+    if contraction is None:
+        return None
+    terms = dict(zip(operands(einsum), contraction.terms, strict=True))
+    own = next((term for part, term in terms.items() if part is not data and shape_of(part) == weight), "")
+    given = set(terms[data]) - set(contraction.result)
+    inputs = set(own) & given or set(own) - set(contraction.result)
+    outputs = set(own) - inputs - set(terms[data])
+    return math.prod(contraction.sizes[letter] for letter in inputs), math.prod(contraction.sizes[letter] for letter in outputs)
 
 
 def parameters_of(operand: Node, traced: TracedModel) -> Iterator[str]:

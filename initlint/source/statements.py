@@ -228,6 +228,32 @@ def plain_weights(tree: ast.Module) -> Iterator[PlainWeight]:
                 )  # fmt: skip
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Freezing:
+    """`x.requires_grad = False` in a class; `name` is that of x without `self`."""
+
+    owner: str
+    name: str
+    line: int
+    column: int
+    end_line: int
+    end_column: int
+
+
+def freezings(tree: ast.Module) -> Iterator[Freezing]:
+    """Assignments of False to `requires_grad`, whatever has it: of a module it freezes nothing."""
+    for owner, function in _functions(tree):
+        for item in ast.walk(function):
+            if not isinstance(item, ast.Assign) or len(item.targets) != 1 or not isinstance(item.value, ast.Constant):
+                continue
+            target = item.targets[0]
+            if owner and item.value.value is False and isinstance(target, ast.Attribute) and target.attr == "requires_grad":
+                yield Freezing(
+                    owner=owner, name=ast.unparse(target.value).removeprefix("self."), line=item.lineno, column=item.col_offset + 1,
+                    end_line=item.end_lineno or item.lineno, end_column=(item.end_col_offset or item.col_offset) + 1,
+                )  # fmt: skip
+
+
 def _made_above(function: ast.FunctionDef, item: ast.Assign, name: str) -> list[ast.Assign]:
     """The assignments to a local variable that stand above a statement, in source order."""
     found = [

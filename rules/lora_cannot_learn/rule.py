@@ -45,12 +45,13 @@ def _finding(facts: Facts, adapter: Adapter, why: str) -> Finding:
     if adapter.scale == 0:
         at = site_of_node(adapter.scale_node, facts)
     else:
-        blamed = down if down.law.is_zero else up if up.law.is_zero else facts.parameter(adapter.gates[0])
-        at = site_of_law(blamed, facts)
-    other = site_of_law(up, facts)
+        zeros = [factor for factor in ((up, down) if adapter.embedding else (down, up)) if factor.law.is_zero]
+        at = site_of_law(zeros[0] if zeros else facts.parameter(adapter.gates[0]), facts)
+    kept = down if adapter.embedding else up  # the factor that is to be zero
+    other = site_of_law(kept, facts)
     related = (
-        step_at(other, f"`{up.name}` is zero as well")
-        if at is not None and other is not None and up.law.is_zero and span_of(other) != span_of(at)
+        step_at(other, f"`{kept.name}` is zero as well")
+        if at is not None and other is not None and kept.law.is_zero and span_of(other) != span_of(at)
         else ()
     )
     return finding(
@@ -61,7 +62,11 @@ def _finding(facts: Facts, adapter: Adapter, why: str) -> Finding:
             f"the adapter of `{module_of(facts.parameter(adapter.base))}` cannot learn: {why}, so that every gradient of its "
             "factors is exactly zero for ever. Fine-tuning leaves the model as it is."
         ),
-        help="draw A at random (nn.init.kaiming_uniform_(A, a=math.sqrt(5))) and keep only B at zero",
+        help=(
+            "draw B at random (nn.init.normal_(B)) and keep only A, the table, at zero"
+            if adapter.embedding
+            else "draw A at random (nn.init.kaiming_uniform_(A, a=math.sqrt(5))) and keep only B at zero"
+        ),
         modules=[module_of(down), module_of(up)],
         evidence={"scale": adapter.scale, "rank": float(adapter.rank)},
         related=related,
@@ -69,8 +74,8 @@ def _finding(facts: Facts, adapter: Adapter, why: str) -> Finding:
 
 
 def fixes(found: Finding, facts: Facts) -> Iterator[Fix]:
-    """The first factor drawn, the zero one trained, a gate at one, the usual scale: whichever stands in the way."""
-    from initlint.fixes.starts import ONES, lora_start
+    """The first factor drawn (of an embedding the second), the zero one trained, a gate at one, the usual scale: whichever stands in the way."""
+    from initlint.fixes.starts import ONES, Start, lora_start
     from initlint.lint.cures import refilled, rescaled, thawed, unsafe
     from initlint.lint.starting import Files, started
 
@@ -80,6 +85,8 @@ def fixes(found: Finding, facts: Facts) -> Iterator[Fix]:
     drawn = {item.down: lora_start(down.shape, item.n) for item, down, _ in zero if down.law.is_zero and not item.embedding}
     if drawn:
         yield from unsafe("draw the first factor at random", started(facts, drawn, files, together=False))
+    read = {item.up: Start(function="normal_") for item, down, up in zero if item.embedding and down.law.is_zero and up.law.is_zero}
+    yield from unsafe("draw the second factor at random", started(facts, read, files, together=False))
     frozen = [up for _, _, up in zero if up.law.is_zero and not up.trainable]
     yield from unsafe("train the zero factor", [edit for up in frozen for edit in thawed(up, files)])
     gates = dict.fromkeys((gate for item, _, _ in zero for gate in item.gates if facts.parameter(gate).law.is_zero), ONES)

@@ -6,9 +6,10 @@ import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from initlint.graph.dataflow import operands
 from initlint.lint.finding import Severity
 from initlint.lint.rule import Rule
-from initlint.lint.wording import finding, module_of, number, site_of_law
+from initlint.lint.wording import finding, law_in_words, module_of, number, site_of_law
 
 if TYPE_CHECKING:
     from initlint.fixes.edit import Fix
@@ -21,7 +22,7 @@ RULE = Rule(
     code="INI502",
     name="lora-not-identity",
     severity=Severity.ERROR,
-    summary="Both factors of a low-rank adapter are random, so that the adapted model is not the original at the start.",
+    summary="Both factors of a low-rank adapter are random, or its magnitude is not the base's: the adapted model is not the original.",
     fix="unsafe",
 )
 
@@ -37,8 +38,12 @@ INDEPENDENT = ("normal", "uniform", "truncated normal", "constant")
 
 
 def check(facts: Facts) -> Iterator[Finding]:
-    """Adapters with two independent non-zero factors."""
+    """Adapters with two independent non-zero factors, or with a magnitude that is not the base's own."""
     for adapter in facts.structure.adapters:
+        magnitude = _magnitude(facts, adapter)
+        if magnitude is not None and magnitude[1] >= WARN_AT:
+            yield _resized(facts, adapter, *magnitude)
+            continue
         down, up, base = (facts.parameter(name) for name in (adapter.down, adapter.up, adapter.base))
         if any(gate_is_zero(facts, gate) for gate in adapter.gates):
             continue
@@ -68,6 +73,47 @@ def check(facts: Facts) -> Iterator[Finding]:
             modules=[module_of(down)],
             evidence={"change": change, "scale": adapter.scale, "rank": float(adapter.rank)},
         )
+
+
+def _magnitude(facts: Facts, adapter: Adapter) -> tuple[Parameter, float] | None:
+    """The trained parameter that sets the size of W + s·BA before it is used (DoRA), and by how much this differs from W:
+    ‖W' − W‖ ≥ |‖W'‖ − ‖W‖|, relative to ‖W‖. A magnitude that was computed from the base fits it."""
+    dependence = facts.structure.dependence
+    base = facts.parameter(adapter.base)
+    if adapter.add in dependence.data or base.trainable or not base.law.second_moment:
+        return None
+    inside = dependence.ancestors[adapter.add]
+    readers = [layer.node for layer in facts.structure.layers.values() if {adapter.base, adapter.up} <= set(layer.weights)]
+    for weight in (
+        item for name in readers for item in operands(facts.structure.nodes[name]) if item.name not in dependence.data
+    ):
+        used = facts.signals.get(weight.name)
+        beside = dependence.names(dependence.ancestors[weight.name] & ~inside)
+        trained = [
+            facts.parameter(name) for name in beside if name in facts.traced.parameters and facts.parameter(name).trainable
+        ]
+        if adapter.add in beside and len(trained) == 1 and used is not None and used.second_moment is not None:
+            if trained[0].law.family in INDEPENDENT:
+                return trained[0], abs(math.sqrt(used.second_moment / base.law.second_moment) - 1.0)
+    return None
+
+
+def _resized(facts: Facts, adapter: Adapter, magnitude: Parameter, change: float) -> Finding:
+    down, base = facts.parameter(adapter.down), facts.parameter(adapter.base)
+    return finding(
+        RULE,
+        facts,
+        at=site_of_law(magnitude, facts),
+        severity=Severity.ERROR if change >= FAIL_AT else Severity.WARNING,
+        message=(
+            f"the adapter of `{module_of(base)}` changes its output by {number(100 * change)} % before any training: "
+            f"`{magnitude.name}` ({law_in_words(magnitude.law)}) sets the size of the adapted weight, and is not that of the base. "
+            "The pretrained function is disturbed and the loss starts too high."
+        ),
+        help="start the magnitude at the norms of the base: weight.detach().norm(dim=1, keepdim=True)",
+        modules=[module_of(down)],
+        evidence={"change": change},
+    )
 
 
 def relative_change(adapter: Adapter, down: Law, up: Law, base: Law) -> float:
@@ -103,6 +149,8 @@ def fixes(found: Finding, facts: Facts) -> Iterator[Fix]:
         name = adapter.down if adapter.embedding else adapter.up
         if not facts.parameter(name).law.is_zero:
             wanted[name] = ZEROS
+    if not wanted:
+        return
     edits = started(facts, wanted, files, together=False)
     zeroed = list(unsafe("start the second factor at zero", edits))
     both = [

@@ -35,7 +35,7 @@ def check(facts: Facts) -> Iterator[Finding]:
             message=(
                 f"the adapter of `{module_of(facts.parameter(adapter.base))}` has rank {adapter.rank} for a "
                 f"{adapter.m}x{adapter.n} matrix: its factors have {size} weights where the matrix itself has {full}. It costs more "
-                "than training the layer and can say less."
+                f"than training the layer and can say {'less' if adapter.rank < min(adapter.n, adapter.m) else 'no more'}."
             ),
             help=f"take a rank below {full // (adapter.n + adapter.m)}, or train the layer itself",
             modules=[module_of(down)],

@@ -44,9 +44,11 @@ class _Loss:
 
 
 def check(facts: Facts) -> Iterator[Finding]:
-    """One finding per overwritten parameter; those that one line destroys are merged."""
+    """One finding per overwritten parameter; those that one line destroys are merged, and what was to be zero speaks for them."""
     lost = {name: loss for name, _, loss in _losses(facts)}
-    for name, parameter in facts.traced.parameters.items():
+    zeros = [name for name, loss in lost.items() if loss.meant.law.is_zero]
+    for name in dict.fromkeys((*zeros, *facts.traced.parameters)):
+        parameter = facts.parameter(name)
         if parameter.kind != "parameter" or parameter.alias_of is not None:
             continue
         if name in lost:

@@ -33,6 +33,7 @@ RULE = Rule(
 START = 0.02
 WARN_AT = 1e-3
 FAIL_AT = 1e-6
+ROUNDING = 1e-12  # below it, a share is what rounding leaves of the difference of two moments
 ATTENTIONS = 2
 DEEP = 3
 
@@ -64,7 +65,7 @@ def check(facts: Facts) -> Iterator[Finding]:
             severity=Severity.INFO if not told_apart else Severity.ERROR if left <= FAIL_AT and len(attentions) >= DEEP else Severity.WARNING,
             message=(
                 f"tokens collapse to one vector over {counted(len(attentions), 'attention layer')} without residual "
-                f"connection: {number(left)} of their energy still differs between positions. "
+                f"connection: {number(left) if left >= ROUNDING else 'less than 1e-12'} of their energy still differs between positions. "
                 + ("The output cannot tell tokens apart" if told_apart else "The output sees one average of all tokens")
                 + ", and queries and keys receive almost no gradient."
             ),

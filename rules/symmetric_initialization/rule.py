@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from initlint.graph.dataflow import RECTIFYING, operands, operator
+from initlint.graph.dataflow import RECTIFYING, contraction_of, operands, operator
 from initlint.graph.repeats import equal_along
 from initlint.lint.finding import Severity
 from initlint.lint.rule import Rule
@@ -51,6 +52,7 @@ def check(facts: Facts) -> Iterator[Finding]:
             stuck = alike and not _is_beside_random(facts, layer)
             yield _constant(facts, facts.parameter(name), layer, alike=alike, stuck=stuck, passed=passed and not alike)
     yield from _rows(facts)
+    yield from _slices(facts)
     yield from _copies(facts)
 
 
@@ -146,7 +148,8 @@ def has_equal_rows(facts: Facts, layer: WeightLayer) -> bool:
     ):
         return False
     transposed = layer.kind == "convolution" and "transpose" in operator(facts.structure.nodes[layer.node])
-    units = len(parameter.shape) - 1 if layer.kind == "product" else 1 if transposed else 0
+    last = len(parameter.shape) - 1
+    units = last if layer.kind == "product" else 1 if transposed else last - 1 if layer.kind == "linear" else 0
     return parameter.trainable and not _is_depthwise(layer, parameter) and equal_along(parameter.law, units)
 
 
@@ -175,6 +178,53 @@ def _rows(facts: Facts) -> Iterator[Finding]:
             help="draw every row by itself (nn.init.kaiming_normal_, nn.init.orthogonal_)",
             modules=[module_at(layer, facts)],
             evidence={"units": float(layer.fan_out)},
+        )
+
+
+def equal_slices(facts: Facts, layer: WeightLayer) -> int | None:
+    """The dimension of a trainable stack of matrices along which one draw was repeated: its heads, or its experts."""
+    parameter = facts.parameter(layer.weight)
+    if layer.kind not in ("linear", "product") or len(layer.weights) != 1 or not parameter.trainable or has_equal_rows(facts, layer):
+        return None
+    dims = (d for d in range(len(parameter.shape) - 2) if parameter.shape[d] > 1 and equal_along(parameter.law, d))
+    return next((d for d in dims if not _is_summed(facts, layer, d, among_inputs=True)), None)
+
+
+def _is_summed(facts: Facts, layer: WeightLayer, dim: int, *, among_inputs: bool) -> bool:
+    """Whether an einsum sums over a dimension of its weight: one of its inputs, or one that the inputs do not have."""
+    node = facts.structure.nodes[layer.node]
+    contraction = contraction_of(node) if operator(node) == "einsum" else None
+    if contraction is None:
+        return False
+    terms = dict(zip((item.name for item in operands(node)), contraction.terms, strict=True))
+    letter = terms.get(layer.weight, "")[dim : dim + 1]
+    return bool(letter) and letter not in contraction.result and (letter in terms[layer.source]) == among_inputs
+
+
+def _slices(facts: Facts) -> Iterator[Finding]:
+    """Stacks of matrices that are one matrix. Where all that follows is their sum, they stay one."""
+    for layer in facts.structure.layers.values():
+        dim = equal_slices(facts, layer)
+        if dim is None:
+            continue
+        parameter = facts.parameter(layer.weight)
+        stuck = _is_summed(facts, layer, dim, among_inputs=False) and len(facts.structure.nodes[layer.weight].users) == 1
+        yield finding(
+            RULE,
+            facts,
+            at=site_of_law(parameter, facts),
+            severity=Severity.ERROR if stuck else Severity.INFO,
+            message=(
+                f"all {parameter.shape[dim]} matrices of `{parameter.name}` start identical: one draw was repeated for them. "
+                + (
+                    "Nothing but their sum is used, so they receive the same gradient and stay one for ever."
+                    if stuck
+                    else "They get different gradients and drift apart, but the start has less variety than meant."
+                )
+            ),
+            help="draw every matrix by itself: a normal_ or uniform_ of the whole stack",
+            modules=[module_of(parameter)],
+            evidence={"copies": float(parameter.shape[dim])},
         )
 
 
@@ -237,21 +287,23 @@ def _is_adapters(facts: Facts, layer: WeightLayer) -> bool:
 def _copies(facts: Facts) -> Iterator[Finding]:
     """Weights that are copies of another module's: the layers start identical, and soon differ."""
     groups: dict[tuple[str, int], list[Parameter]] = {}
-    for parameter in facts.traced.parameters.values():
-        if parameter.copy_of is None or len(parameter.shape) < 2 or not parameter.trainable or _is_deterministic(parameter):
-            continue
+    for parameter in _siblings(facts):
         site = site_made(parameter, facts)
         groups.setdefault((site.path, site.line) if site else ("", 0), []).append(parameter)
     for members in groups.values():
         modules = list(dict.fromkeys(module_of(parameter) for parameter in members))
+        pairs = [_counterparts(module_of(parameter), (parameter.copy_of or "").rpartition(".")[0]) for parameter in members]
+        copies, sources = zip(*pairs, strict=True)
+        alone = len(set(copies)) == 1
+        of = pattern_of(sources) if len(set(sources)) == 1 else f"their siblings, `{copies[0]}` of `{sources[0]}`"
         yield finding(
             RULE,
             facts,
             at=site_made(members[0], facts),
             severity=Severity.INFO,
             message=(
-                f"{pattern_of(modules)} start as exact copies of `{(members[0].copy_of or '').rpartition('.')[0]}`: one "
-                "draw was cloned. They get different gradients and drift apart, but the start has less variety than meant."
+                f"{pattern_of(copies)} {'starts as an exact copy' if alone else 'start as exact copies'} of {of}: one draw was "
+                "cloned. They get different gradients and drift apart, but the start has less variety than meant."
             ),
             help="construct each layer anew, or re-initialize the copies",
             modules=modules,
@@ -259,17 +311,54 @@ def _copies(facts: Facts) -> Iterator[Finding]:
         )
 
 
+def _siblings(facts: Facts) -> Iterator[Parameter]:
+    """Trained matrices that are copies of another one that is trained as well. A copy of a frozen model starts from it on purpose, and
+    of a prototype that nobody calls only further copies are siblings."""
+    by_name = {parameter.name: parameter for parameter in facts.traced.parameters.values()}
+    copies = [
+        parameter
+        for parameter in facts.traced.parameters.values()
+        if parameter.copy_of is not None
+        and len(parameter.shape) > 1
+        and parameter.trainable
+        and not _is_deterministic(parameter)
+        and parameter.name not in facts.traced.unreached
+    ]
+    count = Counter(parameter.copy_of for parameter in copies)
+    for parameter in copies:
+        source = by_name.get(parameter.copy_of or "")
+        idle = source is None or source.name in facts.traced.unreached
+        if (source is None or source.trainable) and not (idle and count[parameter.copy_of] == 1):
+            yield parameter
+
+
+def _counterparts(copy: str, source: str) -> tuple[str, str]:
+    """The two modules of which these are the same part: "experts.1", "experts.0" of "experts.1.up", "experts.0.up"."""
+    left, right = copy.split("."), source.split(".")
+    while len(left) > 1 and len(right) > 1 and left[-1] == right[-1]:
+        left, right = left[:-1], right[:-1]
+    return ".".join(left), ".".join(right)
+
+
 def _is_deterministic(parameter: Parameter) -> bool:
     return parameter.law.family in ("constant", "identity", "exact")
 
 
 def fixes(found: Finding, facts: Facts) -> Iterator[Fix]:
-    """Constant weights, or those of one row, drawn at random; a layer that is cloned, made anew every time."""
+    """Constant weights, or those of one row or one matrix, drawn at random; a layer that is cloned, made anew every time."""
     from initlint.fixes.moves import made_anew
+    from initlint.fixes.starts import Start
     from initlint.lint.cures import layers_of, restarts, unsafe
-    from initlint.lint.starting import Files, merged
+    from initlint.lint.starting import Files, merged, started
 
-    code = Files(facts).code(found.span.path)
+    files = Files(facts)
+    code = files.code(found.span.path)
+    drawn = {
+        layer.weight: Start(function="normal_", arguments=(f"std={number(facts.parameter(layer.weight).law.std)}",))
+        for layer in layers_of(found, facts)
+        if equal_slices(facts, layer) is not None
+    }
+    yield from unsafe("draw every matrix by itself", started(facts, drawn, files, together=False))
     if code is not None:
         yield from unsafe("make each layer anew", merged(made_anew(code, found.span.line)))
     equal = [

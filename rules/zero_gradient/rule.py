@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from initlint.graph.dataflow import PASSING, SELECTING, operands, operator, strip
 from initlint.lint.finding import Severity
 from initlint.lint.rule import Rule
 from initlint.lint.wording import counted, finding, is_own, module_of, pattern_of, site_of_law, span_of, step_at
@@ -79,7 +80,8 @@ def _lines(parameter: Parameter, facts: Facts) -> list[Site]:
 
 
 def fixes(found: Finding, facts: Facts) -> Iterator[Fix]:
-    """One of the zeros at one (a factor) or drawn at random (a matrix), the reported one first; all matrices drawn at random."""
+    """One of the zeros at one (a factor) or drawn at random (a matrix), the reported one first; all matrices drawn at random, but for
+    those that end a branch beside a frozen layer."""
     from initlint.fixes.starts import ONES, SMALL
     from initlint.lint.cures import layer_of, refilled, starts_of, unsafe, use_of
     from initlint.lint.starting import Files, started
@@ -94,7 +96,8 @@ def fixes(found: Finding, facts: Facts) -> Iterator[Fix]:
         site = site_of_law(facts.parameter(names[0]), facts)
         return site is None or site.line != found.span.line, -len(facts.parameter(names[0]).shape)
 
-    for names in sorted(groups.values(), key=order):
+    for group in sorted(groups.values(), key=order):
+        names = [name for name in group if not _joins_frozen(facts, name)] or group
         parameter, layer = facts.parameter(names[0]), layer_of(facts, names[0])
         if layer is None and use_of(facts, names[0]) == "factor":
             said = f"start `{parameter.name}` at one"
@@ -108,5 +111,28 @@ def fixes(found: Finding, facts: Facts) -> Iterator[Fix]:
                 started(facts, dict.fromkeys(names, start), files, together=False),
             )
     drawn = {name: starts_of(facts, layer)[0] for name in facts.liveness.zeros if (layer := layer_of(facts, name)) is not None}
-    if len(drawn) > 1:
+    first = {name: start for name, start in drawn.items() if not _joins_frozen(facts, name)}
+    if first and len(first) < len(drawn):
+        yield from unsafe("draw all but the last ones at random", started(facts, first, files, together=False))
+    elif len(drawn) > 1:
         yield from unsafe("draw all of them at random", started(facts, drawn, files))
+
+
+def _joins_frozen(facts: Facts, name: str) -> bool:
+    """Whether what a weight puts out is added to what a frozen layer does: such a branch starts as nothing on purpose."""
+    through = PASSING | SELECTING | {"mul", "div"}
+    for layer in facts.structure.layers.values():
+        node = facts.structure.nodes[layer.node] if layer.weight == name else None
+        while node is not None:
+            users = list(node.users)
+            if len(users) != 1:
+                break
+            before, node = node, users[0]
+            if operator(node) == "add":
+                others = (strip(item, through) for item in operands(node) if item is not before)
+                frozen = (facts.structure.layers.get(item.name) for item in others)
+                if any(item is not None and not facts.parameter(item.weight).trainable for item in frozen):
+                    return True
+            if operator(node) not in through:
+                break
+    return False

@@ -121,6 +121,7 @@ NOTED = {
     "deep_post_norm/bad_twelve_blocks",
     "repeated_initialization/bad_every_constructor",
     "symmetric_initialization/bad_clones",
+    "symmetric_initialization/bad_clones_of_each_layer",
 }
 
 
