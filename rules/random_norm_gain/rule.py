@@ -31,7 +31,7 @@ GAIN = {"layer_norm": 2, "native_layer_norm": 2, "rms_norm": 2}  # where the gai
 
 def check(facts: Facts) -> Iterator[Finding]:
     """Gains whose mean is smaller than their standard deviation; N(1, 0.02²), as in DCGAN, is a gain of one."""
-    for name in facts.structure.norms:
+    for name in sorted(facts.structure.norms, key=facts.structure.dependence.index.__getitem__):
         node = _gain_of(facts.structure.nodes[name])
         parameter = None if node is None else facts.traced.parameters.get(node.name)
         if parameter is None or parameter.kind != "parameter":
