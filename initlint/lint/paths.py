@@ -95,7 +95,8 @@ def _deepest(factors: list[Node], facts: Facts) -> list[Node]:
     if trunks:
         return trunks
     layers = dependence.bits(facts.structure.layers)
-    depth = [(dependence.ancestors[item.name] & layers).bit_count() for item in factors]
+    own = [1 << dependence.index[item.name] for item in factors]
+    depth = [((dependence.ancestors[item.name] | bit) & layers).bit_count() for item, bit in zip(factors, own, strict=True)]
     return [item for item, layers_before in zip(factors, depth, strict=True) if layers_before == max(depth)]
 
 
