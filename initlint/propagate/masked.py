@@ -17,7 +17,7 @@ import numpy as np
 from initlint.propagate.calls import VIEWS, functional, name_of
 from initlint.propagate.moments import Moments, outer_means
 from initlint.propagate.ops.arithmetic import MASKED
-from initlint.propagate.ops.gather import shown
+from initlint.propagate.ops.gather import gate_of, shown
 from initlint.propagate.pointwise import Cotangent, times
 from initlint.propagate.tape import Known
 
@@ -39,7 +39,7 @@ def prepared(tape: Tape, target: Any, args: Any, kwargs: Any) -> tuple[Any, Any,
         return args, kwargs, fill
     if name_of(target).removesuffix("_") in VIEWS:
         return args, kwargs, None
-    replaced = {id(x): _uncovered(tape, x) for x in found if x.fill > MASKED}
+    replaced = {id(x): in_place(tape, x) for x in found if x.fill > MASKED}
     return (*_put(args, kwargs, replaced), None) if replaced else (args, kwargs, None)
 
 
@@ -65,19 +65,16 @@ def _closed(tape: Tape, x: Moments) -> Moments:
     return tape.record_coherent([x], x.with_(affine=(x, 1.0, 0.0)), pull)
 
 
-def gate_of(x: Moments) -> Moments:
-    """What a cotangent is multiplied by that only the seen entries of x get."""
-    seen = shown(x)
-    return Moments(x.dims, np.zeros_like(x.mean), seen.pair)
-
-
-def _uncovered(tape: Tape, x: Moments) -> Moments:
-    """x with the number that stands for its hidden entries among the others."""
-    if id(x) not in tape.uncovered:
-        z = uncovered(x)
-        z.made = x.made
-        tape.uncovered[id(x)] = x, tape.record([x], z, lambda g: [g])
-    return tape.uncovered[id(x)][1]
+def in_place(tape: Tape, x: Moments) -> Moments:
+    """x with the number that stands for its hidden entries among the others: one tensor, whoever asks for it."""
+    if id(x) in tape.uncovered:
+        return tape.uncovered[id(x)][1]
+    z = uncovered(x)
+    z.made = x.made
+    tape.record([x], z, lambda g: [g])
+    if not tape.blocked:  # else it has no way back, which others may need
+        tape.uncovered[id(x)] = x, z
+    return z
 
 
 def uncovered(x: Moments) -> Moments:

@@ -112,7 +112,8 @@ def _bounded(facts: Facts, found: _Saturated, stack: Sequence[float], *, last: b
     name, bounds = operator(found.node), _bounds(found.node, operator(found.node))
     lost = -sum(math.log10(max(share, TINY)) for share in stack)
     severity = Severity.ERROR if lost >= FAIL_AT else Severity.WARNING if lost >= WARN_AT else Severity.INFO
-    if last and found.left <= LAST_WARN_AT:
+    last = last and found.left <= LAST_WARN_AT
+    if last:
         severity = Severity.ERROR if found.left <= LAST_FAIL_AT else Severity.WARNING
     modules = [] if found.layer is None else [module_at(found.layer, facts)]
     together = f", and {number(10**-lost)} of it behind all {len(stack)} such functions in a row" if len(stack) > 1 else ""

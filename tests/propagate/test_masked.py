@@ -51,6 +51,9 @@ WEIGHTS: dict[str, tuple[Callable[[torch.Tensor], torch.Tensor], float]] = {
     "a scaled and shifted sigmoid": (lambda s: 0.5 * torch.sigmoid(s - 1.0) + 0.25, -math.inf),
     "softmax by hand": (by_hand, -math.inf),
     "softmax by hand of a large number": (by_hand, FLOOR),
+    "softmax by hand of zeros": (by_hand, 0.0),
+    "softmax by hand of zeros, scaled": (lambda s: by_hand(0.5 * s), 0.0),
+    "softmax by hand, scaled": (lambda s: by_hand(0.5 * s), -math.inf),
     "softmax of clamped scores": (lambda s: torch.softmax(torch.clamp(s, -1e4, 1e4), -1), -math.inf),
     "softmax of scores held above the smallest number": (
         lambda s: torch.softmax(torch.max(s, torch.tensor(FLOOR)), -1), FLOOR),

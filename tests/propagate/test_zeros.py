@@ -25,7 +25,7 @@ class Sum(nn.Module):
         self.norms = nn.ModuleList([nn.BatchNorm2d(WIDTH) for _ in range(2)])
 
     def thinned(self, y: torch.Tensor) -> torch.Tensor:
-        raise NotImplementedError
+        return y
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         y = self.thinned(torch.relu(self.norms[0](self.inner(torch.relu(self.first(x))))))
@@ -33,6 +33,7 @@ class Sum(nn.Module):
 
 
 THINNED = {
+    "no zeros but its own": lambda y: y,
     "dropout of a tenth": lambda y: F.dropout(y, 0.1, True),
     "dropout of half": lambda y: F.dropout(y, 0.5, True),
     "dropout of half the channels": lambda y: F.dropout2d(y, 0.5, True),

@@ -27,7 +27,7 @@ from initlint.propagate.moments import Moments, align
 from initlint.propagate.ops.arithmetic import MASKED, add, added
 from initlint.propagate.ops.choice import dropout
 from initlint.propagate.ops.functions import affine
-from initlint.propagate.ops.gather import shown, single
+from initlint.propagate.ops.gather import gate_of, single
 from initlint.propagate.ops.matrix import matmul, shared_length
 from initlint.propagate.ops.registry import as_moments, scalar_of, transfer
 from initlint.propagate.ops.view import expanded, repeat_interleave, transpose
@@ -339,7 +339,7 @@ def hide(tape: Tape, x: Moments, mask: torch.Tensor, fill: float, added: bool = 
     y.shifted = shifted
     if y.fill <= MASKED:  # a softmax sends nothing back to what it does not see
         return tape.record([before], y, lambda g: [g])
-    gate = Moments(y.dims, np.zeros_like(y.mean), shown(y).pair)
+    gate = gate_of(y)
     return tape.record([before], y, lambda g: [times(g, gate)])
 
 

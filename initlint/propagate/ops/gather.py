@@ -110,6 +110,11 @@ def shown(x: Moments) -> Moments:
     return Moments(x.dims, valid, np.minimum(first, second) if x.both is None else x.both)
 
 
+def gate_of(x: Moments) -> Moments:
+    """What a cotangent is multiplied by that only the seen entries of x get."""
+    return Moments(x.dims, np.zeros_like(x.mean), shown(x).pair)
+
+
 def join(pieces: Sequence[Moments], d: int, shared: Mapping[tuple[int, int], Moments] | None = None) -> Moments:
     """Tensors one after the other along dimension d; `shared` has covariances of some, averaged over it."""
     pieces = [p for p in pieces if 0 not in p.shape] or list(pieces[:1])
