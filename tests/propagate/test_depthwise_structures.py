@@ -58,6 +58,22 @@ class Rectified(InvertedBottlenecks):
         super().__init__(F.relu, eps=1e-12)  # a gain that a ReLU leaves to be divided out learns nothing at all
 
 
+class Sloped(nn.Module):
+    """A gain, and a function with a learned slope for every channel that leaves it to be divided out, as a ReLU does."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.wide, self.narrow = nn.Conv2d(32, 128, 1, bias=False), nn.Conv2d(128, 32, 1, bias=False)
+        self.deep = nn.Conv2d(128, 128, 3, padding=1, groups=128, bias=False)
+        self.norms = nn.ModuleList(nn.BatchNorm2d(128, eps=1e-12) for _ in range(2))
+        self.slopes = nn.ModuleList(nn.PReLU(128) for _ in range(2))
+        nn.init.normal_(self.deep.weight, std=1.0 / 3.0)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.slopes[0](self.norms[0](self.wide(x)))
+        return self.narrow(self.slopes[1](self.norms[1](self.deep(x))))  # type: ignore[no-any-return]
+
+
 class Padded(nn.Module):
     """A depthwise convolution of a padded map, its swishes written as products."""
 
@@ -147,6 +163,7 @@ class NormalizedQueries(nn.Module):
 
 add("hard swishes around depthwise convolutions", Bent, MAPS, draws=48)
 add("ReLUs around depthwise convolutions", Rectified, MAPS, draws=48)
+add("functions with slopes around a depthwise convolution", Sloped, MAPS, draws=48)
 add("a padded map under a depthwise convolution", Padded, MAPS, draws=48)
 add("depthwise convolutions with kernels of two sizes", Mixed, MAPS, draws=48)
 add("attention with logits of order one", Attention, TOKENS, draws=48)

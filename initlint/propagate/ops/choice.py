@@ -8,13 +8,13 @@ import numpy as np
 
 from initlint.propagate.moments import Moments, align, constant, outer_means
 from initlint.propagate.ops import extremes  # noqa: F401 - registers clamps of two tensors before those of one
-from initlint.propagate.ops.arithmetic import MASKED, added, multiplied, spread
+from initlint.propagate.ops.arithmetic import MASKED, add, added, mul, multiplied
 from initlint.propagate.ops.functions import _register_unary, affine, binary_on_source, torch_function, unary
 from initlint.propagate.ops.gather import flags_of, signs, worst
+from initlint.propagate.ops.norm import channel_vector
 from initlint.propagate.ops.registry import CannotPredict, as_moments, scalar_of, transfer
 from initlint.propagate.ops.view import same, unbroadcast
 from initlint.propagate.pointwise import (
-    apply,
     lineage,
     times,
 )
@@ -31,22 +31,15 @@ def glu(tape: Tape, x: Any, dim: int = -1) -> Moments:
 
 @transfer("prelu", "_prelu_kernel")
 def prelu(tape: Tape, x: Any, weight: Any) -> Moments:
-    slope = scalar_of(weight)
     x = as_moments(x)
-    if slope is None:
-        slope = as_moments(weight).m
-    y = unary(tape, x, torch_function("leaky_relu", (slope,), {}))
     if not isinstance(weight, Moments):
-        return y
-    negative = apply(lambda v: np.minimum(v, 0.0), x)
-
-    def pull(g: Moments) -> list[Moments]:
-        back = times(g, spread(negative))
-        keep = 1 if weight.shape and weight.shape[0] > 1 else -1
-        gone = [d for d in range(len(back.dims)) if d != keep]
-        return [back.summed(back.dim_axes(gone)).reshaped(weight.shape)]
-
-    return tape.record([weight, y], y.with_(), lambda g: [pull(g)[0], g])
+        slope = scalar_of(weight)
+        return unary(tape, x, torch_function("leaky_relu", (as_moments(weight).m if slope is None else slope,), {}))
+    # max(x, 0) + a min(x, 0): the gradient of a slope is that of a factor
+    kept, bent = unary(tape, x, torch_function("relu", (), {})), unary(tape, x, torch_function("clamp_max", (0.0,), {}))
+    if weight.shape and weight.shape[0] > 1:
+        weight = channel_vector(tape, weight, len(x.shape))
+    return add(tape, kept, mul(tape, bent, weight))
 
 
 @transfer("atan2", "hypot")
