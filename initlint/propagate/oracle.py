@@ -97,35 +97,42 @@ def measure(
     Raises:
         CannotMeasure: the program needs a value nobody kept, or cannot run on the CPU.
     """
-    return measured_of(traced, lambda: constructed(traced, build), draws, seed, layouts, seconds)
+    sample = Sample(traced, lambda: constructed(traced, build), seed)
+    sample.draw(draws, layouts or {}, seconds)
+    return sample.measured()
 
 
-def measured_of(
-    traced: TracedModel,
-    weights: Callable[[], dict[str, torch.Tensor]],
-    draws: int,
-    seed: int = 0,
-    layouts: Mapping[str, Layout] | None = None,
-    seconds: float = math.inf,
-    *,
-    brief: bool = False,
-) -> dict[str, Measured]:
-    """`measure` with weights from anywhere: each call of `weights` gives those of one draw, by placeholder name.
+class Sample:
+    """Draws of one program, with weights from anywhere: each call of `weights` gives those of one draw, by placeholder name.
 
-    brief  only second moments and gradients, in float32 where its range allows: many times faster
+    Every draw has its number, so that the same ones are taken however they are divided up.
     """
-    import torch
 
-    found: dict[str, list[dict[str, float]]] = {}
-    with torch.random.fork_rng(devices=[]), _quiet_threads():
-        start = time.monotonic()
-        for n in range(draws):
-            if n >= LEAST and time.monotonic() - start > seconds:
-                break
-            torch.manual_seed(seed * 100_003 + n)
-            for name, quantities in _one_draw(traced, weights, _Run(layouts or {}, brief)).items():
-                found.setdefault(name, []).append(quantities)
-    return {name: _measured(rows) for name, rows in found.items()}
+    def __init__(self, traced: TracedModel, weights: Callable[[], dict[str, torch.Tensor]], seed: int) -> None:
+        self.traced, self.weights, self.seed = traced, weights, seed
+        self.count = 0
+        self.found: dict[str, list[dict[str, float]]] = {}
+
+    def draw(self, draws: int, layouts: Mapping[str, Layout] | None, seconds: float = math.inf) -> None:
+        """Take more draws; without layouts only second moments and gradients, in float32 where its range allows: many times faster.
+
+        Drawing ends early after `seconds`, with LEAST draws at least.
+        """
+        import torch
+
+        with torch.random.fork_rng(devices=[]), _quiet_threads():
+            start = time.monotonic()
+            for n in range(draws):
+                if n >= LEAST and time.monotonic() - start > seconds:
+                    break
+                torch.manual_seed(self.seed * 100_003 + self.count)
+                self.count += 1
+                for name, quantities in _one_draw(self.traced, self.weights, _Run(layouts or {}, layouts is None)).items():
+                    self.found.setdefault(name, []).append(quantities)
+
+    def measured(self) -> dict[str, Measured]:
+        """Of every floating node, what the draws so far say."""
+        return {name: _measured(rows) for name, rows in self.found.items()}
 
 
 @contextlib.contextmanager

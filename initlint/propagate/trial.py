@@ -4,8 +4,9 @@ Where tensors depend on each other in a way that no formula follows (sorted valu
 inverse), a prediction can be wrong by any factor. Such places are known by their flags, or by numbers that leave every ordinary
 range. A small model can be asked: its weights are drawn from their laws, the graph is run and differentiated a few times, and
 where the difference exceeds what chance allows, the measured number stands, with the flag `refuted`. What has no prediction at
-all is measured as well. A model whose prediction is in no doubt is drawn once, if that costs a tenth of tracing at most, and counts
-as doubtful where that draw is unlike the prediction in many places. A large model costs nothing.
+all is measured as well. Errors of formulas add up along a graph: one of many nodes that is in no doubt is drawn once, if that
+takes less than half as long as tracing, and counts as doubtful where this draw is unlike the prediction in many places. A large
+model costs nothing.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from initlint.graph.model import Law
 from initlint.propagate.calls import argument_of
 from initlint.propagate.cost import cost_of
 from initlint.propagate.drawn import draws_of
-from initlint.propagate.oracle import LEAST, CannotMeasure, measured_of
+from initlint.propagate.oracle import LEAST, CannotMeasure, Sample
 from initlint.propagate.refuted import amiss, as_measured, unlike
 
 if TYPE_CHECKING:
@@ -30,14 +31,15 @@ if TYPE_CHECKING:
 
     from initlint.graph.model import Parameter, TracedModel
     from initlint.propagate.backward import Propagation
-    from initlint.propagate.oracle import Layout, Measured
+    from initlint.propagate.oracle import Measured
 
 SECONDS, PER_NODE = 1.5, 2.5e-3  # that all draws of a doubtful model should take: about as long as tracing takes
 LONGEST = 4.0  # seconds that the fewest draws may take
-GLANCE = 6e-4  # seconds a node that the one draw of a model in no doubt may take: a tenth of tracing
+LONG = 150  # nodes, from which a model in no doubt is drawn once: of shorter ones one gradient in sixty is off by half a bit
+GLANCE = 1e-3  # seconds a node that this draw may take: two fifths of tracing
 AMISS, SHARE = 0.5, 0.1  # bits, and the share of nodes that have to differ by more from this one draw, to raise a doubt
 MEMORY = 2 * 2.0**30  # bytes that one draw may take
-ENOUGH, MOST = 4, 12  # draws, to find out whether a prediction is wrong, and to measure what it is instead
+MOST = 12  # draws, to measure what a prediction should have been; LEAST tell whether it is wrong, and as many what pairs are
 FAR, CLOSE = 0.5, 0.25  # bits between prediction and draws: that call for more draws, and in which it is kept all the same
 ERRORS = 2.0  # standard errors that such a difference has to exceed besides
 MASKED = 2.0**200  # second moment of a mask: that of the largest float32 is 2^256
@@ -58,25 +60,28 @@ def tried(traced: TracedModel, predicted: Propagation) -> Propagation:
         seconds = max(seconds, LOST)
     if LEAST * cost.seconds > max(seconds, LONGEST) or cost.memory > MEMORY:
         return predicted
+    sample = Sample(traced, functools.partial(weights_from_laws, traced.parameters), SEED)
     try:
-        if not _is_doubtful(traced, predicted) and not _looks_wrong(traced, predicted, cost.brief):
+        if not _is_doubtful(traced, predicted) and not _looks_wrong(sample, predicted, cost.brief):
             return predicted
-        if not unlike(predicted.signals, _drawn(traced, _draws(cost.brief, seconds, ENOUGH), None), FAR, ERRORS):
+        sample.draw(LEAST - sample.count, None)
+        if not unlike(predicted.signals, sample.measured(), FAR, ERRORS):
             return predicted
-        measured = _drawn(traced, _draws(cost.seconds, seconds, MOST), predicted.layouts)
+        sample.draw(LEAST, predicted.layouts)
+        left = seconds - LEAST * (cost.brief + cost.seconds)
+        sample.draw(min(MOST - sample.count, int(max(left, 0.0) / cost.brief)), None)
     except Exception:  # noqa: BLE001 - what cannot be run for real keeps its prediction
         return predicted
-    return _corrected(predicted, measured)
+    return _corrected(predicted, sample.measured())
 
 
-def _draws(cost: float, seconds: float, most: int) -> int:
-    return max(LEAST, min(most, int(seconds / cost)))
-
-
-def _looks_wrong(traced: TracedModel, predicted: Propagation, cost: float) -> bool:
-    """Whether one draw, where it costs no more than a glance, is unlike the prediction in many places."""
-    cheap = cost <= GLANCE * predicted.coverage.nodes
-    return cheap and amiss(predicted.signals, _drawn(traced, 1, None), AMISS, SHARE)
+def _looks_wrong(sample: Sample, predicted: Propagation, cost: float) -> bool:
+    """Whether one draw of a long graph, where it costs no more than a glance, is unlike the prediction in many places."""
+    nodes = predicted.coverage.nodes
+    if nodes < LONG or cost > GLANCE * nodes:
+        return False
+    sample.draw(1, None)
+    return amiss(predicted.signals, sample.measured(), AMISS, SHARE)
 
 
 def _is_doubtful(traced: TracedModel, predicted: Propagation) -> bool:
@@ -133,12 +138,6 @@ def _corrected(predicted: Propagation, measured: Mapping[str, Measured]) -> Prop
 
 
 # -- drawing --------------------------------------------------------------------------------------------------------------
-
-
-def _drawn(traced: TracedModel, draws: int, layouts: Mapping[str, Layout] | None) -> dict[str, Measured]:
-    """Second moments and gradients alone where no layouts are given."""
-    weights = functools.partial(weights_from_laws, traced.parameters)
-    return measured_of(traced, weights, draws, SEED, layouts, brief=layouts is None)
 
 
 def weights_from_laws(parameters: Mapping[str, Parameter]) -> dict[str, torch.Tensor]:

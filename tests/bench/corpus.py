@@ -46,9 +46,7 @@ def cost_of(path: Path, name: str, rounds: int) -> Cost:
     _once(lambda: nn.Sequential(nn.Linear(4, 4), nn.LayerNorm(4), nn.GELU(), nn.Linear(4, 4)))
     build = dict(all_models_of(path))[name]
     costs = [_once(build) for _ in range(rounds)]
-    return Cost(
-        costs[0].nodes, min(c.export for c in costs), min(c.propagation for c in costs), min(c.rules for c in costs)
-    )
+    return Cost(costs[0].nodes, min(c.export for c in costs), min(c.propagation for c in costs), min(c.rules for c in costs))
 
 
 def _once(build: Callable[[], nn.Module]) -> Cost:

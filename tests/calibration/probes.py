@@ -107,14 +107,30 @@ def _stacks() -> Iterator[Generated]:
                 for norm, place in (("layer", "before"), ("layer", "after"), ("none", "before")):
                     name = f"mlp_steep_{norm}{'_after' if place == 'after' else ''}_{activation}_{law}_{depth}"
                     yield plain.written(name, "mlp", depth, 64, activation, norm, place, "none", law, True, 0.0)
-            yield plain.written(f"mlp_steep_wide_{activation}_{depth}", "mlp", depth, 256, activation, "none", "before", "none", "normal_1", True, 0.0)
+            yield plain.written(
+                f"mlp_steep_wide_{activation}_{depth}",
+                "mlp",
+                depth,
+                256,
+                activation,
+                "none",
+                "before",
+                "none",
+                "normal_1",
+                True,
+                0.0,
+            )
         for norm, place in (("none", "before"), ("rms", "after")):
             for law in ("normal_02", "gain_03", "xavier"):
-                yield plain.written(f"mlp_flat_{norm}_{law}_{depth}", "mlp", depth, 64, "sigmoid", norm, place, "none", law, True, 0.0)
+                yield plain.written(
+                    f"mlp_flat_{norm}_{law}_{depth}", "mlp", depth, 64, "sigmoid", norm, place, "none", law, True, 0.0
+                )
     for depth in (16, 32, 64, 96):
         for law in ("kaiming", "gain_2"):
             for width in (16, 64):
-                yield plain.written(f"mlp_rough_{law}_{width}_{depth}", "mlp", depth, width, "tanh", "none", "before", "plain", law, True, 0.0)
+                yield plain.written(
+                    f"mlp_rough_{law}_{width}_{depth}", "mlp", depth, width, "tanh", "none", "before", "plain", law, True, 0.0
+                )
 
 
 def _constants() -> Iterator[Generated]:

@@ -24,9 +24,15 @@ ABOUT_TARGETS = "INI0"  # what cannot be built, given inputs or traced is no fin
 
 # By the code and a part of the target: what shows that the warning is right.
 WHY: Mapping[tuple[str, str], str] = {
-    ("INI602", "induced_set_attention"): "shown by training: where each of 32 tokens is to be classified, SGD (0.03, 0.1, 0.3) stays at chance and "
+    (
+        "INI602",
+        "induced_set_attention",
+    ): "shown by training: where each of 32 tokens is to be classified, SGD (0.03, 0.1, 0.3) stays at chance and "
     "gets 0.99 once the input is added to the output; Adam learns both",
-    ("INI102", "efficientnet"): "shown by training: `_init_weights` draws the gains of its norms from N(0, 0.02²) (INI716 says so). Ten classes of "
+    (
+        "INI102",
+        "efficientnet",
+    ): "shown by training: `_init_weights` draws the gains of its norms from N(0, 0.02²) (INI716 says so). Ten classes of "
     "images stay at chance for 150 steps (Adam 1e-3 and 3e-3, SGD 0.1), logits of two images differ by 3e-35; with gains of one "
     "1.00, 1.00 and 0.89 are classified rightly",
 }

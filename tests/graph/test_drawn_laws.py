@@ -62,7 +62,9 @@ def test_what_is_written_by_index_changes_the_law(draw) -> None:
     real = draw().double()
     # the law may be measured from a draw of its own
     for predicted, values in ((recorded.mean, real), (recorded.second_moment, real**2)):
-        assert predicted == pytest.approx(float(values.mean()), abs=5 * float(values.std()) * math.sqrt(2 / real.numel()) + 1e-12)
+        assert predicted == pytest.approx(
+            float(values.mean()), abs=5 * float(values.std()) * math.sqrt(2 / real.numel()) + 1e-12
+        )
 
 
 class Holder(nn.Module):

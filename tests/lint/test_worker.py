@@ -40,15 +40,17 @@ def test_code_without_a_file_is_no_place(tmp_path: Path) -> None:
     path = tmp_path / "model.py"
     path.write_text(GOOD)
     outcome = Outcome(end="silent", frames=(("<string>", 1, "<module>"), (str(path), 8, "__init__")))
-    finding = failures.of_outcome(
-        "build", outcome, target="model.py", path=str(path), line=1, root=str(tmp_path), seconds=2.0
-    )
+    finding = failures.of_outcome("build", outcome, target="model.py", path=str(path), line=1, root=str(tmp_path), seconds=2.0)
     assert (finding.span.path, finding.span.line) == (str(path), 8)
 
 
 @pytest.mark.parametrize(
     ("error", "code"),
-    [("RuntimeError: DefaultCPUAllocator: can't allocate memory", "INI005"), ("MemoryError: ", "INI005"), ("KeyError: 'x'", "INI003")],
+    [
+        ("RuntimeError: DefaultCPUAllocator: can't allocate memory", "INI005"),
+        ("MemoryError: ", "INI005"),
+        ("KeyError: 'x'", "INI003"),
+    ],
 )
 def test_too_little_memory_is_no_fault_of_its_own(error: str, code: str) -> None:
     assert failures.of_internal(error, target="model.py::Net", path="model.py", line=3).code == code

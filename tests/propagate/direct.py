@@ -50,7 +50,11 @@ WHOLE = ("abs asinh atan ceil celu cos cosh elu erf erfc exp exp2 expm1 floor fr
          "leaky_relu log_sigmoid mish nan_to_num neg positive relu relu6 round selu sgn sigmoid sign silu sin sinc sinh softplus "
          "softshrink square tanh trunc special_erf special_expit log_sigmoid_forward")  # fmt: skip
 rows("of the input", {n: (lambda x, n=n: first(getattr(aten, n)(x))) for n in WHOLE.split()}, V)
-rows("of a small input", {n: (lambda x, n=n: getattr(aten, n)(0.3 * x)) for n in ("cosh", "exp", "exp2", "expm1", "sinh", "i0")}, V)
+rows(
+    "of a small input",
+    {n: (lambda x, n=n: getattr(aten, n)(0.3 * x)) for n in ("cosh", "exp", "exp2", "expm1", "sinh", "i0")},
+    V,
+)
 rows("of a positive number", {n: (lambda x, n=n: getattr(aten, n)(x.abs() + 0.5)) for n in
      ("digamma", "lgamma", "log", "log10", "log1p", "log2", "reciprocal", "rsqrt", "sqrt")}, V)  # fmt: skip
 rows("of a number below one", {n: (lambda x, n=n: getattr(aten, n)(0.9 * torch.tanh(x))) for n in
@@ -127,7 +131,12 @@ for _padding, _stride, _dilation, _groups, _kernel in [
     row(f"conv2d {_words}", lambda m, x: m.c(x), I, c=lambda k=_kernel, o=_grid: nn.Conv2d(16, 32, k, **o))
     row(f"conv1d {_words}", lambda m, x: m.c(x), S, c=lambda k=_kernel, o=_grid: nn.Conv1d(16, 32, k, **o))
     if _padding < _kernel and _groups != 16:
-        row(f"conv_transpose2d {_words}", lambda m, x: m.c(x), I, c=lambda k=_kernel, o=_grid: nn.ConvTranspose2d(16, 32, k, **o))
+        row(
+            f"conv_transpose2d {_words}",
+            lambda m, x: m.c(x),
+            I,
+            c=lambda k=_kernel, o=_grid: nn.ConvTranspose2d(16, 32, k, **o),
+        )
 row("conv3d, strided", lambda m, x: m.c(x), O, c=lambda: nn.Conv3d(8, 16, 3, stride=2, padding=1))
 row("conv_transpose3d", lambda m, x: m.c(x), O, c=lambda: nn.ConvTranspose3d(8, 12, 2, stride=2))
 rows("with a weight", {
@@ -304,6 +313,19 @@ for _type in (torch.float64, torch.bfloat16, torch.float16):
     _short = str(_type).removeprefix("torch.")
     row(f"a layer in {_short}", lambda m, x: m.b(F.gelu(m.a(x))), V.to(_type), a=linear(dtype=_type), b=linear(dtype=_type), bits=0.1,
         why="rounding")  # fmt: skip
-    row(f"a convolution in {_short}", lambda m, x: F.relu(m.a(x)).mean((2, 3)), I.to(_type), a=conv(dtype=_type), bits=0.1, why="rounding")
-    row(f"layer norm and softmax in {_short}", lambda x: F.softmax(F.layer_norm(x, (32,)), -1), T.to(_type), bits=0.1, why="rounding")
+    row(
+        f"a convolution in {_short}",
+        lambda m, x: F.relu(m.a(x)).mean((2, 3)),
+        I.to(_type),
+        a=conv(dtype=_type),
+        bits=0.1,
+        why="rounding",
+    )
+    row(
+        f"layer norm and softmax in {_short}",
+        lambda x: F.softmax(F.layer_norm(x, (32,)), -1),
+        T.to(_type),
+        bits=0.1,
+        why="rounding",
+    )
     row(f"in {_short} and back", lambda x, t=_type: torch.tanh(x.to(t)).float() * 2, V)

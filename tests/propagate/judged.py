@@ -145,7 +145,10 @@ def faults(row: Row, signal: Signal, truth: Measured, bits: float, grad_bits: fl
     if signal.mean is not None and abs(signal.mean - truth.mean.value) > SIGMAS * truth.mean.error + 0.03 * scale:
         yield f"mean {signal.mean:.4g} for {truth.mean}"
     # a share of zeros is claimed for what a rectifier or a mask made, not for sums; behind a maximum it is approximate
-    if signal.zero_fraction and abs(signal.zero_fraction - truth.zero_fraction.value) > SIGMAS * truth.zero_fraction.error + ZEROS:
+    if (
+        signal.zero_fraction
+        and abs(signal.zero_fraction - truth.zero_fraction.value) > SIGMAS * truth.zero_fraction.error + ZEROS
+    ):
         yield f"zeros {signal.zero_fraction:.3f} for {truth.zero_fraction}"
     for name, guess, found in (("k_pos", signal.k_pos, truth.k_pos), ("k_batch", signal.k_batch, truth.k_batch)):
         if found is not None and guess is not None and math.isfinite(scale):

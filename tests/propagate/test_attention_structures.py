@@ -237,7 +237,9 @@ class Windows(nn.Module):
         apart = (place[:, :, None] - place[:, None, :] + 3).permute(1, 2, 0)
         self.register_buffer("index", apart[..., 0] * 7 + apart[..., 1])
         region = torch.zeros(8, 8)
-        for n, (rows, columns) in enumerate((r, c) for r in (slice(0, 4), slice(4, 6), slice(6, 8)) for c in (slice(0, 4), slice(4, 6), slice(6, 8))):
+        for n, (rows, columns) in enumerate(
+            (r, c) for r in (slice(0, 4), slice(4, 6), slice(6, 8)) for c in (slice(0, 4), slice(4, 6), slice(6, 8))
+        ):
             region[rows, columns] = n
         region = region.view(2, 4, 2, 4).transpose(1, 2).reshape(4, 16)
         self.register_buffer("mask", torch.zeros(4, 16, 16).masked_fill(region[:, None] != region[:, :, None], -100.0))

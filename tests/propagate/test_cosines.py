@@ -8,10 +8,14 @@ import pytest
 from initlint.propagate.ops.attention import participation
 
 DRAWS = 40_000
-INTERPOLATED = 0.02  # of the table between the variances at which the integrals are known (as in test_logits); twice for a product
+INTERPOLATED = (
+    0.02  # of the table between the variances at which the integrals are known (as in test_logits); twice for a product
+)
 
 
-@pytest.mark.parametrize(("dimensions", "entries", "variance"), [(4, 16, 1.0), (8, 16, 1.0), (8, 64, 4.0), (32, 64, 1.0), (32, 16, 9.0)])
+@pytest.mark.parametrize(
+    ("dimensions", "entries", "variance"), [(4, 16, 1.0), (8, 16, 1.0), (8, 64, 4.0), (32, 64, 1.0), (32, 16, 9.0)]
+)
 def test_a_softmax_of_cosines_is_less_sharp_than_one_of_gaussians(dimensions: int, entries: int, variance: float) -> None:
     """P₂ and E Σ p²(1 − 2p + Σp²)/(P₂ − P₂²) for logits s√d cos θ, from random directions."""
     random = np.random.default_rng(dimensions * entries)

@@ -197,7 +197,8 @@ def test_sum_of_few_terms_is_bent_as_its_cumulants_say(act: Callable[[torch.Tens
     got = act(total)
     z, w, _ = grid(160)
     plain, bent = (
-        act(torch.from_numpy(with_tails(z, *law))).numpy() for law in ((0.0, 0.0), (kurtosis * 3.0 / 11.0, skewness * 15.0 / 143.0))
+        act(torch.from_numpy(with_tails(z, *law))).numpy()
+        for law in ((0.0, 0.0), (kurtosis * 3.0 / 11.0, skewness * 15.0 / 143.0))
     )
     for each, of in ((got.mean(1).square(), lambda v: (w @ v) ** 2), (got.square().mean(1), lambda v: w @ v**2)):
         measured, error = float(each.mean()), 5.0 * float(each.std()) / channels**0.5
@@ -214,7 +215,9 @@ def test_correlation_of_two_positions_wanders_as_they_share_what_they_read() -> 
     kernel.pair[0, 0, 0] = 1.0
     passage = Passage(kernel=kernel, taps=taps)
     axes = tuple(TapMap(each, Axis(size), 3).target for each in taps)
-    y = Moments(((), (Axis(channels),), *((axis,) for axis in axes)), np.zeros((1, 3, 3)), np.zeros([2, *(a.states for a in axes)]))
+    y = Moments(
+        ((), (Axis(channels),), *((axis,) for axis in axes)), np.zeros((1, 3, 3)), np.zeros([2, *(a.states for a in axes)])
+    )
     wander = passage.wander(y)
     assert wander is not None
     predicted = wander[0]

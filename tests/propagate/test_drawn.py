@@ -57,7 +57,9 @@ EXACT: dict[str, Callable[[], nn.Module]] = {
         lambda m, x: F.linear(F.linear(x, torch.tanh(m.w)), m.w), w=lambda: nn.Parameter(0.3 * torch.randn(64, 64))
     ),
     "two layers of one kind, and both in one": net(
-        lambda m, x: F.linear(F.linear(x, torch.tanh(m.a[0])) + F.linear(x, torch.tanh(m.a[1])), torch.tanh(m.a[0]) @ torch.exp(m.a[1])),
+        lambda m, x: F.linear(
+            F.linear(x, torch.tanh(m.a[0])) + F.linear(x, torch.tanh(m.a[1])), torch.tanh(m.a[0]) @ torch.exp(m.a[1])
+        ),
         a=lambda: nn.ParameterList(0.2 * torch.randn(64, 64) for _ in range(2)),
     ),
     "a diagonal state space": Diagonal,

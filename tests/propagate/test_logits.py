@@ -31,7 +31,9 @@ class Head(nn.Module):
 
 
 for classes, scale in ((7, 0.3), (7, 3.0), (7, 30.0), (100, 1.0), (100, 6.0)):
-    TABLE.add(f"{classes} classes, logits of {scale}", type("Head", (Head,), {"classes": classes, "scale": scale}), VECTORS, draws=24)
+    TABLE.add(
+        f"{classes} classes, logits of {scale}", type("Head", (Head,), {"classes": classes, "scale": scale}), VECTORS, draws=24
+    )
 
 
 @pytest.mark.parametrize("row", TABLE.parametrized())
@@ -50,6 +52,8 @@ def test_the_logarithm_of_a_sum_has_its_mean_and_participation(count: int, scale
     assert share == pytest.approx(float(shares.mean()), rel=0.02)
 
 
-@pytest.mark.parametrize(("count", "exact"), [(1, 1.0), (2, 1 - 1 / math.pi), (3, (4 * math.pi - 9 + 2 * math.sqrt(3)) / (4 * math.pi))])
+@pytest.mark.parametrize(
+    ("count", "exact"), [(1, 1.0), (2, 1 - 1 / math.pi), (3, (4 * math.pi - 9 + 2 * math.sqrt(3)) / (4 * math.pi))]
+)
 def test_the_largest_of_few_normal_numbers_varies_as_known(count: int, exact: float) -> None:
     assert np.isclose(variance_of_largest(count), exact, rtol=1e-6)

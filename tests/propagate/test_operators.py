@@ -69,8 +69,14 @@ def case(name: str, run: Callable[..., Any], inputs: tuple[torch.Tensor, ...] = 
     """Add a row; `parts` are the modules that `run` finds as attributes of its first argument."""
     CASES.append(
         Case(
-            name=name, build=net(run, **parts), inputs=inputs, draws=draws, broken=broken, why=why,
-            bits=max(bits, BOUNDS.get(name, (0.0, 0.0, ""))[0]), grad_bits=max(grad_bits, BOUNDS.get(name, (0.0, 0.0, ""))[1]),
+            name=name,
+            build=net(run, **parts),
+            inputs=inputs,
+            draws=draws,
+            broken=broken,
+            why=why,
+            bits=max(bits, BOUNDS.get(name, (0.0, 0.0, ""))[0]),
+            grad_bits=max(grad_bits, BOUNDS.get(name, (0.0, 0.0, ""))[1]),
         )
     )
 
@@ -164,7 +170,12 @@ case("a chunked gate", lambda m, x: (lambda u, v: u * F.gelu(v))(*m.a(x).chunk(2
 case("a highway gate t h + (1 - t) x", lambda m, x: (lambda t: t * F.relu(m.h(x)) + (1 - t) * x)(torch.sigmoid(m.t(x))),
      h=linear(), t=linear())  # fmt: skip
 case("x times a learned scale of ones", lambda m, x: m.fc(x) * m.s, fc=linear(), s=lambda: nn.Parameter(torch.ones(64)))
-case("x times a layer scale of 1e-4, added", lambda m, x: x + m.s * m.fc(x), fc=linear(), s=lambda: nn.Parameter(1e-4 * torch.ones(64)))
+case(
+    "x times a layer scale of 1e-4, added",
+    lambda m, x: x + m.s * m.fc(x),
+    fc=linear(),
+    s=lambda: nn.Parameter(1e-4 * torch.ones(64)),
+)
 case("x times a scale of zero, added", lambda m, x: x + m.s * m.fc(x), fc=linear(), s=lambda: nn.Parameter(torch.zeros(1)))
 case("x / (1 + |y|)", lambda m, x: m.a(x) / (1 + m.b(x).abs()), a=linear(), b=linear())
 case("squeeze and excite", lambda m, x: (lambda y: y * torch.sigmoid(m.e(F.relu(m.s(y.mean((2, 3)))))).view(6, 64, 1, 1))(m.c(x)),
@@ -216,12 +227,32 @@ case("five convolutions in a row", lambda m, x: m.e(F.relu(m.d(F.relu(m.c(F.relu
 # -- normalizations -------------------------------------------------------------------------------------------------------
 
 case("layer norm", lambda m, x: m.b(m.n(m.a(x))), TOKENS, a=linear(), b=linear(), n=lambda: nn.LayerNorm(64))
-case("layer norm of a ReLU", lambda m, x: m.b(m.n(F.relu(m.a(x)))), TOKENS, a=linear(64, 128), b=linear(128), n=lambda: nn.LayerNorm(128))
-case("layer norm of something tiny", lambda m, x: m.b(m.n(1e-3 * m.a(x))), TOKENS, a=linear(), b=linear(), n=lambda: nn.LayerNorm(64))
+case(
+    "layer norm of a ReLU",
+    lambda m, x: m.b(m.n(F.relu(m.a(x)))),
+    TOKENS,
+    a=linear(64, 128),
+    b=linear(128),
+    n=lambda: nn.LayerNorm(128),
+)
+case(
+    "layer norm of something tiny",
+    lambda m, x: m.b(m.n(1e-3 * m.a(x))),
+    TOKENS,
+    a=linear(),
+    b=linear(),
+    n=lambda: nn.LayerNorm(64),
+)
 case("RMS norm", lambda m, x: m.b(m.n(m.a(x))), TOKENS, a=linear(), b=linear(), n=lambda: nn.RMSNorm(64))
 case("RMS norm by hand", lambda m, x: (lambda y: m.b(y * torch.rsqrt(y.pow(2).mean(-1, keepdim=True) + 1e-6) * m.w))(m.a(x)), TOKENS,
      a=linear(), b=linear(), w=lambda: nn.Parameter(torch.ones(64)))  # fmt: skip
-case("RMS norm by norm()", lambda m, x: (lambda y: m.b(y / y.norm(dim=-1, keepdim=True) * 8.0))(m.a(x)), TOKENS, a=linear(), b=linear())
+case(
+    "RMS norm by norm()",
+    lambda m, x: (lambda y: m.b(y / y.norm(dim=-1, keepdim=True) * 8.0))(m.a(x)),
+    TOKENS,
+    a=linear(),
+    b=linear(),
+)
 case("RMS norm by sqrt and division", lambda m, x: (lambda y: m.b(y / torch.sqrt((y * y).mean(-1, keepdim=True) + 1e-6)))(m.a(x)), TOKENS,
      a=linear(), b=linear())  # fmt: skip
 case("layer norm by hand", lambda m, x: (lambda y: m.b((y - y.mean(-1, keepdim=True)) / (y.var(-1, keepdim=True) + 1e-5).sqrt()))(
@@ -230,9 +261,30 @@ case("layer norm by hand with std", lambda m, x: (lambda y: m.b((y - y.mean(-1, 
     F.relu(m.a(x))), TOKENS, a=linear(), b=linear())  # fmt: skip
 case("F.normalize", lambda m, x: F.normalize(m.a(x), dim=-1), TOKENS, a=linear())
 case("group norm", lambda m, x: m.b(m.n(F.relu(m.a(x)))), IMAGES, a=conv(16, 32), b=conv(32, 32), n=lambda: nn.GroupNorm(8, 32))
-case("instance norm", lambda m, x: m.b(F.relu(m.n(m.a(x)))), IMAGES, a=conv(16, 32), b=conv(32, 32), n=lambda: nn.InstanceNorm2d(32))
-case("batch norm of a convolution", lambda m, x: m.b(F.relu(m.n(m.a(x)))), IMAGES, a=conv(16, 32), b=conv(32, 32), n=lambda: nn.BatchNorm2d(32))
-case("batch norm of ReLUs", lambda m, x: m.b(m.n(F.relu(m.a(x)))), IMAGES, a=conv(16, 32), b=conv(32, 32), n=lambda: nn.BatchNorm2d(32))
+case(
+    "instance norm",
+    lambda m, x: m.b(F.relu(m.n(m.a(x)))),
+    IMAGES,
+    a=conv(16, 32),
+    b=conv(32, 32),
+    n=lambda: nn.InstanceNorm2d(32),
+)
+case(
+    "batch norm of a convolution",
+    lambda m, x: m.b(F.relu(m.n(m.a(x)))),
+    IMAGES,
+    a=conv(16, 32),
+    b=conv(32, 32),
+    n=lambda: nn.BatchNorm2d(32),
+)
+case(
+    "batch norm of ReLUs",
+    lambda m, x: m.b(m.n(F.relu(m.a(x)))),
+    IMAGES,
+    a=conv(16, 32),
+    b=conv(32, 32),
+    n=lambda: nn.BatchNorm2d(32),
+)
 case("ReLU of a batch norm of ReLUs", lambda m, x: m.b(F.relu(m.n(F.relu(m.p(m.a(x)))))), IMAGES, a=conv(16, 32), b=conv(32, 32),
      n=lambda: nn.BatchNorm2d(32), p=lambda: nn.BatchNorm2d(32, affine=False))  # fmt: skip
 case("GELU of a layer norm of SiLUs", lambda m, x: m.b(F.gelu(m.n(F.silu(m.a(x))))), TOKENS, a=linear(64, 128), b=linear(128),
@@ -291,14 +343,29 @@ case("attention with sharp logits", lambda m, x: attention(m, x, scale=1.5), TOK
      why="logits of 16-dimensional heads are products, not Gaussian", **QKVO)  # fmt: skip
 case("attention of correlated tokens", lambda m, x: attention(m, x + m.t), TOKENS, t=parameter(1, 1, 64), **QKVO)
 case("attention over learned positions", lambda m, x: attention(m, x + m.t), TOKENS, t=parameter(1, 12, 64), **QKVO)
-case("attention with a boolean mask", lambda m, x: attention(m, x, attn_mask=torch.ones(12, 12, dtype=torch.bool).tril(2)), TOKENS, **QKVO)
+case(
+    "attention with a boolean mask",
+    lambda m, x: attention(m, x, attn_mask=torch.ones(12, 12, dtype=torch.bool).tril(2)),
+    TOKENS,
+    **QKVO,
+)
 case("attention by hand with a causal mask", lambda m, x: _by_hand(m, x), TOKENS, **QKVO)
 case("grouped queries", lambda m, x: m.o(F.scaled_dot_product_attention(heads(m.q(x)), heads(m.k(x), 2), heads(m.v(x), 2),
      enable_gqa=True).transpose(1, 2).flatten(2)), TOKENS, q=linear(), k=linear(64, 32), v=linear(64, 32), o=linear())  # fmt: skip
-case("nn.MultiheadAttention", lambda m, x: m.a(x, x, x, need_weights=False)[0], TOKENS, a=lambda: nn.MultiheadAttention(64, 4, batch_first=True))
+case(
+    "nn.MultiheadAttention",
+    lambda m, x: m.a(x, x, x, need_weights=False)[0],
+    TOKENS,
+    a=lambda: nn.MultiheadAttention(64, 4, batch_first=True),
+)
 case("a transformer layer, norm first", lambda m, x: m.t(x), TOKENS,
      t=lambda: nn.TransformerEncoderLayer(64, 4, 128, batch_first=True, norm_first=True))  # fmt: skip
-case("a transformer layer, norm last", lambda m, x: m.t(x), TOKENS, t=lambda: nn.TransformerEncoderLayer(64, 4, 128, batch_first=True))
+case(
+    "a transformer layer, norm last",
+    lambda m, x: m.t(x),
+    TOKENS,
+    t=lambda: nn.TransformerEncoderLayer(64, 4, 128, batch_first=True),
+)
 case("softmax over classes", lambda m, x: F.softmax(m.a(x), -1), a=linear(64, 10))
 case("log-softmax over classes", lambda m, x: F.log_softmax(m.a(x), -1), a=linear(64, 10))
 case("softmax of sharp logits", lambda m, x: F.softmax(4 * m.a(x), -1), a=linear(64, 32))
@@ -340,18 +407,41 @@ def _linear_attention(m: Any, x: torch.Tensor) -> torch.Tensor:
 # -- embeddings, dropout, moving elements about -----------------------------------------------------------------------------
 
 case("an embedding", lambda m, i: m.fc(m.e(i)), IDS, e=lambda: nn.Embedding(200, 64), fc=linear())
-case("an embedding with a padding row", lambda m, i: m.fc(m.e(i)), IDS, e=lambda: nn.Embedding(20, 64, padding_idx=0), fc=linear())
-case("a small vocabulary, averaged over tokens", lambda m, i: m.fc(m.e(i).mean(1)), IDS, e=lambda: nn.Embedding(5, 64), fc=linear())
+case(
+    "an embedding with a padding row",
+    lambda m, i: m.fc(m.e(i)),
+    IDS,
+    e=lambda: nn.Embedding(20, 64, padding_idx=0),
+    fc=linear(),
+)
+case(
+    "a small vocabulary, averaged over tokens",
+    lambda m, i: m.fc(m.e(i).mean(1)),
+    IDS,
+    e=lambda: nn.Embedding(5, 64),
+    fc=linear(),
+)
 case("token and position embeddings", lambda m, i: m.fc(m.e(i) + m.p(torch.arange(12))), IDS, e=lambda: nn.Embedding(50, 64),
      p=lambda: nn.Embedding(16, 64), fc=linear())  # fmt: skip
 case("a bag of embeddings", lambda m, i: m.b(i), IDS, b=lambda: nn.EmbeddingBag(50, 64))
 case("dropout", lambda m, x: m.b(F.dropout(F.relu(m.a(x)), 0.3)), a=linear(64, 128), b=linear(128))
 case("dropout of channels", lambda m, x: F.dropout2d(m.a(x), 0.3).mean((2, 3)), IMAGES, a=conv())
 case("a dropped path", lambda m, x: x + m.a(x) * torch.bernoulli(torch.full((4, 1, 1), 0.8)) / 0.8, TOKENS, a=linear())
-case("concatenation of features", lambda m, x: m.b(torch.cat([F.relu(m.a(x)), 0.1 * x], -1)), a=linear(64, 128), b=linear(192, 64))
+case(
+    "concatenation of features",
+    lambda m, x: m.b(torch.cat([F.relu(m.a(x)), 0.1 * x], -1)),
+    a=linear(64, 128),
+    b=linear(192, 64),
+)
 case("concatenation of channels, then batch norm", lambda m, x: m.n(torch.cat([F.relu(m.a(x)), x], 1)), IMAGES, a=conv(16, 32, padding=1),
      n=lambda: nn.BatchNorm2d(48))  # fmt: skip
-case("a dense block", lambda m, x: m.b(torch.cat([x, F.relu(m.a(x))], 1)), IMAGES, a=conv(16, 32, padding=1), b=conv(48, 32, padding=1))
+case(
+    "a dense block",
+    lambda m, x: m.b(torch.cat([x, F.relu(m.a(x))], 1)),
+    IMAGES,
+    a=conv(16, 32, padding=1),
+    b=conv(48, 32, padding=1),
+)
 case("split into three", lambda m, x: (lambda a, b, c: m.o(torch.cat([a, F.relu(b), c * 2], -1)))(*m.a(x).split(32, -1)),
      a=linear(64, 96), o=linear(96))  # fmt: skip
 case("unbind and stack", lambda m, x: torch.stack([F.relu(t) for t in m.a(x).view(16, 3, 32).unbind(1)], 2), a=linear(64, 96))
@@ -361,8 +451,20 @@ case("indexing with a list", lambda m, x: m.a(x)[:, [1, 3, 3, 7]], TOKENS, a=lin
 case("index_select", lambda m, x: torch.index_select(m.a(x), 1, torch.tensor([0, 5, 2])), TOKENS, a=linear())
 case("roll along tokens", lambda m, x: m.b(torch.roll(F.relu(m.a(x)), 3, 1)), TOKENS, a=linear(), b=linear())
 case("flip along tokens", lambda m, x: m.b(torch.flip(F.relu(m.a(x)), [1])), TOKENS, a=linear(), b=linear())
-case("permute and reshape", lambda m, x: m.b(F.relu(m.a(x)).permute(0, 2, 3, 1).reshape(6, -1, 32)), IMAGES, a=conv(16, 32, padding=1), b=linear(32))
-case("flatten of an image", lambda m, x: m.b(F.relu(m.a(x)).flatten(1)), IMAGES, a=conv(16, 8, stride=2, padding=1), b=linear(288))
+case(
+    "permute and reshape",
+    lambda m, x: m.b(F.relu(m.a(x)).permute(0, 2, 3, 1).reshape(6, -1, 32)),
+    IMAGES,
+    a=conv(16, 32, padding=1),
+    b=linear(32),
+)
+case(
+    "flatten of an image",
+    lambda m, x: m.b(F.relu(m.a(x)).flatten(1)),
+    IMAGES,
+    a=conv(16, 8, stride=2, padding=1),
+    b=linear(288),
+)
 case("expand and repeat", lambda m, x: m.b(m.a(x)[:, None].expand(-1, 5, -1).repeat(1, 2, 1)), a=linear(), b=linear())
 case("repeat_interleave", lambda m, x: m.b(F.relu(m.a(x)).repeat_interleave(3, 1)), TOKENS, a=linear(), b=linear())
 case("windows of tokens", lambda m, x: m.a(x).view(4, 3, 4, 64).transpose(1, 2).reshape(16, 3, 64).mean(1), TOKENS, a=linear())
@@ -373,17 +475,29 @@ case("scores hidden by where, the fill first", lambda m, x: torch.softmax(
     torch.where(torch.ones(12, 12).tril() == 0, float("-inf"), m.a(x) @ m.b(x).transpose(1, 2) / 8.0), -1), TOKENS,
     a=linear(), b=linear())  # fmt: skip
 case("where by a known mask", lambda m, x: torch.where(torch.arange(64) < 20, m.a(x), F.relu(m.b(x))), a=linear(), b=linear())
-case("gather along tokens", lambda m, x: torch.gather(m.a(x), 1, torch.zeros(4, 2, 64, dtype=torch.long) + torch.tensor([[[3], [5]]])), TOKENS, a=linear())
+case(
+    "gather along tokens",
+    lambda m, x: torch.gather(m.a(x), 1, torch.zeros(4, 2, 64, dtype=torch.long) + torch.tensor([[[3], [5]]])),
+    TOKENS,
+    a=linear(),
+)
 PLACES = torch.randint(0, 64, (4, 12, 5), generator=torch.Generator().manual_seed(0))
 case("gather of other features of every token", lambda m, x: torch.gather(m.a(x) + 1.0, 2, PLACES) * 2.0, TOKENS, a=linear())
-case("gather of one feature of every token", lambda m, x: m.a(x) - torch.gather(m.b(x), 2, PLACES[..., :1]), TOKENS, a=linear(), b=linear())
+case(
+    "gather of one feature of every token",
+    lambda m, x: m.a(x) - torch.gather(m.b(x), 2, PLACES[..., :1]),
+    TOKENS,
+    a=linear(),
+    b=linear(),
+)
 case("gather of other tokens for every sample", lambda m, x: m.b(torch.gather(m.a(x), 1, PLACES[:, :, :1].expand(-1, -1, 64) % 12)), TOKENS,
      a=linear(), b=linear())  # fmt: skip
 case("logsumexp of masked scores", lambda m, x: torch.logsumexp((m.a(x) @ m.b(x).mT / 8.0).masked_fill(torch.ones(12, 12).triu(1) > 0, float("-inf")), -1),
      TOKENS, a=linear(), b=linear())  # fmt: skip
 SAMPLES = torch.arange(4)
 for _name, _places in {
-    "first tokens": (SAMPLES, torch.zeros(4, dtype=torch.long)), "two tokens": (SAMPLES[:, None], torch.tensor([[2, 5]])),
+    "first tokens": (SAMPLES, torch.zeros(4, dtype=torch.long)),
+    "two tokens": (SAMPLES[:, None], torch.tensor([[2, 5]])),
     "places without a pattern": (torch.tensor([0, 1, 1, 3]), torch.tensor([0, 3, 4, 11])),
 }.items():
     _shape = torch.broadcast_shapes(*(i.shape for i in _places))
@@ -392,15 +506,28 @@ for _name, _places in {
             m.a(x).index_put(i, m.c(x[:, : s.numel() // 4] * 3.0).reshape(*s, 64), accumulate=n)), TOKENS, a=linear(), b=linear(), c=linear())  # fmt: skip
 case("zeros written by a mask", lambda m, x: m.b(m.a(x).index_put((torch.arange(48).reshape(4, 12) % 5 == 0,), torch.tensor(0.0))), TOKENS,
      a=linear(), b=linear())  # fmt: skip
-case("overlapping windows of tokens", lambda m, x: m.b(m.a(x)).as_strided((4, 5, 4, 64), (768, 128, 64, 1)) * 2, TOKENS, a=linear(), b=linear())
-case("overlapping windows of heads", lambda m, x: (heads_of(m.a(x)).as_strided((4, 4, 5, 4, 16), (768, 16, 128, 64, 1)) + 1) ** 2, TOKENS, a=linear())
+case(
+    "overlapping windows of tokens",
+    lambda m, x: m.b(m.a(x)).as_strided((4, 5, 4, 64), (768, 128, 64, 1)) * 2,
+    TOKENS,
+    a=linear(),
+    b=linear(),
+)
+case(
+    "overlapping windows of heads",
+    lambda m, x: (heads_of(m.a(x)).as_strided((4, 4, 5, 4, 16), (768, 16, 128, 64, 1)) + 1) ** 2,
+    TOKENS,
+    a=linear(),
+)
 case("scores hidden through a slice", lambda m, x: torch.softmax(hidden_in_part(m.a(x) @ m.b(x).mT / 8), -1) @ m.c(x), TOKENS,
      a=linear(), b=linear(), c=linear())  # fmt: skip
 for _name, _route in {
     "two of four experts by a softmax of the chosen": lambda z: chosen(z, 2, float("-inf")).softmax(-1),
     "three of four experts with steep gates": lambda z: chosen(3 * z, 3, float("-inf")).softmax(-1),
-    "one expert": lambda z: chosen(z, 1, float("-inf")).softmax(-1), "the chosen among zeros": lambda z: chosen(z + 1, 2, 0.0),
-    "the chosen among ones": lambda z: chosen(z + 1, 2, 1.0), "gates looked up by the order of their scores": lambda z: by_order(z),
+    "one expert": lambda z: chosen(z, 1, float("-inf")).softmax(-1),
+    "the chosen among zeros": lambda z: chosen(z + 1, 2, 0.0),
+    "the chosen among ones": lambda z: chosen(z + 1, 2, 1.0),
+    "gates looked up by the order of their scores": lambda z: by_order(z),
 }.items():
     case(_name, lambda m, x, f=_route: (f(m.r(x))[..., None] * torch.stack([m.a(x), m.b(x), m.c(x), m.d(x)], -2)).sum(-2), TOKENS,
          draws=32, a=linear(), b=linear(), c=linear(), d=linear(), r=linear(64, 4))  # fmt: skip
@@ -466,10 +593,22 @@ for _name, _function in REDUCTIONS.items():
 
 for _name, _kind in {"RNN": nn.RNN, "GRU": nn.GRU, "LSTM": nn.LSTM}.items():
     case(f"{_name}", lambda m, x: m.r(x)[0], TOKENS, r=lambda k=_kind: k(64, 64, batch_first=True))
-    case(f"{_name}, its last state", lambda m, x: m.o(m.r(x)[0][:, -1]), TOKENS, r=lambda k=_kind: k(64, 64, batch_first=True), o=linear())
+    case(
+        f"{_name}, its last state",
+        lambda m, x: m.o(m.r(x)[0][:, -1]),
+        TOKENS,
+        r=lambda k=_kind: k(64, 64, batch_first=True),
+        o=linear(),
+    )
     case(f"{_name} of two layers in both directions", lambda m, x: m.r(x)[0], TOKENS,
          r=lambda k=_kind: k(64, 48, 2, batch_first=True, bidirectional=True))  # fmt: skip
-    case(f"{_name} over embeddings", lambda m, i: m.r(m.e(i))[0], IDS, r=lambda k=_kind: k(64, 64, batch_first=True), e=lambda: nn.Embedding(50, 64))
+    case(
+        f"{_name} over embeddings",
+        lambda m, i: m.r(m.e(i))[0],
+        IDS,
+        r=lambda k=_kind: k(64, 64, batch_first=True),
+        e=lambda: nn.Embedding(50, 64),
+    )
 case("an LSTM cell over four steps", lambda m, x: _cells(m, x), TOKENS, c=lambda: nn.LSTMCell(64, 64))
 case("a recurrence by hand", lambda m, x: _by_steps(m, x), TOKENS, i=linear(), h=linear())
 case("FFT, filter and back", lambda m, x: torch.fft.irfft(torch.fft.rfft(m.a(x), dim=1) * 0.5, n=12, dim=1), TOKENS, a=linear())

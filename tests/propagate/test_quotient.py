@@ -31,7 +31,9 @@ def test_the_moments_are_those_of_draws(values: list[float], counts: list[float]
     powers = []
     for value, count in zip(values, counts, strict=True):  # directions of two eigenvalues, `upper` of them the larger one
         first, second = value * (1.0 + root * np.sqrt(1.0 / upper - 1.0)), value * (1.0 - root / np.sqrt(1.0 / upper - 1.0))
-        powers.append(first * generator.chisquare(upper * count, DRAWS) + second * generator.chisquare((1.0 - upper) * count, DRAWS))
+        powers.append(
+            first * generator.chisquare(upper * count, DRAWS) + second * generator.chisquare((1.0 - upper) * count, DRAWS)
+        )
     a = np.array(powers)
     s = a.sum(0) + n * eps
     few = quotient(own, np.array(counts), eps, np.full(len(own), unlike))
@@ -81,5 +83,7 @@ def test_directions_are_those_of_the_dense_covariance() -> None:
     values = eigenvalues(x, pair, [0, 1])
     np.testing.assert_allclose(values, [np.trace(p @ whole) / np.trace(p) for p in projections], atol=1e-12)
     np.testing.assert_allclose(
-        dense(axes, by_states(x, spectrum(x, pair, [0, 1]), [0, 1])), sum(v * p for v, p in zip(values, projections, strict=True)), atol=1e-12
+        dense(axes, by_states(x, spectrum(x, pair, [0, 1]), [0, 1])),
+        sum(v * p for v, p in zip(values, projections, strict=True)),
+        atol=1e-12,
     )

@@ -37,16 +37,22 @@ def one_row() -> nn.Linear:
 @pytest.mark.parametrize(
     ("run", "make", "tight"),
     [
-        pytest.param(lambda m, x: m.b(m.a(x)), {"a": lambda: nn.Linear(12, 5), "b": lambda: nn.Linear(5, 20)}, True, id="a bottleneck"),
+        pytest.param(
+            lambda m, x: m.b(m.a(x)), {"a": lambda: nn.Linear(12, 5), "b": lambda: nn.Linear(5, 20)}, True, id="a bottleneck"
+        ),
         pytest.param(lambda m, x: m.a(x), {"a": constant}, True, id="a constant weight"),
         pytest.param(lambda m, x: m.a(x), {"a": one_row}, True, id="one row for all units"),
         pytest.param(lambda m, x: m.a(x) * 1.0, {"a": zeroed}, False, id="a zero weight"),
         pytest.param(lambda m, x: x + m.a(x), {"a": lambda: nn.Linear(12, 12)}, True, id="a residual sum"),
         pytest.param(lambda m, x: F.layer_norm(m.a(x), (12,)), {"a": lambda: nn.Linear(12, 12)}, False, id="a layer norm"),
         pytest.param(lambda m, x: F.softmax(m.a(x), -1), {"a": lambda: nn.Linear(12, 6)}, True, id="a softmax"),
-        pytest.param(lambda m, x: m.a(x.detach()) + x[:, :4].sum(), {"a": lambda: nn.Linear(12, 12)}, False, id="a detached branch"),
+        pytest.param(
+            lambda m, x: m.a(x.detach()) + x[:, :4].sum(), {"a": lambda: nn.Linear(12, 12)}, False, id="a detached branch"
+        ),
         pytest.param(lambda m, x: m.a(x)[:, 3:7], {"a": lambda: nn.Linear(12, 12)}, True, id="a slice"),
-        pytest.param(lambda m, x: torch.tanh(m.a(x)) @ m.a(x).T, {"a": lambda: nn.Linear(12, 12)}, False, id="a product of activations"),
+        pytest.param(
+            lambda m, x: torch.tanh(m.a(x)) @ m.a(x).T, {"a": lambda: nn.Linear(12, 12)}, False, id="a product of activations"
+        ),
     ],
 )
 def test_no_jacobian_has_a_higher_rank(

@@ -73,7 +73,9 @@ class JoinedStreams(nn.Module):
     def forward(self, images: torch.Tensor, texts: torch.Tensor) -> torch.Tensor:
         first, second = self.images(images), self.texts(texts)
         q, k, v = (
-            torch.cat([a(F.layer_norm(first, (64,))), b(F.layer_norm(second, (64,)))], 1).view(len(first), -1, 4, 16).transpose(1, 2)
+            torch.cat([a(F.layer_norm(first, (64,))), b(F.layer_norm(second, (64,)))], 1)
+            .view(len(first), -1, 4, 16)
+            .transpose(1, 2)
             for a, b in zip(self.maps[:3], self.maps[3:], strict=True)
         )
         return self.out(F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2))

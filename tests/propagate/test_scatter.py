@@ -114,7 +114,9 @@ def test_attention_over_neighbours_is_a_softmax() -> None:
     """Weights, weighted messages and what they add up to; scores of one target share a term that the domain does not see."""
     parts = LAYER | {"s": vector(1, 4, 16), "t": vector(1, 4, 16)}
     seen = {"div", "mul_2", "scatter_add__1", "linear"}
-    wrong = [row for row in judged(net(attention, **parts), (X, EDGE), bits=0.4, grad_bits=0.4, draws=48) if row[0].node in seen]
+    wrong = [
+        row for row in judged(net(attention, **parts), (X, EDGE), bits=0.4, grad_bits=0.4, draws=48) if row[0].node in seen
+    ]
     assert not wrong, "\n".join(f"{r.node}: {text}" for r, text in wrong)
 
 

@@ -80,7 +80,10 @@ class LongConvolution(nn.Module):
         super().__init__()
         self.log_dt = nn.Parameter(torch.rand(64) * (math.log(0.1) - math.log(0.01)) + math.log(0.01))
         self.c = nn.Parameter(torch.randn(64, 8, 2) * 0.5**0.5)
-        self.log_real, self.imaginary = nn.Parameter(torch.log(0.5 * torch.ones(64, 8))), nn.Parameter(math.pi * torch.arange(8.0).repeat(64, 1))
+        self.log_real, self.imaginary = (
+            nn.Parameter(torch.log(0.5 * torch.ones(64, 8))),
+            nn.Parameter(math.pi * torch.arange(8.0).repeat(64, 1)),
+        )
         self.d, self.out = nn.Parameter(torch.randn(64)), nn.Linear(64, 64)
 
     def forward(self, u: torch.Tensor) -> torch.Tensor:
@@ -314,16 +317,42 @@ def _forgetful(layer: nn.LSTM) -> nn.LSTM:
 for _name, _kind in {"RNN": nn.RNN, "GRU": nn.GRU, "LSTM": nn.LSTM}.items():
     add(f"two layers of {_name} in both directions and a head", lambda m, i: m.o(m.r(m.e(i))[0].mean(1)), IDS, o=linear(128, 10),
         r=partial(_kind, 64, 64, 2, batch_first=True, bidirectional=True), e=partial(nn.Embedding, 50, 64))  # fmt: skip
-    add(f"{_name} over the same input at every step", lambda m, x: m.r(x[:, None].expand(-1, 12, -1))[0][:, -1], VECTORS,
-        r=partial(_kind, 64, 64, batch_first=True))
-    add(f"the last state of {_name} of two layers in both directions", lambda m, x: m.o(m.r(x)[0][:, -1]), torch.zeros(4, 32, 64),
-        r=partial(_kind, 64, 64, 2, batch_first=True, bidirectional=True), o=linear(128, 10), draws=24)
+    add(
+        f"{_name} over the same input at every step",
+        lambda m, x: m.r(x[:, None].expand(-1, 12, -1))[0][:, -1],
+        VECTORS,
+        r=partial(_kind, 64, 64, batch_first=True),
+    )
+    add(
+        f"the last state of {_name} of two layers in both directions",
+        lambda m, x: m.o(m.r(x)[0][:, -1]),
+        torch.zeros(4, 32, 64),
+        r=partial(_kind, 64, 64, 2, batch_first=True, bidirectional=True),
+        o=linear(128, 10),
+        draws=24,
+    )
     add(f"{_name} of many units, made narrower", lambda m, x: m.o(m.r(x)[0][:, -1]), torch.zeros(4, 32, 64), draws=6,
         r=partial(_kind, 64, 512 if _kind is nn.LSTM else 1024, batch_first=True), o=linear(512 if _kind is nn.LSTM else 1024, 10))  # fmt: skip
-add("final states of every layer and direction of an LSTM", lambda m, x: m.o(m.r(x)[1][0].transpose(0, 1).flatten(1)),
-    torch.zeros(4, 32, 64), r=partial(nn.LSTM, 64, 64, 2, batch_first=True, bidirectional=True), o=linear(256, 10), draws=24)
-add("an LSTM with an open forget gate", lambda m, x: m.r(x)[0][:, -1], torch.zeros(4, 32, 64), r=lambda: _forgetful(nn.LSTM(64, 64, batch_first=True)))
-add("an LSTM with projected states, time first", lambda m, x: m.r(x)[0].mean(0), torch.zeros(32, 4, 64), r=partial(nn.LSTM, 64, 64, 2, proj_size=32))
+add(
+    "final states of every layer and direction of an LSTM",
+    lambda m, x: m.o(m.r(x)[1][0].transpose(0, 1).flatten(1)),
+    torch.zeros(4, 32, 64),
+    r=partial(nn.LSTM, 64, 64, 2, batch_first=True, bidirectional=True),
+    o=linear(256, 10),
+    draws=24,
+)
+add(
+    "an LSTM with an open forget gate",
+    lambda m, x: m.r(x)[0][:, -1],
+    torch.zeros(4, 32, 64),
+    r=lambda: _forgetful(nn.LSTM(64, 64, batch_first=True)),
+)
+add(
+    "an LSTM with projected states, time first",
+    lambda m, x: m.r(x)[0].mean(0),
+    torch.zeros(32, 4, 64),
+    r=partial(nn.LSTM, 64, 64, 2, proj_size=32),
+)
 add("an encoder and a decoder of LSTMs", lambda m, x: m.d(x[:, :8], m.e(x)[1])[0], torch.zeros(4, 32, 64),
     e=partial(nn.LSTM, 64, 64, 2, batch_first=True), d=partial(nn.LSTM, 64, 64, 2, batch_first=True))  # fmt: skip
 add("an encoder of GRUs and a decoder of cells", Seq2Seq, SHORT,
@@ -505,7 +534,13 @@ add("x f(x) where f goes through another layer of x", lambda m, x: m.c((y := F.r
 add("a cubic of one layer", lambda m, x: m.b((y := m.a(x)) + 0.5 * y**2 - y * y * y), VECTORS, a=linear(64, 128), b=linear(128))
 add("branches that share their first layer, summed", lambda m, x: m.d((y := m.a(x)) + F.relu(y) - 0.5 * torch.tanh(m.b(y)) + x), VECTORS,
     a=linear(), b=linear(), d=linear())  # fmt: skip
-add("a sum of a signal, its copy and its negative part", lambda m, x: m.b((y := m.a(x)) + 2 * y - F.relu(-y)), VECTORS, a=linear(), b=linear())
+add(
+    "a sum of a signal, its copy and its negative part",
+    lambda m, x: m.b((y := m.a(x)) + 2 * y - F.relu(-y)),
+    VECTORS,
+    a=linear(),
+    b=linear(),
+)
 add("a signal centred by its own running parts", lambda m, x: m.b((y := F.relu(m.a(x))) - y.mean(1, keepdim=True) + y.cumsum(1) / 12), TOKENS,
     a=linear(), b=linear())  # fmt: skip
 add("differences and products of neighbours", lambda m, x: m.b(torch.cat([(y := m.a(x))[:, 1:] - y[:, :-1], y[:, 1:] * y[:, :-1]], -1)), TOKENS,

@@ -58,7 +58,9 @@ class StridedStem(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.stem = nn.Sequential(he(nn.Conv2d(3, 64, 7, 2, 3, bias=False), "fan_out"), nn.BatchNorm2d(64), nn.ReLU(), nn.MaxPool2d(3, 2, 1))
+        self.stem = nn.Sequential(
+            he(nn.Conv2d(3, 64, 7, 2, 3, bias=False), "fan_out"), nn.BatchNorm2d(64), nn.ReLU(), nn.MaxPool2d(3, 2, 1)
+        )
         self.body = nn.Sequential(he(nn.Conv2d(64, 96, 3, 2, 1, bias=False), "fan_out"), nn.BatchNorm2d(96), nn.ReLU(),
                                   he(nn.Conv2d(96, 96, 3, 1, 1, bias=False), "fan_out"), nn.BatchNorm2d(96))  # fmt: skip
         self.short = nn.Sequential(he(nn.Conv2d(64, 96, 1, 2, bias=False), "fan_out"), nn.BatchNorm2d(96))
@@ -117,7 +119,12 @@ add("a ResNeXt bottleneck of grouped convolutions", lambda m, x: F.relu(x + m.c(
     b=conv(64, 64, groups=8), c=conv(64, 32, 1))  # fmt: skip
 add("depthwise convolutions by fan-out", lambda m, x: F.relu(m.b(F.relu(m.a(x)))), MAPS,
     a=lambda: he(nn.Conv2d(32, 32, 3, padding=1, groups=32), "fan_out"), b=lambda: he(nn.Conv2d(32, 64, 3, 2, 1, groups=32), "fan_out"))  # fmt: skip
-add("inverted residuals whose norms have no parameters", lambda m, x: m.b(x), torch.zeros(6, 16, 12, 12), b=partial(InvertedResiduals, affine=False))
+add(
+    "inverted residuals whose norms have no parameters",
+    lambda m, x: m.b(x),
+    torch.zeros(6, 16, 12, 12),
+    b=partial(InvertedResiduals, affine=False),
+)
 add("inverted residuals", InvertedResiduals, torch.zeros(6, 16, 12, 12))
 add("a stack of depthwise-separable convolutions without norms",
     lambda m, x: F.relu(m.d(F.relu(m.c(F.relu(m.b(F.relu(m.a(x)))))))), MAPS, a=conv(32, 32, groups=32), b=conv(32, 64, 1),
@@ -125,6 +132,7 @@ add("a stack of depthwise-separable convolutions without norms",
 add("a ConvNeXt block", lambda m, x: x + (m.g * m.d(F.gelu(m.c(m.n(m.a(x).permute(0, 2, 3, 1)))))).permute(0, 3, 1, 2), MAPS,
     a=conv(32, 32, 7, groups=32), n=lambda: nn.LayerNorm(32, eps=1e-6), c=linear(32, 128), d=linear(128, 32),
     g=lambda: nn.Parameter(1e-6 * torch.ones(32)))  # fmt: skip
+
 
 class PlacesOfPatches(nn.Module):
     """MobileViT's patches put back: every second pixel along each dimension shares a part, which a strided convolution adds up."""
@@ -173,7 +181,9 @@ class BatchNormedTower(nn.Module):
 
     def __init__(self, depth: int = 24, width: int = 256) -> None:
         super().__init__()
-        layers = (layer for _ in range(depth) for layer in (nn.Linear(width, width, bias=False), nn.BatchNorm1d(width), nn.ReLU()))
+        layers = (
+            layer for _ in range(depth) for layer in (nn.Linear(width, width, bias=False), nn.BatchNorm1d(width), nn.ReLU())
+        )
         self.net = nn.Sequential(nn.Linear(64, width), *layers)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -302,7 +312,14 @@ add("six layers with batch norm of images", BatchNormed, MAPS)
 add("six layers with batch norm of vectors", BatchNormedVectors, VECTORS)
 add("rows normalized before their average is taken away, so that only what the norm does differently to each moves a bias",
     lambda m, x: centred_tokens(F.layer_norm(m.a(x), (48,))), torch.zeros(4, 12, 768), a=partial(nn.Linear, 768, 48))  # fmt: skip
-add("sums of a stream and a branch, rectified", RectifiedSums, torch.zeros(6, 48, 8, 8), bits=0.06, grad_bits=0.25, why="narrower than usual: errors of 0.1 bit a block")
+add(
+    "sums of a stream and a branch, rectified",
+    RectifiedSums,
+    torch.zeros(6, 48, 8, 8),
+    bits=0.06,
+    grad_bits=0.25,
+    why="narrower than usual: errors of 0.1 bit a block",
+)
 add("a tower with batch norm of eight vectors", BatchNormedTower, torch.zeros(8, 64))
 add("batch norm over few samples of what tokens share", FewSamples, torch.zeros(4, 16, 64), torch.zeros(4, 1, 64), draws=40)
 add("queries, keys and values that one batch norm made", lambda m, x: attended_after(m, x), torch.zeros(4, 1, 96), draws=40,
@@ -332,12 +349,19 @@ add("a spectrally scaled weight", lambda m, x: m.b(F.leaky_relu(m.a(x), 0.1)), V
 
 def correlated(pool: Callable[[torch.Tensor], Any]) -> Callable[..., Any]:
     """A pool of ReLUs of a convolution of ReLUs."""
-    return lambda m, x: m.o(pool(F.relu(m.b(F.relu(m.a(x))))).flatten(1)) if hasattr(m, "o") else pool(F.relu(m.b(F.relu(m.a(x)))))
+    return lambda m, x: (
+        m.o(pool(F.relu(m.b(F.relu(m.a(x))))).flatten(1)) if hasattr(m, "o") else pool(F.relu(m.b(F.relu(m.a(x)))))
+    )
 
 
 PARTS: dict[str, Callable[[], Any]] = {"a": conv(32, 64), "b": conv(64, 64)}
 add("global average pooling and a head", correlated(lambda x: F.adaptive_avg_pool2d(x, 1)), MAPS, o=linear(64, 32), **PARTS)
-add("average and max pools in turn", lambda m, x: F.max_pool2d(F.relu(m.b(F.avg_pool2d(F.relu(m.a(x)), 2))), 3, 1, 1), MAPS, **PARTS)
+add(
+    "average and max pools in turn",
+    lambda m, x: F.max_pool2d(F.relu(m.b(F.avg_pool2d(F.relu(m.a(x)), 2))), 3, 1, 1),
+    MAPS,
+    **PARTS,
+)
 add("adaptive pools whose windows overlap", correlated(lambda x: F.adaptive_avg_pool2d(x, 3)), MAPS, **PARTS)
 add("an adaptive max pool", correlated(lambda x: F.adaptive_max_pool2d(x, (2, 1))), MAPS, **PARTS)
 add("average and max of everything, concatenated", correlated(lambda x: torch.cat([x.mean((2, 3)), x.amax((2, 3))], 1)), MAPS,

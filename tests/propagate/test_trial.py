@@ -14,7 +14,7 @@ from initlint.graph.capture import capture
 from initlint.graph.model import Law, Parameter
 from initlint.propagate import propagate, trial
 from initlint.propagate.backward import run
-from initlint.propagate.oracle import CannotMeasure, Estimate, Measured, compare, measure, measured_of
+from initlint.propagate.oracle import LEAST, CannotMeasure, Estimate, Measured, Sample, compare, measure
 from initlint.propagate.refuted import as_measured
 from initlint.propagate.trial import tried, weights_from_laws
 from tests.propagate.judged import net
@@ -66,23 +66,31 @@ def test_the_same_model_gives_the_same_numbers() -> None:
     assert {n: s.second_moment for n, s in propagate(traced).signals.items()} == {n: s.second_moment for n, s in first.items()}
 
 
-def counted_draws(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    counts: list[int] = []
-    real = trial._drawn
-    monkeypatch.setattr(trial, "_drawn", lambda traced, draws, layouts: counts.append(draws) or real(traced, draws, layouts))
+def counted_draws(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, bool]]:
+    """Filled with the number of draws at every call, and whether only second moments were measured."""
+    counts: list[tuple[int, bool]] = []
+    real = Sample.draw
+
+    def draw(sample: Sample, draws: int, layouts: object) -> None:
+        counts.append((draws, layouts is None))
+        real(sample, draws, layouts)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Sample, "draw", draw)
     return counts
 
 
-def test_a_prediction_in_no_doubt_is_drawn_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_prediction_of_a_long_graph_is_drawn_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trial, "LONG", 0)
     monkeypatch.setattr(trial, "GLANCE", 1.0)
     traced = traced_as(plain, (torch.zeros(64, 32),))
     predicted = run(traced)
     counts = counted_draws(monkeypatch)
     assert tried(traced, predicted) is predicted
-    assert counts == [1]
+    assert counts == [(1, True)]
 
 
 def test_one_draw_unlike_the_prediction_raises_a_doubt(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trial, "LONG", 0)
     monkeypatch.setattr(trial, "GLANCE", 1.0)
     traced = traced_as(plain, (torch.zeros(64, 32),))
     predicted = run(traced)
@@ -92,7 +100,7 @@ def test_one_draw_unlike_the_prediction_raises_a_doubt(monkeypatch: pytest.Monke
     }
     counts = counted_draws(monkeypatch)
     found = tried(traced, replace(predicted, signals=wrong))
-    assert counts == [1, trial.ENOUGH, trial.MOST]
+    assert counts == [(1, True), (LEAST - 1, True), (LEAST, False), (trial.MOST - 2 * LEAST, True)]
     first = traced.outputs[0]
     assert "refuted" in next(s.flags for name, s in found.signals.items() if name != first and s.grad_second_moment)
 
@@ -123,7 +131,10 @@ def test_a_draw_measures_a_view_with_what_it_views() -> None:
     """The second moments and gradients of all nodes are those that were measured one by one."""
     traced = traced_as(net(viewed, a=lambda: nn.Linear(32, 32), b=lambda: nn.Linear(32, 32)), SPARSEMAX)
     weights = functools.partial(weights_from_laws, traced.parameters)
-    each, shared = (measured_of(traced, weights, 2, 5, brief=brief) for brief in (False, True))
+    samples = [Sample(traced, weights, 5) for _ in range(2)]
+    for sample, layouts in zip(samples, ({}, None), strict=True):
+        sample.draw(2, layouts)
+    each, shared = (sample.measured() for sample in samples)
     assert each.keys() == shared.keys()
     for name, truth in each.items():
         assert shared[name].second_moment.value == pytest.approx(truth.second_moment.value, rel=1e-4)
@@ -133,8 +144,12 @@ def test_a_draw_measures_a_view_with_what_it_views() -> None:
             assert gradients[1].value == pytest.approx(gradients[0].value, rel=1e-4), name
 
 
-def test_a_draw_that_costs_too_much_is_not_taken(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(trial, "GLANCE", 0.0)
+@pytest.mark.parametrize(("long", "glance"), [(0, 0.0), (trial.LONG, 1.0)])
+def test_a_draw_that_costs_too_much_or_of_a_short_graph_is_not_taken(
+    monkeypatch: pytest.MonkeyPatch, long: int, glance: float
+) -> None:
+    monkeypatch.setattr(trial, "LONG", long)
+    monkeypatch.setattr(trial, "GLANCE", glance)
     traced = traced_as(plain, (torch.zeros(64, 32),))
     predicted = run(traced)
     counts = counted_draws(monkeypatch)

@@ -40,7 +40,9 @@ class TestAnalysis:
     def test_the_program_is_an_exported_program(self, analysis: initlint.Analysis) -> None:
         """Train mode, ATen, every floating node with a signal."""
         assert isinstance(analysis.program, torch.export.ExportedProgram)
-        floating = {node.name for node in analysis.program.graph.nodes if getattr(node.meta.get("val"), "dtype", None) == torch.float32}
+        floating = {
+            node.name for node in analysis.program.graph.nodes if getattr(node.meta.get("val"), "dtype", None) == torch.float32
+        }
         assert set(analysis.signals) == floating
 
     def test_the_default_linear_law(self, analysis: initlint.Analysis) -> None:
