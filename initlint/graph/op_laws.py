@@ -6,6 +6,7 @@ left has no known law, and says so.
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -17,6 +18,7 @@ from initlint.graph import laws
 from initlint.graph.model import Law
 
 SAMPLES = 1 << 16  # entries drawn for an element-wise function: 0.4 % of standard error on a second moment
+SHORT = 256  # entries of a tensor that is there, below which its values say too little of their law
 SEED = 0x5EED
 MARKED = 1 << 24  # entries up to which those that indices name are marked one by one
 
@@ -49,6 +51,9 @@ def law_of_result(func: Any, name: str, target: torch.Tensor, args: Sequence[Any
     if not target.is_meta:
         if all(of(t).family in ("constant", "exact", "identity") for t in tensors):
             return exact_or_measured(target)
+        if target.numel() < SHORT and target.is_floating_point() and torch.Tag.pointwise in func.tags:
+            with contextlib.suppress(NoLaw):
+                return _sampled(func, args, kwargs, of)
         return measured(target)
     if torch.Tag.pointwise in func.tags:
         return _sampled(func, args, kwargs, of)
@@ -310,8 +315,7 @@ def _sampled(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any], of: Laws
         if not isinstance(value, torch.Tensor):
             return value
         if id(value) not in drawn:
-            values = sample_of(of(value), generator) if value.is_meta else _resampled(value, generator)
-            drawn[id(value)] = values.to(value.dtype)
+            drawn[id(value)] = _sample(value, of(value), generator).to(value.dtype)
         return drawn[id(value)]
 
     functional = func
@@ -329,7 +333,13 @@ def _sampled(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any], of: Laws
     return Law(family=law.family, mean=law.mean, second_moment=law.second_moment, quantiles=law.quantiles)
 
 
-def _resampled(values: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+def _sample(values: torch.Tensor, law: Law, generator: torch.Generator) -> torch.Tensor:
+    """Entries of a tensor's law, or of its values where they are there and say all that is known."""
+    if values.is_meta:
+        return sample_of(law, generator)
+    if values.numel() < SHORT:
+        with contextlib.suppress(NoLaw):
+            return sample_of(law, generator)
     flat = values.detach().reshape(-1)
     return flat[torch.randint(0, flat.numel(), (SAMPLES,), generator=generator)]
 

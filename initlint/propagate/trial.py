@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 SECONDS, PER_NODE = 1.5, 2.5e-3  # that all draws of a doubtful model should take: about as long as tracing takes
 LONGEST = 4.0  # seconds that the fewest draws may take
-LONG = 150  # nodes, from which a model in no doubt is drawn once: of shorter ones one gradient in sixty is off by half a bit
+LONG = 150  # nodes, from which a model in no doubt is drawn once: one gradient in seven is off by half a bit, of shorter ones one in eighteen
 GLANCE = 1e-3  # seconds a node that this draw may take: two fifths of tracing
 AMISS, SHARE = 0.5, 0.1  # bits, and the share of nodes that have to differ by more from this one draw, to raise a doubt
 MEMORY = 2 * 2.0**30  # bytes that one draw may take

@@ -82,3 +82,24 @@ def test_a_draw_has_the_moments_of_its_law(draw) -> None:
     sampled = math.sqrt(1 / real.numel() + 1 / 2**16)
     for predicted, values in ((law.mean, real), (law.second_moment, real**2)):
         assert predicted == pytest.approx(float(values.mean()), abs=5 * float(values.std()) * sampled + 1e-12)
+
+
+def _steps_of_time(n: int) -> torch.Tensor:
+    """Biases whose softplus is between 0.001 and 0.1, evenly in its logarithm (Gu & Dao 2023)."""
+    step = torch.exp(torch.rand(n) * math.log(100) + math.log(0.001))
+    return step + torch.log(-torch.expm1(-step))
+
+
+def test_a_short_vector_of_functions_of_draws_has_the_law_of_a_long_one() -> None:
+    law = build_recorded(lambda: Holder(lambda: _steps_of_time(8)), roots=()).parameters["weight"].law
+    torch.manual_seed(0)
+    count = 1 << 16
+    real = _steps_of_time(count).double()
+    for predicted, values in ((law.mean, real), (law.second_moment, real**2)):
+        assert predicted == pytest.approx(float(values.mean()), abs=5 * float(values.std()) * math.sqrt(2 / count))
+    squares = nn.functional.softplus(torch.tensor(law.quantiles, dtype=torch.float64)).square()
+    real_squares = nn.functional.softplus(real).square()
+    # its quantiles are as many entries, evenly drawn, so that they err less than as many random ones
+    assert float(squares.mean()) == pytest.approx(
+        float(real_squares.mean()), abs=5 * float(real_squares.std()) / math.sqrt(len(law.quantiles))
+    )
