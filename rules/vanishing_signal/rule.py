@@ -13,6 +13,7 @@ from initlint.lint.doubt import between_draws, lag_over, lowered, spread_over
 from initlint.lint.finding import Severity
 from initlint.lint.paths import main_path, segments_of, since_restored, steps_of
 from initlint.lint.rule import Rule
+from initlint.lint.tolerance import FEW
 from initlint.lint.wording import counted, finding, module_at, number, pattern_of, places_of_layers
 
 if TYPE_CHECKING:
@@ -93,6 +94,7 @@ def check(facts: Facts) -> Iterator[Finding]:
             evidence={"decades": total, "per_layer": rate, "layers": float(len(decaying)), "spread_decades": spread},
             related=places[1],
             rests_on=(steps[-1].node,),
+            tolerated=len(decaying) < FEW and not any(decades <= FAIL_AT[name] for name, decades, _ in decays),
         )
 
 
