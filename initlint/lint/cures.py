@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import libcst as cst
@@ -37,12 +37,12 @@ ACTIVATIONS = frozenset({*RECTIFIERS, *SMOOTH, *SATURATING, "leaky_relu", "selu"
 # -- what a layer needs -------------------------------------------------------------------------------------------------
 
 
-def follows(facts: Facts, layer: WeightLayer) -> tuple[str, float]:
+def follows(facts: Facts, layer: WeightLayer, among: Collection[str] = ACTIVATIONS) -> tuple[str, float]:
     """The function that a layer's output goes through, "" for none, with the slope of a leaky one."""
     node = facts.structure.nodes[layer.node]
     for _ in range(16):  # views, a normalization, a pooling; farther away nothing belongs to this layer
         users = [user for user in node.users if user.name in facts.structure.dependence.index]
-        found = next((user for user in users if operator(user) in ACTIVATIONS), None)
+        found = next((user for user in users if operator(user) in among), None)
         if found is not None:
             return operator(found), _slope(found)
         if len(users) != 1 or users[0].name in facts.structure.layers:
