@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -85,19 +86,15 @@ def say_faults(faults: Mapping[str, str]) -> None:
         say(f"Error: {shown(path, str(Path.cwd()))} {why}")
 
 
-def patch(mended: Mended, base: str) -> bytes:
-    """The repaired texts as a patch."""
-    from initlint.report.changes import as_diff
-
-    return as_diff(mended.new, mended.sources, base)
-
-
 def show_patch(mended: Mended, output_file: str | None, *, unsafe: bool | None, quiet: bool) -> bool:
     """Write the patch; whether there was anything in it."""
     from initlint.lint.wording import counted
+    from initlint.report.changes import as_diff, patched_in
     from initlint.report.summary import fixable
 
-    diff = patch(mended, str(Path.cwd()))
+    here = str(Path.cwd())
+    base = patched_in(mended.new, here)
+    diff = as_diff(mended.new, mended.sources, base)
     if output_file is None:
         write_bytes(diff)
     else:
@@ -105,6 +102,8 @@ def show_patch(mended: Mended, output_file: str | None, *, unsafe: bool | None, 
     say_faults(mended.left)
     if not quiet:
         say(f"Would fix {counted(len(mended.gone), 'finding')}." if mended.gone else "Nothing would be fixed.")
+        if diff and base != here:
+            say(f"The patch is for {base}: git -C {shlex.quote(base)} apply")
         rest = fixable(mended.report.findings, unsafe=unsafe)
         if rest:
             say(rest)

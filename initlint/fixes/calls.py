@@ -80,10 +80,10 @@ def init_prefix(code: Code, draw: Draw | None = None) -> tuple[str, tuple[Edit, 
 def redrawn(code: Code, draw: Draw, start: Start, tensor: str | None = None) -> tuple[Edit, ...]:
     """Another initialization in the place of a call, of the same tensor or of another."""
     prefix, needed = init_prefix(code, draw)
-    written = code.text(draw.tensor) if tensor is None else tensor
+    written = (code.text(draw.tensor) if tensor is None else tensor).removesuffix(".data")
     indent = code.indent_of(draw.call)
-    arguments, imported = start.written(code)
-    lines = code.call(prefix + start.function, [written.removesuffix(".data"), *arguments], indent)
+    arguments, imported = start.written(code, written)
+    lines = code.call(prefix + start.function, [written, *arguments], indent)
     return (*needed, *imported, code.replaced(draw.call, f"\n{indent}".join(lines)))
 
 

@@ -13,6 +13,7 @@ import ast
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import reduce
 from typing import TYPE_CHECKING, Literal
 
 from initlint.fixes.names import added, reach
@@ -27,15 +28,18 @@ if TYPE_CHECKING:
 class Start:
     """A call of torch.nn.init without its tensor.
 
-    arguments  as text; a word in double quotes is written with the file's own quotation marks, and `math.` as the file has it
+    arguments  as text; a word in double quotes is written with the file's own quotation marks, `math.` as the file has it, and
+               `{tensor}` is what is initialized, `{module}` what holds it
     """
 
     function: str
     arguments: tuple[str, ...] = ()
 
-    def written(self, code: Code) -> tuple[list[str], tuple[Edit, ...]]:
+    def written(self, code: Code, tensor: str) -> tuple[list[str], tuple[Edit, ...]]:
         """The arguments in the file's own style, and the imports that they need."""
-        arguments = [item.replace('"', code.quote) for item in self.arguments]
+        names = {"{tensor}": tensor, "{module}": tensor.rpartition(".")[0]}
+        arguments = [_root(code, item).replace('"', code.quote) for item in self.arguments]
+        arguments = [reduce(lambda text, name: text.replace(name, names[name]), names, item) for item in arguments]
         if not any("math." in item for item in arguments):
             return arguments, ()
         found = reach(code, "math")
@@ -43,7 +47,20 @@ class Start:
         return arguments, (added(code, found.missing),) if found.missing else ()
 
     def __str__(self) -> str:
-        return f"{self.function}({', '.join(('…', *self.arguments))})"
+        return f"{self.function}({', '.join(('…', *self.arguments))})".replace("{module}.", "").replace("{tensor}", "…")
+
+
+def _root(code: Code, argument: str) -> str:
+    """`std=(1 / n) ** 0.5` → `std=math.sqrt(1 / n)` in a file that has math."""
+    name, _, value = argument.partition("=")
+    if value.startswith("(") and value.endswith(") ** 0.5") and not reach(code, "math").missing:
+        return f"{name}=math.sqrt{value.removesuffix(' ** 0.5')}"
+    return argument
+
+
+def scaled(variance: float, fan: str) -> Start:
+    """Normal weights whose variance times the fan, as text, is this number."""
+    return Start(function="normal_", arguments=(f"std=({variance:.3g} / {fan}) ** 0.5",))
 
 
 ZEROS = Start(function="zeros_")

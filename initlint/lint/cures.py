@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import libcst as cst
@@ -12,7 +13,7 @@ from initlint.fixes.calls import Draw, calls_named, draw_at, without_argument
 from initlint.fixes.edit import Edit, Fix, Span
 from initlint.fixes.expressions import scales_on, usual_scale
 from initlint.fixes.moves import with_residual
-from initlint.fixes.starts import RECTIFIERS, SMALL, SMOOTH, ZEROS, Fan, Start, lora_start, starts_for
+from initlint.fixes.starts import RECTIFIERS, SMALL, SMOOTH, ZEROS, Fan, Start, lora_start, scaled, starts_for
 from initlint.fixes.tree import Code
 from initlint.graph.dataflow import NORMALIZING, PASSING, SATURATING, SELECTING, operands, operator
 from initlint.lint.paths import main_path, weights_along
@@ -29,18 +30,19 @@ if TYPE_CHECKING:
     from initlint.lint.facts import Facts
     from initlint.lint.finding import Finding
 
+LINEAR = "torch.nn.modules.linear.Linear"
 ACTIVATIONS = frozenset({*RECTIFIERS, *SMOOTH, *SATURATING, "leaky_relu", "selu"})
 
 
 # -- what a layer needs -------------------------------------------------------------------------------------------------
 
 
-def follows(facts: Facts, layer: WeightLayer) -> tuple[str, float]:
+def follows(facts: Facts, layer: WeightLayer, among: Collection[str] = ACTIVATIONS) -> tuple[str, float]:
     """The function that a layer's output goes through, "" for none, with the slope of a leaky one."""
     node = facts.structure.nodes[layer.node]
     for _ in range(16):  # views, a normalization, a pooling; farther away nothing belongs to this layer
         users = [user for user in node.users if user.name in facts.structure.dependence.index]
-        found = next((user for user in users if operator(user) in ACTIVATIONS), None)
+        found = next((user for user in users if operator(user) in among), None)
         if found is not None:
             return operator(found), _slope(found)
         if len(users) != 1 or users[0].name in facts.structure.layers:
@@ -60,6 +62,18 @@ def fan_of(facts: Facts, layer: WeightLayer) -> Fan:
     """The fan of torch.nn.init that is the layer's number of inputs, by the weight's layout."""
     shape = facts.parameter(layer.weight).shape
     return "fan_out" if len(shape) == 2 and shape[0] == layer.fan_in != shape[1] else "fan_in"
+
+
+def scaled_start(facts: Facts, layer: WeightLayer, variance: float) -> Start:
+    """Normal weights whose variance times the layer's number of inputs is this, whatever that number becomes."""
+    parameter = facts.parameter(layer.weight)
+    kind, shape = facts.traced.module_types.get(parameter.name.rpartition(".")[0], ""), parameter.shape
+    if kind == LINEAR and parameter.name.endswith(".weight"):
+        return scaled(variance, "{module}.in_features")
+    for dimension in (1, 0):
+        if len(shape) == 2 and shape[dimension] == layer.fan_in:
+            return scaled(variance, f"{{tensor}}.size({dimension})")
+    return scaled(variance, "{tensor}[0].numel()" if math.prod(shape[1:]) == layer.fan_in else str(layer.fan_in))
 
 
 def starts_of(facts: Facts, layer: WeightLayer) -> tuple[Start, ...]:

@@ -1,8 +1,8 @@
 """REPORT → what the user wants to hear: selection, per-file ignores and ignore comments applied, unused comments reported.
 
 An ignore comment is called unused only where it could have been used: every model of its file was analysed and its rules
-were selected there. A note is no reason to change how a model starts: its unsafe fix is shown, and applied only where somebody
-selected the rule by its name.
+were selected there. A note is no reason to change how a model starts, nor is a warning of what most models bear: an unsafe fix of
+these is shown, and applied only where somebody selected the rule by its name.
 """
 
 from __future__ import annotations
@@ -99,10 +99,13 @@ def _file(path: str, rules: Sequence[Rule], settings: Settings, read: Callable[[
 
 
 def _only_shown(finding: Finding) -> Finding:
-    """A note whose fix would change numbers, without anybody who applies it."""
-    if finding.severity is not Severity.INFO or finding.fix is None or finding.fix.applicability != "unsafe":
+    """A note, or what is tolerated, whose fix would change numbers, without anybody who applies it."""
+    if finding.fix is None or finding.fix.applicability != "unsafe":
         return finding
-    return replace(finding, fix=replace(finding.fix, applicability="display"))
+    if finding.severity is not Severity.INFO and not finding.tolerated:
+        return finding
+    said = f"{finding.fix.message} (made where {finding.code} is selected by its name)"
+    return replace(finding, fix=replace(finding.fix, applicability="display", message=said))
 
 
 def _silences(ignore: Ignore, finding: Finding, codes: Mapping[str, str]) -> bool:

@@ -45,4 +45,5 @@ class Finding:
     evidence: Mapping[str, float] = field(default_factory=dict)
     related: tuple[Related, ...] = ()
     rests_on: tuple[str, ...] = ()  # nodes whose predictions prove it; known to the judge only, never reported
+    tolerated: bool = False  # most models of which this is found train: an unsafe fix is shown, and not made unasked
     fix: Fix | None = None

@@ -12,8 +12,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from initlint.lint.doubt import with_assumptions
-from initlint.lint.finding import Finding
+from initlint.lint.finding import Finding, Severity
 from initlint.lint.load import LoadedRule, load_rules
+from initlint.lint.tolerance import MEASURING
 
 if TYPE_CHECKING:
     from initlint.lint.facts import Facts
@@ -25,6 +26,9 @@ def judge(facts: Facts, rules: Iterable[LoadedRule] | None = None) -> tuple[Find
     found = [with_assumptions(finding, facts) for item in chosen if item.check is not None for finding in item.check(facts)]
     explained_by = {item.rule.name: frozenset(item.rule.explained_by) for item in chosen}
     kept = [finding for finding in found if not _is_explained(finding, found, explained_by[finding.name])]
+    if not any(finding.code.startswith(MEASURING) and finding.severity > Severity.INFO for finding in found):
+        shows = {item.rule.name for item in chosen if item.rule.shows}
+        kept = [replace(finding, tolerated=True) if finding.name in shows else finding for finding in kept]
     return tuple(sorted(merge(kept), key=_order))
 
 

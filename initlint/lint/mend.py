@@ -7,8 +7,8 @@ by one from then on; one that fails alone is not tried again. Nothing is written
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from initlint.fixes.apply import edited, edits_by_path, fits
@@ -100,15 +100,13 @@ def mended(
     applied: list[Finding] = []
     gone: list[Finding] = []
     refused: set[object] = set()
+    begun: set[object] = set()  # findings, by their modules, that some pass did not tolerate
     alone: set[Request] = set()  # requests in which fixes have failed together
     for _ in range(PASSES):
         chosen = together(
             item
-            for item in now.report.findings
-            if item.fix is not None
-            and may_apply(item.fix, unsafe=unsafe)
-            and _key(item) not in refused
-            and sources.know(item.fix, now)
+            for item in _asked_for(now.report.findings, begun, unsafe=unsafe)
+            if item.fix is not None and _key(item) not in refused and sources.know(item.fix, now)
         )
         if not chosen:
             break
@@ -197,6 +195,19 @@ def _is_kept(group: _Group, before: _State, after: _State) -> bool:
 def may_apply(fix: Fix, *, unsafe: bool) -> bool:
     """Whether a fix is one of those that were asked for; those for display never are."""
     return bool(fix.edits) and (fix.applicability == "safe" or (unsafe and fix.applicability == "unsafe"))
+
+
+def _asked_for(findings: Iterable[Finding], begun: set[object], *, unsafe: bool) -> Iterator[Finding]:
+    """Findings with fixes that were asked for. What is tolerated only since another cure was made is cured, too: half of one
+    mistake is no better start."""
+    for item in findings:
+        subjects = {(item.code, item.target, module) for module in item.modules}
+        if not item.tolerated:
+            begun |= subjects
+        if item.fix is not None and may_apply(item.fix, unsafe=unsafe):
+            yield item
+        elif item.fix is not None and item.tolerated and unsafe and begun & subjects:
+            yield replace(item, fix=replace(item.fix, applicability="unsafe"))
 
 
 def together(findings: Iterable[Finding]) -> list[Finding]:

@@ -1,4 +1,5 @@
-"""FACTS → cures for layers whose outputs a large constant multiplies, and whose weights do not make up for it.
+"""FACTS → cures for layers whose outputs something multiplies, and whose weights do not make up for it: a large constant, or what is
+computed from the input, too.
 
 sin(ω·(Wx + b)) with weights in ±√(6/n)/ω has the arguments that sin(Wx + b) has with weights in ±√(6/n); without the 1/ω its slopes
 are ω times larger, and so are its gradients, in every layer (Sitzmann et al. 2020, arXiv:2006.09661, section 3.2).
@@ -11,17 +12,21 @@ from typing import TYPE_CHECKING
 
 from initlint.fixes.calls import draw_at
 from initlint.fixes.expressions import draw_divided, factors_at
-from initlint.graph.dataflow import operator
-from initlint.lint.cures import unsafe
+from initlint.graph.dataflow import SATURATING, operands, operator
+from initlint.lint.cures import follows, scaled_start, starts_of, unsafe
 from initlint.lint.starting import own_draw
 from initlint.lint.wording import site_of_node
 
 if TYPE_CHECKING:
     from initlint.fixes.edit import Fix
+    from initlint.fixes.starts import Start
     from initlint.graph.layers import WeightLayer
     from initlint.graph.model import Site
     from initlint.lint.facts import Facts
     from initlint.lint.starting import Files
+
+BOUNDED = frozenset({*SATURATING, "sin", "cos"})
+SLIGHT = 0.1  # a factor so near to zero is a gate that is shut, one so near to one needs no answer
 
 
 def divided(facts: Facts, layers: Sequence[WeightLayer], files: Files) -> Iterator[Fix]:
@@ -58,3 +63,27 @@ def multiplied_by(facts: Facts, layer: WeightLayer) -> tuple[float, str] | None:
             if value > 1:
                 return value, user.name
     return None
+
+
+def starts_behind(facts: Facts, layer: WeightLayer) -> Sequence[Start]:
+    """The starts that suit a layer; first the one whose product with what its output is multiplied by keeps its input's size."""
+    factor = _factor(facts, layer)
+    usual = starts_of(facts, layer)
+    return usual if factor is None else (scaled_start(facts, layer, 1 / factor), *usual)
+
+
+def _factor(facts: Facts, layer: WeightLayer) -> float | None:
+    """The second moment, below one, of what depends on the input and multiplies a layer's output as it is."""
+    data = facts.structure.dependence.data
+    users = [user for user in facts.structure.nodes[layer.node].users if operator(user) == "mul"]
+    others = [item for user in users for item in operands(user) if item.name in data and item.name != layer.node]
+    signal = facts.signals.get(others[0].name) if len(others) == 1 else None
+    moment = None if signal is None else signal.second_moment
+    return moment if moment and SLIGHT < moment < 1 - SLIGHT else None
+
+
+def is_bounded(facts: Facts, layer: WeightLayer) -> bool:
+    """Whether a layer gives values of one and more to a bounded function: what this gives does not grow with the weights."""
+    signal = facts.signals.get(layer.node)
+    large = signal is not None and signal.second_moment is not None and signal.second_moment >= 1
+    return large and bool(follows(facts, layer, among=BOUNDED)[0])

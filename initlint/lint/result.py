@@ -86,6 +86,7 @@ def finding_from(data: Mapping[str, Any]) -> Finding:
         modules=tuple(data["modules"]),
         evidence=dict(data["evidence"]),
         related=tuple(Related(message=item["message"], span=Span(**item["span"])) for item in data["related"]),
+        tolerated=data.get("tolerated", False),
         fix=None if data["fix"] is None else fix_from(data["fix"]),
     )
 

@@ -31,6 +31,7 @@ class Rule:
     default       selected when the settings select nothing
     fix           what its fixes do to the numbers, None when it has none
     explained_by  names of rules: where one of them reports the same modules, it names the cause and this one keeps quiet
+    shows         the mistake shows in what is measured; where no rule that measures warns of the model, it trains as it is
     """
 
     code: str
@@ -40,6 +41,7 @@ class Rule:
     default: bool = True
     fix: Applicability | None = None
     explained_by: tuple[str, ...] = ()
+    shows: bool = False
 
 
 class Check(Protocol):

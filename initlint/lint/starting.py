@@ -215,9 +215,10 @@ def _place(parameter: Parameter, write: Write | None, files: Files) -> tuple[str
 def insertion(owner: Owner, paths: Sequence[str], start: Start, *, after: int = 0) -> tuple[Edit, ...] | None:
     """New lines in a class's constructor that start these of its tensors."""
     prefix, needed = init_prefix(owner.code)
-    arguments, imported = start.written(owner.code)
+    _, imported = start.written(owner.code, "")
 
     def written(tensor: str, indent: str) -> list[str]:
+        arguments, _ = start.written(owner.code, tensor)
         return owner.code.call(prefix + start.function, [tensor, *arguments], indent)
 
     edit = inserted(owner, paths, written, after=after)

@@ -30,6 +30,7 @@ def finding(
     evidence: Mapping[str, float] | None = None,
     related: Iterable[Related] = (),
     rests_on: Iterable[str] = (),
+    tolerated: bool = False,
 ) -> Finding:
     """A finding of `rule` at a place in the user's source, or at the target's definition when there is no such place."""
     return Finding(
@@ -44,6 +45,7 @@ def finding(
         evidence=dict(evidence or {}),
         related=tuple(related),
         rests_on=tuple(rests_on),
+        tolerated=tolerated,
     )
 
 

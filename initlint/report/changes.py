@@ -6,13 +6,15 @@ Lines are those of git, which end with a line feed: a carriage return before it 
 from __future__ import annotations
 
 import difflib
+import os
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from pathlib import Path
 
 from initlint.fixes.apply import Misplaced, edited, edits_by_path
 from initlint.fixes.edit import Fix
 from initlint.fixes.write import Source
-from initlint.report.place import shown
+from initlint.report.place import is_inside, shown
 
 _LINE = re.compile("[^\n]*\n|[^\n]+")
 _AWKWARD = re.compile('[\x00-\x1f"\\\\\x7f]')
@@ -24,6 +26,21 @@ BYTE_ORDER_MARK = "\ufeff"
 def as_diff(new: Mapping[str, str], sources: Mapping[str, Source], base: str) -> bytes:
     """What changes from the sources to the new texts, every file in its own encoding, paths relative to `base`."""
     return b"".join(_diff_of(sources[path], new[path], shown(path, base)) for path in sorted(new))
+
+
+def patched_in(paths: Collection[str], here: str) -> str:
+    """The folder that a patch of these files is for: `here` if it holds them all, else the repository around it or around them; the
+    root of the file system, as of `git diff --no-index`, if none does."""
+    outer = (_repository(place) for place in (here, *(os.path.dirname(path) for path in sorted(paths)[:1])))
+    for base in filter(None, (here, *outer)):
+        if all(is_inside(shown(path, base)) for path in paths):
+            return base
+    return os.path.abspath(os.sep)
+
+
+def _repository(folder: str) -> str | None:
+    place = Path(os.path.realpath(folder))
+    return next((str(outer) for outer in (place, *place.parents) if (outer / ".git").exists()), None)
 
 
 def _diff_of(source: Source, text: str, name: str) -> bytes:
@@ -52,7 +69,8 @@ def as_patch(fix: Fix, lines_of: Callable[[str], Sequence[str]]) -> str:
             sides = (_LINE.findall(text), _LINE.findall(edited(text, edits)))
         except Misplaced:
             continue
-        diff = difflib.unified_diff(*sides, _name(f"a/{path}"), _name(f"b/{path}"), n=2)
+        old, new = (_name(f"{side}/{path.removeprefix('/')}") for side in "ab")
+        diff = difflib.unified_diff(*sides, old, new, n=2)
         parts += (line if line.endswith("\n") else f"{line}\n{NO_END}" for line in diff)
     return "".join(parts).removesuffix("\n")
 

@@ -9,6 +9,7 @@ from initlint.lint.backward import trends
 from initlint.lint.doubt import between_draws, lowered
 from initlint.lint.finding import Severity
 from initlint.lint.rule import Rule
+from initlint.lint.tolerance import FEW
 from initlint.lint.wording import counted, finding, module_at, number, pattern_of, places_of_layers
 
 if TYPE_CHECKING:
@@ -73,6 +74,7 @@ def check(facts: Facts) -> Iterator[Finding]:
             },
             related=others,
             rests_on=tuple(layer.node for layer in trend.layers),
+            tolerated=not fails and len(modules) < FEW,
         )
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from initlint.graph.dataflow import operands
 from initlint.lint.finding import Severity
 from initlint.lint.rule import Rule
+from initlint.lint.tolerance import UNHURT
 from initlint.lint.wording import finding, law_in_words, module_of, number, site_of_law
 
 if TYPE_CHECKING:
@@ -72,6 +73,7 @@ def check(facts: Facts) -> Iterator[Finding]:
             help=f"start {side} at zero: nn.init.zeros_({zeroed.name.rpartition('.')[2]})",
             modules=[module_of(down)],
             evidence={"change": change, "scale": adapter.scale, "rank": float(adapter.rank)},
+            tolerated=change < UNHURT and adapter.effective_alpha(down.law.second_moment) <= ODD,
         )
 
 

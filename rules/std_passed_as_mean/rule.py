@@ -24,6 +24,7 @@ RULE = Rule(
     severity=Severity.WARNING,
     summary="The one number given to normal_ is its mean and the deviation stays one; that of uniform_ is its lower bound.",
     fix="unsafe",
+    shows=True,
 )
 
 LARGEST = 0.5  # a mean above it is hardly a standard deviation that somebody meant

@@ -145,7 +145,8 @@ def fixes(found: Finding, facts: Facts) -> Iterator[Fix]:
 
     The last layer keeps its own start: what it gives is no activation.
     """
-    from initlint.lint.cures import unsafe
+    from initlint.fixes.starts import Start
+    from initlint.lint.cures import scaled_start, unsafe
     from initlint.lint.level import levels
     from initlint.lint.starting import Files, started
 
@@ -161,16 +162,10 @@ def fixes(found: Finding, facts: Facts) -> Iterator[Fix]:
             wanted: dict[str, Start] = {}
             for stage in reversed(stages):  # the first one is started last: of a tied weight it is the exception
                 gain = level.gain if stage is not stages[0] else (level.q - level.shift) / read.second_moment
-                wanted[stage.layer.weight] = _normal(math.sqrt(gain / stage.layer.fan_in))
-                wanted[stage.layer.others[0]] = _normal(math.sqrt(level.shift))
+                wanted[stage.layer.weight] = scaled_start(facts, stage.layer, gain)
+                wanted[stage.layer.others[0]] = Start(function="normal_", arguments=(f"std={math.sqrt(level.shift):.3g}",))
             said = f"draw weights and biases with the variances that lead back to a second moment of {level.q:g}"
             yield from unsafe(said, started(facts, wanted, files, together=False))
-
-
-def _normal(std: float) -> Start:
-    from initlint.fixes.starts import Start
-
-    return Start(function="normal_", arguments=(f"std={std:.3g}",))
 
 
 def _holds(stack: Stack) -> bool:

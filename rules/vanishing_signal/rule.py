@@ -13,6 +13,7 @@ from initlint.lint.doubt import between_draws, lag_over, lowered, spread_over
 from initlint.lint.finding import Severity
 from initlint.lint.paths import main_path, segments_of, since_restored, steps_of
 from initlint.lint.rule import Rule
+from initlint.lint.tolerance import FEW
 from initlint.lint.wording import counted, finding, module_at, number, pattern_of, places_of_layers
 
 if TYPE_CHECKING:
@@ -93,6 +94,7 @@ def check(facts: Facts) -> Iterator[Finding]:
             evidence={"decades": total, "per_layer": rate, "layers": float(len(decaying)), "spread_decades": spread},
             related=places[1],
             rests_on=(steps[-1].node,),
+            tolerated=len(decaying) < FEW and not any(decades <= FAIL_AT[name] for name, decades, _ in decays),
         )
 
 
@@ -108,13 +110,16 @@ def _decaying(
 
 
 def fixes(found: Finding, facts: Facts) -> Iterator[Fix]:
-    """The layers that take part, started as suits the functions behind them; with their biases at zero, where these have a mean."""
+    """The layers that take part, started as suits what follows them, but for those that give all that a bounded function takes; with
+    their biases at zero, where these have a mean."""
     from initlint.fixes.starts import ZEROS
     from initlint.lint.cures import alike, layers_of, restarted, restarts, starts_of, unsafe
+    from initlint.lint.multiplied import is_bounded, starts_behind
     from initlint.lint.starting import started
 
-    layers = alike(facts, layers_of(found, facts))
-    yield from restarts(facts, layers)
+    small = [layer for layer in layers_of(found, facts) if not is_bounded(facts, layer)]
+    layers = alike(facts, small or layers_of(found, facts))
+    yield from restarts(facts, layers, starts_behind)
     biases = [name for layer in layers for name in layer.others if facts.parameter(name).law.mean]
     for fix in unsafe("start the bias at zero", started(facts, dict.fromkeys(biases, ZEROS), together=True) if biases else None):
         yield from restarted(facts, layers, starts_of, before=[fix])

@@ -6,7 +6,7 @@ import pytest
 
 from initlint.fixes.write import source_of
 from initlint.lint.finding import Edit, Fix, Span
-from initlint.report.changes import as_diff, changed_lines
+from initlint.report.changes import as_diff, changed_lines, patched_in
 
 LONG = "".join(f"line {n}\n" for n in range(40))
 
@@ -49,6 +49,40 @@ def test_git_takes_the_patch(tmp_path, content, new, name, within):
     done = git(here, "apply", "--whitespace=nowarn", "-", input=patch)
     assert (done.returncode, done.stderr) == (0, b""), patch
     assert path.read_bytes() == new
+
+
+def made(path, text="a\nb\n"):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    ("files", "here", "base"),
+    [
+        (["one/pkg/m.py"], "one/pkg", "one/pkg"),
+        (["one/pkg/m.py", "one/n.py"], "one/pkg", "one"),
+        (["one/n.py"], "one/other", "one"),
+        (["one/n.py"], "two", "one"),
+        (["one/n.py"], "plain", "one"),
+        (["one/n.py", "two/n.py"], "one", "/"),
+        (["plain/m.py"], "one", "/"),
+    ],
+)
+def test_a_patch_is_for_the_folder_that_holds_all_files(tmp_path, files, here, base):
+    """Wherever the command runs and however the files were named, git takes the patch in the folder that it is for."""
+    for folder in ("one", "two"):
+        (tmp_path / folder).mkdir()
+        git(tmp_path / folder, "init", "-q")
+    (tmp_path / here).mkdir(parents=True, exist_ok=True)
+    paths = [made(tmp_path / file) for file in files]
+    found = patched_in(paths, str(tmp_path / here))
+    assert found == ("/" if base == "/" else str(tmp_path / base))
+    patch = as_diff(dict.fromkeys(paths, "a\nB\n"), {path: source_of(path) for path in paths}, found)
+    assert b"//" not in patch
+    done = git(found, "apply", "-", input=patch)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert {(tmp_path / file).read_text() for file in files} == {"a\nB\n"}
 
 
 def test_files_that_do_not_change_are_not_mentioned(tmp_path):

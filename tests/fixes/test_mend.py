@@ -24,7 +24,7 @@ def word(path, line, text, match, **known):
     fix = Fix(applicability=known.get("applicability", "unsafe"), message=f"write {cure}", edits=edits)
     return Finding(
         code=code, name=RULES[code], severity=known.get("severity", severity), message=name, span=span, target=f"{path}::{line}",
-        modules=(module,) if module else (), fix=fix,
+        modules=(module,) if module else (), fix=fix, tolerated=known.get("tolerated", False),
     )  # fmt: skip
 
 
@@ -136,6 +136,26 @@ def test_a_note_is_repaired_only_where_its_rule_is_named(toy, mend):
     shown = mend("wrong\n")
     assert (shown.new, [item.fix.applicability for item in shown.report.findings]) == ({}, ["display"])
     assert texts_of(mend("wrong\n", selection=(Selectors(extend_select=("std-passed-as-mean",)),))) == ["right\n"]
+
+
+def test_what_is_tolerated_is_repaired_only_where_its_rule_is_named(toy, mend):
+    """A model that trains as it is stays as it is."""
+    toy.known["tolerated"] = True
+    shown = mend("wrong\n")
+    assert (shown.new, [item.fix.applicability for item in shown.report.findings]) == ({}, ["display"])
+    assert texts_of(mend("wrong\n", selection=(Selectors(extend_select=("std-passed-as-mean",)),))) == ["right\n"]
+
+
+def test_what_another_cure_makes_tolerable_is_repaired_with_it(toy, mend, monkeypatch):
+    """One mistake at two places: the cure of the first does not leave the second."""
+    gather = toy.gather
+
+    def later(requests, settings_for, *, overlay, jobs, progress):
+        toy.known["tolerated"] = any("right" in text for text in overlay.values())
+        return gather(requests, settings_for, overlay=overlay, jobs=jobs, progress=progress)
+
+    monkeypatch.setattr(initlint.lint.mend, "gather", later)
+    assert texts_of(mend("wrong_fc second_fc\n")) == ["right third\n"]
 
 
 def test_of_two_for_one_module_the_second_waits(toy, mend):

@@ -37,7 +37,7 @@ from initlint.fixes.moves import (
     with_residual,
 )
 from initlint.fixes.names import added, reach
-from initlint.fixes.starts import SIGMOID_GAIN, SMOOTH, Start, gain_of, lora_start, starts_for
+from initlint.fixes.starts import SIGMOID_GAIN, SMOOTH, Start, gain_of, lora_start, scaled, starts_for
 from initlint.fixes.tree import Code, code_of
 from initlint.graph.model import Site
 from initlint.lint.starting import is_constant
@@ -92,6 +92,20 @@ def first_draw(code: Code):
 def test_another_start_in_the_place_of_a_call(before: str, after: str) -> None:
     code = parsed(HEAD + before + "\n")
     assert changed(HEAD + before + "\n", redrawn(code, first_draw(code), KAIMING)) == HEAD + after + "\n"
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        pytest.param("nn.init.normal_(l.weight, std=0.1)", "(2 / l.in_features) ** 0.5", id="a number"),
+        pytest.param("import math; nn.init.normal_(l.weight.data)", "math.sqrt(2 / l.in_features)", id="as roots are written"),
+    ],
+)
+def test_a_deviation_follows_the_fan(before: str, after: str) -> None:
+    """What is written says why it is that number, and holds at every width."""
+    code = parsed(HEAD + before + "\n")
+    new = changed(HEAD + before + "\n", redrawn(code, first_draw(code), scaled(2.0, "{module}.in_features")))
+    assert new.rpartition("; ")[2].endswith(f"nn.init.normal_(l.weight, std={after})\n")
 
 
 def test_a_name_that_is_missing_is_imported() -> None:

@@ -40,6 +40,7 @@ class Net(nn.Module):
     def forward(self, x):
         return self.head(self.blocks(x))
 """
+NAMED = ("--extend-select", "std-passed-as-mean")  # its norms make such a net train as it is, so that its fix waits for that
 ONE_FILE = MODEL.replace("from .layers import Block\n", LAYERS.split("from torch import nn\n")[1])
 
 
@@ -56,7 +57,7 @@ def project(tmp_path, monkeypatch):
 
 
 def run(*arguments):
-    return CliRunner().invoke(main, ["check", "--isolated", *arguments])
+    return CliRunner().invoke(main, ["check", "--isolated", *NAMED, *arguments])
 
 
 def test_a_file_that_the_model_imports_is_repaired(project):
@@ -90,6 +91,14 @@ def test_a_file_that_the_model_imports_is_repaired(project):
 
     assert run("pkg/model.py", "--fix", "--unsafe-fixes").exit_code == 0
     assert path.read_bytes() == after
+
+
+def test_a_model_that_trains_is_not_edited_unasked(project):
+    """What a norm makes up for is told with its cure, which says how it is made."""
+    (project / "net.py").write_text(ONE_FILE)
+    done = CliRunner().invoke(main, ["check", "--isolated", "net.py", "--fix", "--unsafe-fixes"])
+    assert (done.exit_code, (project / "net.py").read_text()) == (1, ONE_FILE)
+    assert "(made where INI704 is selected by its name)" in " ".join(done.stdout.split())
 
 
 def test_safe_fixes_alone_leave_the_numbers(project):

@@ -80,16 +80,7 @@ def study(hours: float, only: Sequence[str] = ()) -> None:
         for net, new, row in as_repaired(wanted[start : start + AT_ONCE]):
             if time.monotonic() > end:
                 return
-            row = replace(row, label=label[net.name])
-            before = done.get(net.name)
-            if not row.patch:
-                after: Label | None = row.label
-            elif before is not None and before.patch == row.patch and before.after is not None:
-                after = before.after
-            else:
-                after = trained(replace(net, text=new))
-            done[net.name] = replace(row, after=after)
-            print(net.name, row.label, "→", after, row.found, row.left, flush=True)
+            done[net.name] = _with_after(net, new, replace(row, label=label[net.name]), done.get(net.name))
             write(done, RECORD)
 
 
@@ -102,13 +93,23 @@ def study_fresh(hours: float) -> None:
         for net, new, row in as_repaired(nets_of[start : start + AT_ONCE]):
             if time.monotonic() > end:
                 return
-            if not is_reported(row) or net.name in done:
-                continue
-            label = trained(net)
-            after = trained(replace(net, text=new)) if row.patch else label
-            done[net.name] = replace(row, label=label, after=after)
-            print(net.name, label, "→", after, row.found, row.left, flush=True)
+            before = done.pop(net.name, None)
+            if is_reported(row):
+                label = trained(net) if before is None else before.label
+                done[net.name] = _with_after(net, new, replace(row, label=label), before)
             write(done, FRESH)
+
+
+def _with_after(net: Generated, new: str, row: Repaired, before: Repaired | None) -> Repaired:
+    """The row with its second label: trained, where neither it nor the recorded row of the same patch says what it is."""
+    if not row.patch:
+        after: Label | None = row.label
+    elif before is not None and before.patch == row.patch and before.after is not None:
+        after = before.after
+    else:
+        after = trained(replace(net, text=new))
+    print(net.name, row.label, "→", after, row.found, row.left, flush=True)
+    return replace(row, after=after)
 
 
 def as_repaired(chosen: Sequence[Generated]) -> Iterator[tuple[Generated, str, Repaired]]:

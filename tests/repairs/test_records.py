@@ -18,9 +18,10 @@ def test_repaired_nets_train() -> None:
     assert sum(row.after is Label.TRAINS for row in rows) >= 0.85 * len(rows)
 
 
-WORSE = ["mlp_027"]  # N(0.02, 1) that a layer norm makes harmless: a false alarm, whose cure the bias of -0.5 outweighs
-
-
 def test_no_net_gets_worse() -> None:
-    """Of all but those whose reason is known."""
-    assert [row.net for row in recorded().values() if row.after is not None and row.after > row.label] == WORSE
+    assert not [row.net for row in recorded().values() if row.after is not None and row.after > row.label]
+
+
+def test_nets_that_train_are_not_changed() -> None:
+    """Neither by safe fixes nor by the others: what they are warned of, models like them bear."""
+    assert not [row.net for row in recorded().values() if row.label is Label.TRAINS and row.patch]

@@ -8,9 +8,9 @@ class SVDLinear(nn.Module):
     def __init__(self, base: nn.Linear, rank: int = 8, alpha: float = 16.0) -> None:
         super().__init__()
         self.base = base.requires_grad_(False)
-        self.lora_A = nn.Parameter(torch.randn(rank, base.in_features) * 0.05)
+        self.lora_A = nn.Parameter(torch.randn(rank, base.in_features) * 0.08)
         self.lora_E = nn.Parameter(torch.randn(rank, 1))  # finding: lora-not-identity
-        self.lora_B = nn.Parameter(torch.randn(base.out_features, rank) * 0.05)
+        self.lora_B = nn.Parameter(torch.randn(base.out_features, rank) * 0.08)
         self.scaling = alpha / rank
 
     def forward(self, x: Tensor) -> Tensor:

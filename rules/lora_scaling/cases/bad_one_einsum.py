@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 
 class LowRank(nn.Module):
-    def __init__(self, inner: nn.Linear, rank: int = 16, alpha: float = 24.0) -> None:
+    def __init__(self, inner: nn.Linear, rank: int = 16, alpha: float = 64.0) -> None:
         super().__init__()
         self.inner = inner.requires_grad_(False)
         self.scale = alpha

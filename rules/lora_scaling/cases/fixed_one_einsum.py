@@ -7,10 +7,10 @@ from torch import Tensor, nn
 
 
 class LowRank(nn.Module):
-    def __init__(self, inner: nn.Linear, rank: int = 16, alpha: float = 24.0) -> None:
+    def __init__(self, inner: nn.Linear, rank: int = 16, alpha: float = 64.0) -> None:
         super().__init__()
         self.inner = inner.requires_grad_(False)
-        self.scale = alpha
+        self.scale = alpha / rank
         self.down = nn.Parameter(torch.randn(rank, inner.in_features))  # finding: lora-scaling
         nn.init.kaiming_uniform_(self.down, a=math.sqrt(5))
         self.up = nn.Parameter(torch.zeros(inner.out_features, rank))

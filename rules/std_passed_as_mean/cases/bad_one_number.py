@@ -4,16 +4,15 @@ from torch import Tensor, nn
 
 
 class Net(nn.Module):
-    def __init__(self, width: int = 64, depth: int = 3) -> None:
+    def __init__(self, width: int = 64, depth: int = 4) -> None:
         super().__init__()
         self.layers = nn.ModuleList(nn.Linear(width, width) for _ in range(depth))
-        self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in range(depth))
         self.head = nn.Linear(width, 10)
         for layer in self.layers:
-            nn.init.normal_(layer.weight, 0.02)  # finding: std-passed-as-mean
+            nn.init.normal_(layer.weight, 0.02)  # finding: std-passed-as-mean  # finding: exploding-signal
         self.head.weight.data.normal_(0.01)  # finding: std-passed-as-mean
 
     def forward(self, x: Tensor) -> Tensor:
-        for layer, norm in zip(self.layers, self.norms, strict=True):
-            x = norm(layer(x)).relu()
+        for layer in self.layers:
+            x = layer(x).relu()
         return self.head(x)

@@ -13,9 +13,9 @@ class Net(nn.Module):
         self.head = nn.Linear(width, 10)
         for layer in self.body:
             if isinstance(layer, nn.Linear):
-                nn.init.normal_(layer.weight, std=0.124)  # finding: unstable-activation
+                nn.init.normal_(layer.weight, std=(1.98 / layer.in_features) ** 0.5)  # finding: unstable-activation
                 nn.init.normal_(layer.bias, std=0.432)
-        nn.init.normal_(self.body[0].weight, std=0.244)
+        nn.init.normal_(self.body[0].weight, std=(3.81 / self.body[0].in_features) ** 0.5)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.head(self.body(x))

@@ -11,10 +11,10 @@ class Net(nn.Module):
         self.first = nn.Linear(64, width)
         self.layers = nn.ModuleList(nn.Linear(width, width) for _ in range(depth))
         self.head = nn.Linear(width, 10)
-        nn.init.normal_(self.first.weight, std=0.657)
+        nn.init.normal_(self.first.weight, std=(27.6 / self.first.in_features) ** 0.5)
         nn.init.normal_(self.first.bias, std=2.09)
         for layer in self.layers:
-            nn.init.normal_(layer.weight, std=0.0955)  # finding: unstable-activation
+            nn.init.normal_(layer.weight, std=(2.34 / layer.in_features) ** 0.5)  # finding: unstable-activation
             nn.init.normal_(layer.bias, std=2.09)
 
     def forward(self, x: Tensor) -> Tensor:

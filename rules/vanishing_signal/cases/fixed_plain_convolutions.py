@@ -1,10 +1,10 @@
-"""Sixteen default convolutions without normalization."""
+"""Twenty-four default convolutions without normalization."""
 
 from torch import Tensor, nn
 
 
 class PlainConv(nn.Module):
-    def __init__(self, channels: int = 32, depth: int = 16) -> None:
+    def __init__(self, channels: int = 32, depth: int = 24) -> None:
         super().__init__()
         self.stem = nn.Conv2d(3, channels, 3, padding=1)
         blocks = []
