@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from initlint.graph.dataflow import ATTENTION, REDUCING, operands, operator, strip
+from initlint.graph.dataflow import ATTENTION, REDUCING, operands, operator, shape_of, strip
 from initlint.lint.doubt import PER_DECADE
 
 if TYPE_CHECKING:
@@ -25,6 +25,10 @@ if TYPE_CHECKING:
 
 TINY = 1e-300  # where a logarithm of a second moment is cut off
 ROUNDING = 1e-14  # q − k_batch is a difference: below this share of q it is rounding
+EXTREMES = frozenset(("max", "amax", "min", "amin"))
+PIECES = (
+    16  # an extreme of more elements is a pooling; of as many or fewer a function like others, which grows with depth: maxout
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,7 +128,7 @@ def steps_of(facts: Facts, path: Iterable[Node]) -> tuple[Step, ...]:
     layer: WeightLayer | None = None
     for node in path:
         name = operator(node)
-        skipped = skipped or name in REDUCING or name in ATTENTION
+        skipped = skipped or name in ATTENTION or (name in REDUCING and not _is_maxout(node))
         restored = restored or node.name in facts.structure.norms
         layer = facts.structure.layers.get(node.name, layer)
         signal = facts.signals.get(node.name)
@@ -157,6 +161,12 @@ def steps_of(facts: Facts, path: Iterable[Node]) -> tuple[Step, ...]:
             )
         before, skipped, restored, layer = now, False, False, None
     return tuple(steps)
+
+
+def _is_maxout(node: Node) -> bool:
+    """Whether a node takes the largest or the smallest of a few pieces."""
+    before, after = (math.prod(shape_of(item)) for item in (next(operands(node)), node))
+    return operator(node) in EXTREMES and before <= PIECES * after
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from initlint.graph.dataflow import NORMALIZING, PASSING, is_node, operands, operator, shape_of
 from initlint.lint.finding import Severity
+from initlint.lint.paths import PIECES
 from initlint.lint.rule import Rule
 from initlint.lint.wording import counted, finding, module_at, number, pattern_of, places_of_layers
 
@@ -35,7 +36,6 @@ RULE = Rule(
 
 LAYERS = 2  # one layer is no law of depth
 OFF = 1.1  # ratio of root mean squares per layer, as of mismatched-gain
-PIECES = 16  # more are a pooling
 VIEWS = frozenset("view reshape unflatten _unsafe_view".split())
 FAMILIES = frozenset({"normal", "uniform", "truncated normal", "orthogonal"})
 

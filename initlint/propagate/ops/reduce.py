@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -26,6 +26,8 @@ from initlint.propagate.sums import correlations
 from initlint.propagate.tape import Known, Tape, Unknown
 
 LEAST_SHARED = 1e-6  # correlation of entries below which they have nothing in common
+LIKENESS = np.linspace(0.0, 1.0, 9) ** 2  # one minus the correlations at which those of maxima are tabulated
+REACH, FINE = 8.0, 0.03  # of the integral over two normal numbers
 
 
 def chosen(x: Moments, dim: Any) -> list[int]:
@@ -304,8 +306,8 @@ def maximum_law(profile: Profile, window: Moments, count: float, sign: float) ->
 
     The entries of a window are √ρ u + √(1−ρ) e, their extreme f(√ρ u + √(1−ρ) M) with M that of independent ones. `window` has the
     pair moments c of the averages of the Gaussians over each window. Two windows have c/ρ of u in common, for which
-    Cov(h(u), h(u')) = Σ h_k² (c/ρ)^k with h(u) = E[f | u]; what exceeds ρ is entries that both have, and M with them. Also returns,
-    on the grid, how much more likely than on average an entry is chosen.
+    Cov(h(u), h(u')) = Σ h_k² (c/ρ)^k with h(u) = E[f | u]; what exceeds ρ is entries that are alike in both, and M with them
+    (`in_common`). Also returns, on the grid, how much more likely than on average an entry is chosen.
     """
     import torch
 
@@ -332,7 +334,7 @@ def maximum_law(profile: Profile, window: Moments, count: float, sign: float) ->
     left = np.maximum((weight @ known**2).reshape(window.mean.shape) - (series**2).sum(0), 0.0)
     own = np.maximum(second - (series**2).sum(0) - left, 0.0)
     alike = np.clip(window.pair / rho, -1.0, 1.0) if rho > LEAST_SHARED else np.zeros_like(window.pair)
-    both = np.clip((window.pair - rho) * count / (1.0 - rho), 0.0, 1.0)
+    both = in_common(count, np.clip((window.pair - rho) * count / (1.0 - rho), 0.0, 1.0))
     pair, power = outer_means(window.axes, np.sqrt(own), np.sqrt(own)) * both, np.ones_like(alike)
     for coefficient in series:
         pair = pair + outer_means(window.axes, coefficient, coefficient) * power
@@ -344,6 +346,37 @@ def maximum_law(profile: Profile, window: Moments, count: float, sign: float) ->
     y.positive = bool(np.all(values >= 0))
     y.profile = _law_of_extreme(y, flat, mass)
     return y, mass / grid(profile.source.points)[1]
+
+
+@lru_cache(maxsize=64)
+def _commons(count: float) -> Array:
+    """(1 − C)/(1 − c) at LIKENESS, for C the correlation of the largest of `count` normal numbers with that of numbers correlated by c.
+
+    By Hoeffding's formula Cov(M, M') = ∫∫ P(z ≤ a, z' ≤ b)ⁿ − P(z ≤ a)ⁿ P(z ≤ b)ⁿ da db.
+    """
+    import torch
+
+    def normal(x: Array) -> Array:
+        return np.asarray(torch.special.ndtr(torch.from_numpy(x)).numpy())
+
+    middle = np.arange(-REACH, REACH, FINE) + FINE / 2
+    mass = np.diff(normal(np.append(middle - FINE / 2, middle[-1] + FINE / 2)))
+    ends = middle + FINE / 2
+    alone = normal(ends) ** count
+    apart = np.outer(alone, alone)
+    variance = float((np.minimum.outer(alone, alone) - apart).sum())
+    found = [1.0 / (variance * FINE**2)]  # where they are the same but for a little, the largest is the same entry
+    for unlike in LIKENESS[1:]:
+        given = normal((ends[None, :] - (1.0 - unlike) * middle[:, None]) / np.sqrt(unlike * (2.0 - unlike)))
+        both = np.minimum(np.cumsum(mass[:, None] * given, 0), 1.0) ** count
+        found.append((1.0 - float((both - apart).sum()) / variance) / unlike)
+    return np.array(found)
+
+
+def in_common(count: float, alike: Array) -> Array:
+    """The correlation of the largest of `count` independent normal numbers with that of others, each correlated with one by `alike`."""
+    apart = 1.0 - alike
+    return np.asarray(1.0 - apart * np.interp(np.sqrt(apart), np.sqrt(LIKENESS), _commons(count)))
 
 
 def _law_of_extreme(y: Moments, values: Array, mass: Array) -> Profile | None:
