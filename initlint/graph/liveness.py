@@ -3,15 +3,18 @@
 A zero factor is no fault by itself: LoRA's B, a zero-initialized gain, ReZero, adaLN-zero and zero convolutions receive a
 gradient themselves, become non-zero in the first step and let everything before them learn from the second. What is at
 fault is a circle: two zero factors in series, each of which waits for the other, or a zero that meets a function without
-slope at zero. So training is played with one bit per tensor: step by step, every parameter that a gradient reaches stops
+slope at zero. Tensors that the code makes as zeros and buffers of zeros are factors, too, and stay what they are. So training is played with one bit per tensor: step by step, every parameter that a gradient reaches stops
 being zero, until nothing changes. What no gradient has reached by then, none ever will (under any optimizer, for all data;
 Saxe, McClelland, Ganguli 2013, arXiv:1312.6120, describe the saddle).
 
-Everything not known to keep a zero is taken for non-zero, so that doubt leads to silence.
+Everything not known to keep a zero is taken for non-zero, so that doubt leads to silence. Zeros that are no parameters may be
+replaced by whoever calls the model (the first state of a recurrence), so what they hide by themselves is nobody's fault; only
+where zero buffers keep the whole input from every output are they held responsible.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -38,7 +41,7 @@ _KEEPS_ZERO = frozenset(
     "relu relu6 tanh gelu silu mish leaky_relu prelu elu selu celu abs sqrt sin sinh tan atan erf sign hardtanh hardswish "
     "softshrink hardshrink softsign neg square mean sum cumsum avg_pool1d avg_pool2d avg_pool3d adaptive_avg_pool1d "
     "adaptive_avg_pool2d adaptive_avg_pool3d max_pool1d max_pool2d max_pool3d adaptive_max_pool2d upsample_nearest2d "
-    "upsample_bilinear2d pixel_shuffle amax clamp_min glu".split()
+    "upsample_bilinear2d pixel_shuffle amax glu".split()
 )
 # A product of all its tensor operands: zero as soon as one of them is.
 _MULTIPLIES = frozenset("mul matmul mm bmm einsum dot mv outer".split())
@@ -51,13 +54,18 @@ _STOPS = frozenset(
 )
 
 
+# Tensors made of zeros, or of the number that is their second argument.
+_MAKES_ZERO = frozenset("zeros new_zeros zeros_like".split())
+_FILLS = frozenset("full new_full full_like".split())
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Liveness:
     """Which trainable parameters a gradient can ever reach; names of placeholders.
 
     dead      never, although they are connected to an output
     waiting   not in the first step, but later (LoRA's A while B is zero)
-    zeros     parameters that are zero and stay so: the causes of `dead`
+    zeros     parameters, and buffers that cut every output off the input, that are zero and stay so: the causes of `dead`
     """
 
     dead: tuple[str, ...]
@@ -72,32 +80,103 @@ def liveness_of(traced: TracedModel) -> Liveness:
     zero = {name for name, item in traced.parameters.items() if item.kind == "parameter" and item.law.is_zero}
     outputs = set(traced.outputs)
     connected = _reached(order, frozenset(), outputs) & trainable
+    written = _written(order)
+    made = {node.name for node in order if _is_made_of_zeros(node)}
+    made = (made | {name for name, item in traced.parameters.items() if item.kind == "constant" and item.law.is_zero}) - written
+    end = _trained(order, zero, made, trainable, outputs)
+    hidden = connected - _trained(order, set(), made, trainable, outputs).learning if made else set[str]()
+    kept = {node.name for node in order if _is_kept_zero(node, traced)} - written
+    if kept and _sees_input(order, end.zero_nodes, written | set(traced.inputs), outputs):
+        for group in (set[str](), *_by_role(kept, traced)):  # those that do not matter are left out
+            cut = _trained(order, zero, made | (kept - group), trainable, outputs)
+            if not _sees_input(order, cut.zero_nodes, written | set(traced.inputs), outputs):
+                end, kept = cut, kept - group
+            elif not group:
+                kept = set()
+                break
+        zero |= kept
+    dead = connected - end.learning - hidden
+    return Liveness(
+        dead=_in_order(order, dead),
+        waiting=_in_order(order, end.learning - end.first),
+        zeros=_in_order(order, (zero - end.learning) & (dead | (zero - trainable))) if dead else (),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Trained:
+    """The end of the game: what learns, what did in the first step, and the nodes that are zero still."""
+
+    learning: set[str]
+    first: set[str]
+    zero_nodes: frozenset[str]
+
+
+def _trained(order: tuple[Node, ...], zero: set[str], fixed: set[str], trainable: set[str], outputs: set[str]) -> _Trained:
+    """Rounds of training until nothing changes; `zero` are parameters, `fixed` the nodes that stay zero."""
     learning: set[str] = set()
     first: set[str] | None = None
     while True:
-        zero_nodes = _zero_nodes(order, zero - learning)
+        zero_nodes = _zero_nodes(order, (zero - learning) | fixed)
         now = (_reached(order, zero_nodes, outputs) & trainable) | learning
         first = now if first is None else first
         if now == learning:
-            break
+            return _Trained(learning, first, zero_nodes)
         learning = now
-    dead = connected - learning
-    return Liveness(
-        dead=_in_order(order, dead),
-        waiting=_in_order(order, learning - first),
-        zeros=_in_order(order, (zero - learning) & (dead | (zero - trainable))) if dead else (),
-    )
+
+
+def _is_made_of_zeros(node: Node) -> bool:
+    number = node.args[1] if operator(node) in _FILLS and len(node.args) > 1 else None
+    return operator(node) in _MAKES_ZERO or (isinstance(number, (int, float)) and number == 0)
+
+
+def _is_kept_zero(node: Node, traced: TracedModel) -> bool:
+    """A zero buffer of several elements that is more than a running statistic; a single number may be a schedule's."""
+    item = traced.parameters.get(node.name)
+    if item is None or item.kind != "buffer" or not item.law.is_zero or math.prod(item.shape) < 2:
+        return False
+    return any(operator(user) not in NORMALIZING for user in node.users)
+
+
+def _written(order: Iterable[Node]) -> set[str]:
+    """Nodes whose readers see what is written later, into a view of them or into the buffer itself."""
+    written: set[str] = set()
+    for node in order:
+        target = next(operands(node), None) if _is_in_place(node) else None
+        if target is not None and target.op != "call_function":
+            written.add(target.name)
+        while target is not None and operator(target) in PASSING | SELECTING:
+            target = next(operands(target), None)
+            written |= set() if target is None else {target.name}
+    return written
+
+
+def _by_role(names: Iterable[str], traced: TracedModel) -> list[set[str]]:
+    """The same with those together that have the same name in their modules."""
+    roles: dict[str, set[str]] = {}
+    for name in sorted(names):
+        roles.setdefault(traced.parameters[name].name.rpartition(".")[2], set()).add(name)
+    return list(roles.values())
+
+
+def _sees_input(order: Iterable[Node], zero: frozenset[str], sources: set[str], outputs: set[str]) -> bool:
+    """Whether some output is computed from a source through nodes that are not zero."""
+    seen = set(sources)
+    for node in order:
+        if node.name not in zero and any(item.name in seen for item in operands(node)):
+            seen.add(node.name)
+    return not seen.isdisjoint(outputs)
 
 
 def _in_order(order: Iterable[Node], names: set[str]) -> tuple[str, ...]:
     return tuple(node.name for node in order if node.name in names)
 
 
-def _zero_nodes(order: Iterable[Node], zero_parameters: set[str]) -> frozenset[str]:
-    """Nodes that are identically zero when these parameters are."""
+def _zero_nodes(order: Iterable[Node], fixed: set[str]) -> frozenset[str]:
+    """Nodes that are identically zero when these are."""
     zero: set[str] = set()
     for node in order:
-        if node.name in zero_parameters or (node.op == "call_function" and _is_zero(node, zero)):
+        if node.name in fixed or (node.op == "call_function" and _is_zero(node, zero)):
             zero.add(node.name)
     return frozenset(zero)
 
@@ -128,7 +207,16 @@ def _is_zero(node: Node, zero: set[str]) -> bool:
         return len(tensors) > 2 and tensors[2].name in zero
     if name == "pow":
         return first and isinstance(node.args[1], (int, float)) and node.args[1] > 0
-    return first and name in PASSING | SELECTING | _KEEPS_ZERO | {"embedding", "div", "masked_fill"}
+    if name in ("masked_fill", "constant_pad_nd", "clamp_min"):
+        return first and not (tensors[2:] if name == "masked_fill" else tensors[1:]) and not _puts_in(node)
+    return first and name in PASSING | SELECTING | _KEEPS_ZERO | {"embedding", "div"}
+
+
+def _puts_in(node: Node) -> bool:
+    """Whether the number that fills, pads or bounds from below is one that a zero does not stay zero beside."""
+    position = {"masked_fill": 2, "constant_pad_nd": 2, "clamp_min": 1}[operator(node)]
+    value = node.args[position] if len(node.args) > position else node.kwargs.get("value", 0)
+    return not isinstance(value, (int, float)) or (value > 0 if operator(node) == "clamp_min" else value != 0)
 
 
 def _gain_and_shift(node: Node) -> tuple[Node | None, Node | None]:
@@ -154,13 +242,15 @@ def _reached(order: tuple[Node, ...], zero: frozenset[str], outputs: set[str]) -
 
 def _writes_into_a_view(node: Node) -> bool:
     """An in-place write through a view: its reader reads the viewed tensor, not this node."""
+    target = next(operands(node), None) if _is_in_place(node) else None
+    return target is not None and strip(target, PASSING | SELECTING) is not target
+
+
+def _is_in_place(node: Node) -> bool:
     if node.op != "call_function" or not str(node.target).split(".")[1:2]:
         return False
     name = str(node.target).split(".")[1]
-    if not name.endswith("_") or name.endswith("__"):
-        return False
-    target = next(operands(node), None)
-    return target is not None and strip(target, PASSING | SELECTING) is not target
+    return name.endswith("_") and not name.endswith("__")
 
 
 def _passes_to(node: Node, zero: frozenset[str]) -> Iterator[Node]:

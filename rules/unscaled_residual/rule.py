@@ -53,7 +53,12 @@ OVERSIZED = 0.3
 def check(facts: Facts) -> Iterator[Finding]:
     """One finding per chain of blocks: at the weights where they are far too large, else at the addition that adds most."""
     for chain in chains(facts):
-        grown = [(residual, growth) for residual in chain if (growth := _growth(facts, residual)) is not None]
+        trunks = [chain[0].trunk, *(residual.add for residual in chain[:-1])]  # a scale between two sums counts
+        grown = [
+            (residual, growth)
+            for residual, trunk in zip(chain, trunks, strict=True)
+            if (growth := _growth(facts, residual, trunk)) is not None
+        ]
         growing = [(residual, growth) for residual, growth in grown if growth >= GROWING]
         total = sum(growth for _, growth in grown)
         if len(growing) < BLOCKS:
@@ -127,13 +132,16 @@ def _finding(facts: Facts, growing: Sequence[tuple[Residual, float]], total: flo
 
 
 def _oversized(facts: Facts, layers: Sequence[WeightLayer]) -> list[tuple[WeightLayer, float]]:
-    """The layers whose own weights make their output larger than any usual gain would, with the decades they add."""
+    """The layers whose own weights make their output larger than any usual gain would, with the decades they add. A bias that is
+    large beside a small input is no fault of the weights."""
     found = []
     for layer in layers:
         before, after = facts.signals.get(layer.source), facts.signals.get(layer.node)
         if before is None or after is None or not before.second_moment or not after.second_moment:
             continue
-        gain = math.log10(after.second_moment / before.second_moment) / 2
+        added = sum(facts.parameter(name).law.second_moment for name in layer.others)
+        weighted = after.second_moment - added
+        gain = math.log10(weighted / before.second_moment) / 2 if weighted > 0 else -math.inf
         if math.isfinite(gain) and gain >= OVERSIZED:
             found.append((layer, gain))
     return found
@@ -170,11 +178,12 @@ def _previous(facts: Facts, residual: Residual, by_add: dict[str, Residual]) -> 
         node = sources[0]
 
 
-def _growth(facts: Facts, residual: Residual) -> float | None:
-    """Decades of the typical draw's root mean square from the trunk to the sum; None for a branch that normalizes its own input."""
+def _growth(facts: Facts, residual: Residual, trunk: str) -> float | None:
+    """Decades of the typical draw's root mean square from the trunk, which is the sum before if there is one, to the sum; None for a
+    branch that normalizes its own input."""
     if residual.norms:
         return None
-    before, after = facts.signals.get(residual.trunk), facts.signals.get(residual.add)
+    before, after = facts.signals.get(trunk), facts.signals.get(residual.add)
     if before is None or after is None or not before.second_moment or not after.second_moment:
         return None
     if not (math.isfinite(before.second_moment) and math.isfinite(after.second_moment)):
