@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 # On one core, fitted to 196 models of tests/real: half of the estimates are within 15 %, nine in ten within 60 %.
 PER_WEIGHT = 6e-9  # seconds to draw a weight
 PER_NODE = 7e-5  # seconds to run and measure a node, however small
-PER_ELEMENT = 1.2e-8  # seconds to compute, differentiate and measure an element
+PER_ELEMENT = 9e-9  # seconds to compute, differentiate and measure an element
 BRIEFLY = 2.5e-9  # the same where only second moments are measured
 PER_PRODUCT = 8e-11  # seconds for a multiplication, forward and backward
 BYTES = 4  # of an element of float32

@@ -58,7 +58,8 @@ def tried(traced: TracedModel, predicted: Propagation) -> Propagation:
     seconds = min(max(SECONDS, PER_NODE * predicted.coverage.nodes), LONGEST)
     if predicted.coverage.unknown:
         seconds = max(seconds, LOST)
-    if LEAST * cost.seconds > max(seconds, LONGEST) or cost.memory > MEMORY:
+    fewest = LEAST * (cost.brief + cost.seconds)
+    if fewest > max(seconds, LONGEST) or cost.memory > MEMORY:
         return predicted
     sample = Sample(traced, functools.partial(weights_from_laws, traced.parameters), SEED)
     try:
@@ -68,8 +69,7 @@ def tried(traced: TracedModel, predicted: Propagation) -> Propagation:
         if not unlike(predicted.signals, sample.measured(), FAR, ERRORS):
             return predicted
         sample.draw(LEAST, predicted.layouts)
-        left = seconds - LEAST * (cost.brief + cost.seconds)
-        sample.draw(min(MOST - sample.count, int(max(left, 0.0) / cost.brief)), None)
+        sample.draw(min(MOST - sample.count, int(max(seconds - fewest, 0.0) / cost.brief)), None)
     except Exception:  # noqa: BLE001 - what cannot be run for real keeps its prediction
         return predicted
     return _corrected(predicted, sample.measured())
