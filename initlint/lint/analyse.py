@@ -45,15 +45,19 @@ def analyse(
     declared: Sequence[InputSpec] = (),
     build: Callable[[], nn.Module] | None = None,
     rate: float | None = None,
+    guessed: bool = False,
 ) -> Analysed:
     """Trace, propagate, judge; where there are warnings and `build` makes the model anew, hold them against a few real draws.
+
+    guessed  whether `args` were chosen by initlint
 
     Raises:
         CannotTrace: no way of tracing worked.
     """
     traced = traced_as(recorded, args, kwargs, declared)
     propagation = propagate(traced)
-    facts = gather(target=target, path=path, line=line, root=root, traced=traced, signals=propagation.signals, rate=rate)
+    signals = propagation.signals
+    facts = gather(target=target, path=path, line=line, root=root, traced=traced, signals=signals, rate=rate, guessed=guessed)
     held = confirmed(facts, judge(facts), recorded, build, propagation.layouts)
     findings = (*held.findings, *unknown_operators(facts, propagation.coverage))
     return Analysed(facts=facts, propagation=propagation, findings=findings, notes=held.notes)

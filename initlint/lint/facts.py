@@ -25,6 +25,7 @@ class Facts:
     line       where the class, factory or instance is defined: the place of last resort
     signals    by node name
     liveness   which parameters can ever receive a gradient
+    guessed    whether the sizes of the inputs are initlint's own choice, as the length of a sequence is where no settings name one
     rate       the learning rate of the settings for SGD; None where none is told, or it is for another optimizer
     ran        (file, line) of the user's lines that were running while a parameter was written, or a tensor that was lost
     """
@@ -39,6 +40,7 @@ class Facts:
     liveness: Liveness
     ran: frozenset[tuple[str, int]]
     rate: float | None = None
+    guessed: bool = False
 
     def parameter(self, name: str) -> Parameter:
         """The parameter read by the placeholder of this name."""
@@ -87,6 +89,7 @@ def gather(
     traced: TracedModel,
     signals: Mapping[str, Signal],
     rate: float | None = None,
+    guessed: bool = False,
 ) -> Facts:
     """Facts of a traced and propagated model; finds its structure."""
     from initlint.graph.liveness import liveness_of
@@ -104,5 +107,6 @@ def gather(
         structure=structure_of(traced),
         liveness=liveness_of(traced),
         rate=rate,
+        guessed=guessed,
         ran=frozenset((site.path, site.line) for write in writes for site in write.stack),
     )

@@ -73,7 +73,9 @@ def check_model(job: Job, file: Imported, candidate: Candidate, target: str, sen
     try:
         answer = work(job, file, candidate, recorded, inputs, target, send)
     except CannotTrace as problem:
-        fail(of_failure("trace", failure_of(problem.cause, path, (root,), candidate.line).data(), target), parameters=parameters)
+        fail(
+            of_failure("trace", failure_of(problem.cause, path, (root,), candidate.line).data(), target), parameters=parameters
+        )
         return
     except CannotVerify as problem:
         subject = f"`{candidate.name}` cannot be verified: {problem}"
@@ -114,6 +116,7 @@ def _analysed(candidate: Candidate, file: Imported, recorded: RecordedModel, inp
         declared=tuple(candidate.inputs),
         build=candidate.build,
         rate=candidate.rate,
+        guessed=not candidate.inputs,
     )
 
 

@@ -135,6 +135,10 @@ def steps_of(facts: Facts, path: Iterable[Node]) -> tuple[Step, ...]:
         if signal is None or not signal.second_moment or signal.second_moment < 0:  # zero, but for rounding
             continue
         born = born_of(signal)
+        if (
+            signal.input_born is None and before is not None
+        ):  # samples are hidden in another axis: what they share is what it was
+            born = signal.second_moment * 10 ** (2 * (before.born - before.rms))
         if born is None or not all(map(math.isfinite, (born, signal.second_moment))):
             continue
         lag = signal.lag / PER_DECADE

@@ -17,6 +17,7 @@ from initlint.propagate.drawn import Draws
 from initlint.propagate.formula import expression_of
 from initlint.propagate.forward import Forward, propagate_graph
 from initlint.propagate.laws import input_value, parameter_value
+from initlint.propagate.linear import members
 from initlint.propagate.moments import Moments
 from initlint.propagate.rank import ranks
 from initlint.propagate.signals import Method, Signal
@@ -201,7 +202,22 @@ def _signal(value: Moments, gradient: Moments | None, shape: tuple[int, ...], wa
         method=method,
         flags=value.flags,
         shape=shape,
+        levels=_levels(value),
+        grad_levels=() if gradient is None else _levels(gradient),
     )
+
+
+def _levels(x: Moments) -> tuple[tuple[float, float], ...]:
+    """The second moment along the one axis of which there are groups, features apart: by the mean place of each group."""
+    told = [k for k, axis in enumerate(x.axes) if axis.groups > 1 and axis.role != "channel"]
+    if len(told) != 1 or x.valid is not None:
+        return ()
+    (k,) = told
+    square: Array = x.cells
+    for n in reversed([n for n in range(len(x.axes)) if n != k]):
+        square = np.tensordot(square, x.axes[n].shares, (n, 0))
+    places = members(x.axes[k]).T @ np.arange(x.axes[k].size) / x.axes[k].counts
+    return tuple(sorted(zip(places.tolist(), square.tolist(), strict=True)))
 
 
 def _apart(x: Moments, role: str) -> float | None:

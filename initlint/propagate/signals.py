@@ -41,6 +41,8 @@ class Signal:
     shape: tuple[int, ...] = ()
     spread: float = 0.0
     lag: float = 0.0
+    levels: tuple[tuple[float, float], ...] = ()
+    grad_levels: tuple[tuple[float, float], ...] = ()
     _formula: Callable[[], sympy.Expr | None] | None = field(default=None, repr=False, compare=False)
 
     @property

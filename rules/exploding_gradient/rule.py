@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 from initlint.lint.backward import trends
 from initlint.lint.doubt import between_draws, lowered
 from initlint.lint.finding import Severity
+from initlint.lint.recurrences import recurrences, severity_over
 from initlint.lint.rule import Rule
 from initlint.lint.tolerance import FEW
-from initlint.lint.wording import counted, finding, module_at, number, pattern_of, places_of_layers
+from initlint.lint.wording import counted, finding, module_at, module_of, number, pattern_of, places_of_layers, site_of_law
 
 if TYPE_CHECKING:
     from initlint.fixes.edit import Fix
@@ -30,13 +31,16 @@ RULE = Rule(
 # First over last relative gradient, in decades (docs/calibration.md). Batch-normalized plain nets train at usual rates at 2.4 and
 # 2.6, from 2.9 to 4.1 at one or two low ones or half as well, and at 5.9 not. Saturating nets without norm, whose signal is as
 # chaotic as their gradient, lose a quarter of the accuracy at 1.3 and do not train at 1.9. In residual branches without norm, past which
-# the trunk carries both, such nets train at 1.5, half of them as usual at 1.9, none of them at 2.8, and not at all at 3.7.
-WARN_AT = {"normalized": 2.8, "plain": 1.5, "residual": 1.7}
-FAIL_AT = {"normalized": 5.0, "plain": 1.8, "residual": 3.2}
+# the trunk carries both, such nets train at 1.5, half of them as usual at 1.9, none of them at 2.8, and not at all at 3.7. Recurrent nets
+# that forget train at 0.5, and from 0.7 on at one setting of four or none, however large it is; what lies 24 steps back they learn at
+# none (doc.md).
+WARN_AT = {"normalized": 2.8, "plain": 1.5, "residual": 1.7, "recurrent": 1.5}
+FAIL_AT = {"normalized": 5.0, "plain": 1.8, "residual": 3.2, "recurrent": 5.0}
 
 
 def check(facts: Facts) -> Iterator[Finding]:
-    """One finding per role of layers whose gradients explode; of all stages together where no stage does by itself."""
+    """One finding per role of layers whose gradients explode, and per recurrence; of all stages together where no stage does by itself."""
+    yield from _over_time(facts)
     told = False
     for trend in trends(facts):
         between = _between(facts, trend.layers)
@@ -75,6 +79,35 @@ def check(facts: Facts) -> Iterator[Finding]:
             related=others,
             rests_on=tuple(layer.node for layer in trend.layers),
             tolerated=not fails and len(modules) < FEW,
+        )
+
+
+def _over_time(facts: Facts) -> Iterator[Finding]:
+    """Recurrences whose gradient grows although the state does not: where both do, the state is what matters."""
+    for found in recurrences(facts):
+        decades = found.gradient - max(found.signal, 0.0)
+        if decades < WARN_AT["recurrent"]:
+            continue
+        module, fails = module_of(facts.parameter(found.weight)), decades >= FAIL_AT["recurrent"]
+        rate = 10 ** (decades / (found.steps - 1))
+        yield finding(
+            RULE,
+            facts,
+            at=site_of_law(facts.parameter(found.weight), facts),
+            severity=severity_over(facts, fails=fails),
+            message=(
+                f"gradient grows {number(rate)}x per step on the way back through {found.steps} steps of `{module}`: at the first step it "
+                f"is {number(10**decades)}x what it is at the last. The state is chaotic: "
+                + (
+                    "nothing is learned from early steps, and little from late ones."
+                    if fails
+                    else "early steps are not learned from, others slowly, and longer sequences are worse."
+                )
+            ),
+            help="start the weights of the states smaller (orthogonal, or std 1/sqrt(units))",
+            modules=[module],
+            evidence={"decades": decades, "per_step": rate, "steps": float(found.steps)},
+            rests_on=(found.node,),
         )
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from initlint.lint.doubt import between_draws, lag_over, lowered, spread_over
 from initlint.lint.finding import Severity
-from initlint.lint.paths import main_path, segments_of, since_restored, steps_of
+from initlint.lint.paths import Segment, main_path, segments_of, since_restored, steps_of
 from initlint.lint.rule import Rule
 from initlint.lint.tolerance import FEW
 from initlint.lint.wording import counted, finding, module_at, number, pattern_of, places_of_layers
@@ -50,8 +50,10 @@ def check(facts: Facts) -> Iterator[Finding]:
     """One finding per output whose main path decays."""
     for output in facts.traced.outputs:
         steps = steps_of(facts, main_path(facts, output))
+        parts = segments_of(steps)
+        shares = [(part.layer, part.share) for part in parts]
         found = (
-            ("share", _decaying([(part.layer, part.share) for part in segments_of(steps)], WARN_AT["share"])),
+            ("share", _decaying(shares, WARN_AT["share"]) or _decaying(_before_loss(parts), WARN_AT["share"])),
             ("born", _decaying([(part.layer, part.born) for part in segments_of(since_restored(steps))], WARN_AT["born"])),
         )
         decays = [(measure, *decay) for measure, decay in found if decay is not None]
@@ -109,6 +111,22 @@ def _decaying(
     return total, decaying
 
 
+def _before_loss(parts: Sequence[Segment]) -> Sequence[tuple[WeightLayer, float]]:
+    """The share that each layer loses, put down to the layers before it that had made the signal so small that its bias drowns it."""
+    shrunk = [0.0] * len(parts)
+    lost = [part.share for part in parts]
+    for place, part in enumerate(parts):
+        pool = sum(shrunk)
+        if part.share < 0.0 and pool < 0.0:
+            moved = max(part.share, pool)
+            lost[place] -= moved
+            for earlier in range(place):
+                lost[earlier] += moved * shrunk[earlier] / pool
+            shrunk = [0.0] * len(parts)
+        shrunk[place] = min(part.rms, 0.0)
+    return [(part.layer, change) for part, change in zip(parts, lost, strict=True)]
+
+
 def fixes(found: Finding, facts: Facts) -> Iterator[Fix]:
     """The layers that take part, started as suits what follows them, but for those that give all that a bounded function takes; with
     their biases at zero, where these have a mean."""
@@ -121,5 +139,7 @@ def fixes(found: Finding, facts: Facts) -> Iterator[Fix]:
     layers = alike(facts, small or layers_of(found, facts))
     yield from restarts(facts, layers, starts_behind)
     biases = [name for layer in layers for name in layer.others if facts.parameter(name).law.mean]
-    for fix in unsafe("start the bias at zero", started(facts, dict.fromkeys(biases, ZEROS), together=True) if biases else None):
+    for fix in unsafe(
+        "start the bias at zero", started(facts, dict.fromkeys(biases, ZEROS), together=True) if biases else None
+    ):
         yield from restarted(facts, layers, starts_of, before=[fix])
