@@ -151,6 +151,12 @@ def _written(order: Iterable[Node]) -> set[str]:
     return written
 
 
+def is_cut_off(traced: TracedModel, zero: frozenset[str]) -> bool:
+    """Whether every path from an input to an output passes a node of these, which are zero."""
+    order = tuple(graph_of(traced).nodes)
+    return not _sees_input(order, zero, _written(order) | set(traced.inputs), set(traced.outputs))
+
+
 def _by_role(names: Iterable[str], traced: TracedModel) -> list[set[str]]:
     """The same with those together that have the same name in their modules."""
     roles: dict[str, set[str]] = {}

@@ -192,10 +192,22 @@ def _view(call: Call) -> Iterator[Demand]:
     total = math.prod(x.shape)
     batched = sizes[0] in (x.shape[0], -1)
     wanted = fixed // (sizes[0] if batched and sizes[0] > 0 else 1)
+    side = math.isqrt(wanted // x.shape[1]) if len(x.shape) == 4 else 0
+    if side and x.shape[2] == x.shape[3] != side and x.shape[1] * side**2 == wanted:
+        yield Demand(x, sizes=((-2, side), (-1, side)))
     if wanted and len(x.shape) == 2:
         yield Demand(x, sizes=((-1, wanted),))
     if wanted and total // max(x.shape[0], 1) != wanted:
         yield Demand(x, sizes=((-1, wanted),))
+
+
+def _expanded(call: Call) -> Iterator[Demand]:
+    one, other = _operand(call, 0, "input"), _operand(call, 1, "other")
+    if one is not None and other is not None and len(one.shape) > len(other.shape):
+        yield Demand(other, rank=len(one.shape))
+        yield Demand(one, rank=len(other.shape))
+    elif one is not None and other is not None:
+        yield from _elementwise(call)
 
 
 def _scatter(call: Call) -> Iterator[Demand]:
@@ -221,6 +233,7 @@ TABLE: Mapping[tuple[str, ...], Callable[[Call], Iterator[Demand]]] = {
     ("permute", "transpose", "swapaxes"): _permuted,
     ("cross_entropy", "nll_loss"): _loss,
     ("view", "reshape", "unflatten"): _view,
+    ("expand_as",): _expanded,
     ("gather", "scatter", "scatter_add", "index_select", "index_add", "index_add_", "scatter_add_", "scatter_reduce_"): _scatter,
 }  # fmt: skip
 

@@ -123,6 +123,7 @@ class _Search:
         self.device = "meta"
         self.attempts: list[str] = []
         self.refuted: set[Key] = set()
+        self.farthest: tuple[int, State] = -1, {}  # of the refuted ones
         self.constants = _constants(self.parameters)
 
     # -- the call -----------------------------------------------------------------------------------------------------
@@ -343,21 +344,23 @@ class _Search:
         lines = [line for line in str(trial.error).splitlines() if line.strip()] or [""]
         self.attempts.append(f"{tried}: {type(trial.error).__name__}: {lines[0][:200]}")
         self.refuted.add(_key(state))
+        self.farthest = max(self.farthest, (trial.progress, state), key=operator.itemgetter(0))
 
     def unknown(self) -> InputsUnknown:
         names = [p.name for p in self.parameters if self.required(p)]
         first = self.attempts[0] if self.attempts else "nothing to try"
         count = len(self.attempts)
-        lines = ", ".join(f'"{_suggested(name, self.stem)}"' for name in names)
+        tried = self.farthest[1]
+        lines = ", ".join(f'"{_suggested(name, tried.get(name, self.stem.spec))}"' for name in names)
         return InputsUnknown(
             f"no inputs were found that forward({', '.join(names)}) accepts ({count} tried; first {first})",
             self.attempts,
-            f"say what it takes in the settings:\n[[tool.initlint.targets]]\ninputs = [{lines}]",
+            "say what it takes in the settings, with the right sizes in place of these, which came farthest but were refused:\n[[tool.initlint.targets]]\n"
+            f"inputs = [{lines}]",
         )
 
 
-def _suggested(name: str, stem: Stem) -> str:
-    spec = stem.spec
+def _suggested(name: str, spec: Spec) -> str:
     bound = f" < {spec.high}" if spec.kind == "int" else ""
     return f"{name}: {str(spec.dtype).removeprefix('torch.')}[{','.join(map(str, spec.shape))}]{bound}"
 

@@ -25,6 +25,7 @@ PHOTOGRAPH, INCEPTION = 224, 299  # sides that ImageNet nets are made for
 STRIDES = 32  # what most of them halve an image to, five times
 COMMON = (28, 32, 64, 96, 84, 128, 224, 256, 48, 16, 112, 160, 192, 288, 299, 320, 384, 448, 512)
 NUMBERS = re.compile(r"\d+")
+LARGEST = 1024  # side of an image that a number somewhere may mean; larger ones count features
 SIZE_WORDS = (
     "size",
     "len",
@@ -140,6 +141,8 @@ def _resized(spec: Spec, have: tuple[int, ...], index: int, want: int) -> Iterat
             side = math.isqrt(want // channels)
             if side > 3 and channels * side * side == want and size == math.prod(spec.shape[1:]):
                 yield 0.02, Spec("float", (spec.shape[0], channels, side, side))
+        if len(have) == 4 and index >= -2:
+            yield from _sides(spec, size, want)
         yield from _areas(spec, size, want)
     elif len(spec.shape) == 3:
         target = spec.shape[-1] * want / size
@@ -166,6 +169,14 @@ def _areas(spec: Spec, size: int, want: int) -> Iterator[tuple[float, Spec]]:
         for common in COMMON:
             if 0.6 < common / max(target, 1e-6) < 1.7:
                 yield 0.3 + 0.1 * abs(math.log(common / target)), _square(spec, common)
+
+
+def _sides(spec: Spec, size: int, want: int) -> Iterator[tuple[float, Spec]]:
+    """Sides for which a map, whose side grows with the image's, gets the side `want`: those that people use first."""
+    target = spec.shape[-1] * want / size
+    for common in COMMON:
+        if 0.5 < common / target < 2:
+            yield 0.1 + 0.1 * abs(math.log(common / target)), _square(spec, common)
 
 
 def _square(spec: Spec, side: int) -> Spec:
@@ -245,9 +256,7 @@ def _larger(spec: Spec) -> Iterator[Spec]:
             yield from (_square(spec, n) for n in likely if n > side)
         for factor in (2, 4, 7, 8):
             yield replace(spec, shape=(*spec.shape[:spatial], *(n * factor for n in spec.shape[spatial:])))
-        yield from (
-            _square(spec, side) for side in (64, 96, 128, 256) if len(spec.shape) == 4 and side > spec.shape[-1]
-        )
+        yield from (_square(spec, side) for side in (64, 96, 128, 256) if len(spec.shape) == 4 and side > spec.shape[-1])
     yield replace(spec, shape=(spec.shape[0] * 2, *spec.shape[1:])) if spec.shape else spec
 
 
@@ -261,7 +270,8 @@ def _blind(trial: Trial, state: State, sizes: tuple[int, ...]) -> Iterator[Repai
         for rank, size in enumerate(dict.fromkeys((*said, *sizes))):
             doubt = (0.5 if size in said and named else 1.0) + 0.02 * rank
             if len(spec.shape) >= 4:
-                yield Repair({**state, name: _square(spec, size)}, doubt)
+                if size <= LARGEST:
+                    yield Repair({**state, name: _square(spec, size)}, doubt)
                 yield Repair({**state, name: spec.sized(1, size)}, doubt + 0.5)
                 continue
             for index in range(len(spec.shape) - 1, 0, -1):

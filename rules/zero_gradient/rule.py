@@ -6,11 +6,14 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from initlint.graph.dataflow import PASSING, SELECTING, operands, operator, strip
+from initlint.graph.liveness import is_cut_off
 from initlint.lint.finding import Severity
 from initlint.lint.rule import Rule
-from initlint.lint.wording import counted, finding, is_own, module_of, pattern_of, site_of_law, span_of, step_at
+from initlint.lint.wording import counted, finding, is_own, module_of, pattern_of, site_of_law, site_of_node, span_of, step_at
 
 if TYPE_CHECKING:
+    from torch.fx import Node
+
     from initlint.fixes.edit import Fix
     from initlint.graph.model import Parameter, Site
     from initlint.lint.facts import Facts
@@ -27,9 +30,10 @@ RULE = Rule(
 
 
 def check(facts: Facts) -> Iterator[Finding]:
-    """One finding for every place that wrote the later zero of a dead circle."""
+    """One finding for every place that wrote the later zero of a dead circle; or one where the numbers themselves come to nothing."""
     dead = facts.liveness.dead
     if not dead:
+        yield from _all_still(facts)
         return
     zeros = [facts.parameter(name) for name in facts.liveness.zeros]
     matrices = [parameter for parameter in zeros if len(parameter.shape) > 1 or parameter.shape in ((), (1,))] or zeros
@@ -59,6 +63,45 @@ def check(facts: Facts) -> Iterator[Finding]:
         evidence={"parameters": float(len(dead))},
         related=related,
     )
+
+
+def _all_still(facts: Facts) -> Iterator[Finding]:
+    """Where values that are no zeros by their law are all rounded, cut or clamped to zero: no output depends on the input, and no
+    matrix has a gradient that is not zero, not even the last one, as it would behind an intended start from nothing."""
+    zero = frozenset(name for name, signal in facts.signals.items() if signal.second_moment == 0.0)
+    starts = [node for node in facts.structure.dependence.order if _loses_all(node, zero, facts)]
+    waiting = {*facts.liveness.waiting}
+    gradients = {
+        name: facts.signals[name].grad_second_moment
+        for name, item in facts.traced.parameters.items()
+        if item.kind == "parameter" and item.trainable and name in facts.signals and name not in waiting
+    }
+    known = {name: value for name, value in gradients.items() if value is not None}
+    matrices = [value for name, value in known.items() if len(facts.parameter(name).shape) > 1]
+    if not starts or not matrices or any(matrices) or not is_cut_off(facts.traced, zero):
+        return
+    still = [name for name, value in known.items() if value == 0.0]
+    where = facts.traced.modules.get(starts[0].name, "")
+    yield finding(
+        RULE,
+        facts,
+        at=site_of_node(starts[0].name, facts),
+        message=(
+            f"nothing of the input reaches an output: all that {f'`{where}`' if where else 'this line'} puts out is exactly zero, though its input is not, "
+            f"and {len(still)} of {counted(len(known), 'parameter')} receive a gradient of exactly zero. Training does not start."
+        ),
+        help="the values here are so small, or so far to one side, that all are rounded, cut or clamped to zero: start the weights, or "
+        "the step or threshold they are compared with, so that some are left",
+        modules=[where] if where else [],
+        evidence={"parameters": float(len(still))},
+        rests_on=(starts[0].name,),
+    )
+
+
+def _loses_all(node: Node, zero: frozenset[str], facts: Facts) -> bool:
+    """A node on the way of the data that is zero although nothing of the data it reads is."""
+    data = facts.structure.dependence.data
+    return node.name in zero and node.name in data and not any(item.name in zero & data for item in operands(node))
 
 
 def _site(parameter: Parameter, zeros: Sequence[Parameter], facts: Facts) -> Site | None:

@@ -271,7 +271,37 @@ def test_a_forward_that_accepts_nothing_says_what_was_tried_and_what_would_help(
     with pytest.raises(InputsUnknown, match=r"forward\(x, y\)") as caught:
         infer(Stubborn(), budget=2.0)
     assert caught.value.attempts
-    assert 'inputs = ["x: float32[8,4]", "y: float32[8,4]"]' in caught.value.help
+    assert "these, which came farthest but were refused" in caught.value.help
+    assert 'inputs = ["x: float32[8,4]", "y: int64[8] < 10"]' in caught.value.help
+
+
+def test_a_flattened_map_of_images_tells_their_side():
+    class Player(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv1 = nn.Conv2d(4, 32, 8, stride=4)
+            self.conv2 = nn.Conv2d(32, 64, 4, stride=2)
+            self.conv3 = nn.Conv2d(64, 64, 3)
+            self.fc = nn.Linear(3136, 6)
+
+        def forward(self, x):
+            return self.fc(self.conv3(self.conv2(self.conv1(x).relu()).relu()).relu().view(-1, 3136))
+
+    assert shapes(infer(Player(), budget=8.0)) == ["float32[4,4,84,84]"]
+
+
+def test_a_code_that_is_laid_over_all_points_of_a_sample():
+    class Field(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.code, self.point = nn.Linear(100, 16), nn.Linear(3, 16)
+
+        def forward(self, points, z):
+            x, code = self.point(points), self.code(z)
+            return x * code.unsqueeze(1).expand_as(x)
+
+    points, z = infer(Field(), budget=8.0).args
+    assert (points.dim(), points.shape[-1], z.shape[1:]) == (3, 3, (100,))
 
 
 ZOO = sorted((Path(__file__).parents[1] / "zoo").glob("*.py"))
