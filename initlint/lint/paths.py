@@ -120,7 +120,8 @@ class _Level:
 
 
 def steps_of(facts: Facts, path: Iterable[Node]) -> tuple[Step, ...]:
-    """The changes along a path, between nodes whose signals are known and not zero."""
+    """The changes along a path, between nodes whose signals are known and not zero. What comes behind a tensor of exact zeros is no
+    change of what came before it."""
     steps: list[Step] = []
     before: _Level | None = None
     skipped = False  # an averaging node without a signal lies in between
@@ -132,6 +133,8 @@ def steps_of(facts: Facts, path: Iterable[Node]) -> tuple[Step, ...]:
         restored = restored or node.name in facts.structure.norms
         layer = facts.structure.layers.get(node.name, layer)
         signal = facts.signals.get(node.name)
+        if signal is not None and signal.second_moment == 0.0:
+            before, skipped, restored, layer = None, False, False, None
         if signal is None or not signal.second_moment or signal.second_moment < 0:  # zero, but for rounding
             continue
         born = born_of(signal)

@@ -55,7 +55,7 @@ def check(facts: Facts) -> Iterator[Finding]:
 
 
 def _growth(facts: Facts, steps: Sequence[Step], *, normalized_after: bool) -> Finding | None:
-    parts = segments_of(steps)
+    parts = [part for part in segments_of(steps) if not facts.parameter(part.layer.weight).law.is_zero]  # a bias grows nothing
     total = sum(part.rms for part in parts)
     least = min(GROWING, total / (2 * len(parts))) if parts and total > 0.0 else GROWING
     growing = [(part.layer, part.rms) for part in parts if part.rms >= least]

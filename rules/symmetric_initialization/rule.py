@@ -40,7 +40,8 @@ def check(facts: Facts) -> Iterator[Finding]:
     constant = {
         layer.weight: layer
         for layer in facts.structure.layers.values()
-        if (is_symmetric(layer, facts.parameter(layer.weight)) or _is_blank(facts, layer)) and not _has_random_part(facts, layer)
+        if (is_symmetric(layer, facts.parameter(layer.weight)) or _is_blank(facts, layer))
+        and not _has_random_part(facts, layer)
     }
     for name, layer in constant.items():
         reader = _next_layer(facts, layer)
@@ -80,6 +81,8 @@ def _is_blank(facts: Facts, layer: WeightLayer) -> bool:
     """A matrix of zeros behind which nothing depends on the input: no trunk passes it that would tell its units apart."""
     parameter = facts.parameter(layer.weight)
     if not parameter.trainable or layer.kind not in ("linear", "convolution") or not parameter.law.is_zero:
+        return False
+    if facts.structure.in_branch(layer.node):  # even where no input is seen yet, the trunk's biases differ
         return False
     reader = _next_layer(facts, layer)
     seen = None if reader is None else facts.signals.get(reader.source)
@@ -123,12 +126,16 @@ def _has_table(facts: Facts) -> bool:
     random = {name for name, p in facts.traced.parameters.items() if p.kind == "parameter" and p.law.family != "constant"}
     if any(layer.kind == "embedding" and layer.weight in random for layer in facts.structure.layers.values()):
         return True
-    tables = {name for name in random if len(facts.parameter(name).shape) > 1} - {layer.weight for layer in facts.structure.layers.values()}
+    tables = {name for name in random if len(facts.parameter(name).shape) > 1} - {
+        layer.weight for layer in facts.structure.layers.values()
+    }
     for node in dependence.order:
         if operator(node) == "add" and node.name in dependence.data:
             for item in operands(node):
                 sources = dependence.ancestors[item.name] | 1 << dependence.index[item.name]
-                if item.name not in dependence.data and sources & dependence.bits(name for name in tables if name in dependence.index):
+                if item.name not in dependence.data and sources & dependence.bits(
+                    name for name in tables if name in dependence.index
+                ):
                     return True
     return False
 
@@ -184,7 +191,12 @@ def _rows(facts: Facts) -> Iterator[Finding]:
 def equal_slices(facts: Facts, layer: WeightLayer) -> int | None:
     """The dimension of a trainable stack of matrices along which one draw was repeated: its heads, or its experts."""
     parameter = facts.parameter(layer.weight)
-    if layer.kind not in ("linear", "product") or len(layer.weights) != 1 or not parameter.trainable or has_equal_rows(facts, layer):
+    if (
+        layer.kind not in ("linear", "product")
+        or len(layer.weights) != 1
+        or not parameter.trainable
+        or has_equal_rows(facts, layer)
+    ):
         return None
     dims = (d for d in range(len(parameter.shape) - 2) if parameter.shape[d] > 1 and equal_along(parameter.law, d))
     return next((d for d in dims if not _is_summed(facts, layer, d, among_inputs=True)), None)
@@ -247,9 +259,7 @@ def _next_layer(facts: Facts, layer: WeightLayer) -> WeightLayer | None:
     return next((other for other in facts.structure.layers.values() if after >> dependence.index[other.node] & 1), None)
 
 
-def _constant(
-    facts: Facts, parameter: Parameter, layer: WeightLayer, *, alike: bool, stuck: bool, passed: bool
-) -> Finding:
+def _constant(facts: Facts, parameter: Parameter, layer: WeightLayer, *, alike: bool, stuck: bool, passed: bool) -> Finding:
     """
     alike   the next layer is one constant, too
     stuck   and nothing else tells the units apart

@@ -135,7 +135,8 @@ def rescaled(
     level = 1.0
     if few is not None:
         level = float(few.values @ few.counts / few.counts.sum())
-        level = level + level * float(np.mean((1.0 - share) / np.maximum(share, 1e-300)))
+        told = share[share > HELD / (1.0 + HELD)]  # cells of zeros, of which nothing is left, have no law
+        level = level + level * float(np.mean((1.0 - told) / told))
         pair = np.where(rows, weighted(x, pair, np.sqrt(few.kept * level), axes), pair)
     y = x.with_(mean=mean * scale.reshape(shape), pair=pair * factor, zeros=0.0, valid=None, positive=False, negative=False)
     y.gram, y.tails, y.wander = normalized_rows(x, axes), x.tails, x.wander
