@@ -293,7 +293,10 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call,unused-ignore
                 parts = [s.cut(*span) for s in source.stretches if s.start < span[1] and s.stop > span[0]]
                 held.stretches = [Stretch(s.start - span[0], s.stop - span[0], s.law, copied, s.layout, s.draw) for s in parts]
         self.record.held[key_of(output)] = held
-        if law.family != "uninitialized":
+        cast = self.record.held.get(key_of(tensors[0])) if op == "_to_copy" and tensors else None
+        if cast is not None and cast.size == output.numel():  # the same numbers in another format: who wrote them did so before
+            held.writes = list(cast.writes)
+        elif law.family != "uninitialized":
             self.note(held, output, op, 1.0)
 
     def write(

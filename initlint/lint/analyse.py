@@ -59,7 +59,7 @@ def analyse(
     signals = propagation.signals
     facts = gather(target=target, path=path, line=line, root=root, traced=traced, signals=signals, rate=rate, guessed=guessed)
     held = confirmed(facts, judge(facts), recorded, build, propagation.layouts)
-    findings = (*held.findings, *unknown_operators(facts, propagation.coverage))
+    findings = (*held.findings, *unknown_operators(facts, propagation.coverage, held.findings))
     return Analysed(facts=facts, propagation=propagation, findings=findings, notes=held.notes)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from initlint.lint.finding import Finding, Severity, Span
@@ -139,13 +139,17 @@ def of_internal(error: str, *, target: str, path: str, line: int) -> Finding:
     )
 
 
-def unknown_operators(facts: Facts, coverage: Coverage) -> Iterator[Finding]:
-    """One finding per operator that could not be predicted, at the first line that uses it."""
+def unknown_operators(facts: Facts, coverage: Coverage, findings: Iterable[Finding] = ()) -> Iterator[Finding]:
+    """One finding per operator that could not be predicted, at the first line that uses it; none where one of the others rests on
+    what the operator reads, and so says why."""
     from initlint.lint.wording import site_of_node
 
+    told = {name for finding in findings for name in finding.rests_on}
     for operator, reason in coverage.unknown.items():
-        nodes = [node.name for node in facts.structure.nodes.values() if str(node.target) == operator]
-        site = site_of_node(nodes[0], facts) if nodes else None
+        nodes = [node for node in facts.structure.nodes.values() if str(node.target) == operator]
+        if any(source.name in told for source in (nodes[0].all_input_nodes if nodes else ())):
+            continue
+        site = site_of_node(nodes[0].name, facts) if nodes else None
         words = f"the operator {operator}" if "." in operator else operator
         yield failed(
             "operator-unknown",

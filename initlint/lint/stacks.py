@@ -106,7 +106,7 @@ class Stack:
             second = self.stages[numbers[0]].expected(some, 2, slope=True)
             fourth = self.stages[numbers[0]].expected(some, 4, slope=True)
             for number, two, four in zip(numbers, second, fourth, strict=True):
-                found[number] = self.stages[number + 1].gain * two, four / two**2 if two > 0 else 1.0
+                found[number] = self.stages[number + 1].gain * two, four / two / two if two > 0 else 1.0
         return found
 
 
