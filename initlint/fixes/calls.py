@@ -84,7 +84,15 @@ def redrawn(code: Code, draw: Draw, start: Start, tensor: str | None = None) -> 
     indent = code.indent_of(draw.call)
     arguments, imported = start.written(code, written)
     lines = code.call(prefix + start.function, [written, *arguments], indent)
-    return (*needed, *imported, code.replaced(draw.call, f"\n{indent}".join(lines)))
+    return (*needed, *imported, *kept_comments(code, draw.call), code.replaced(draw.call, f"\n{indent}".join(lines)))
+
+
+def kept_comments(code: Code, node: cst.CSTNode) -> Iterator[Edit]:
+    """The comments inside of what is replaced, on lines before its statement."""
+    statement = code.statement(node)
+    inside = [item.value for item in code.all(cst.Comment, node)]
+    if inside and statement is not None:
+        yield code.before_line(code.first_line(statement), code.indent_of(statement), inside)
 
 
 # -- single arguments ---------------------------------------------------------------------------------------------------

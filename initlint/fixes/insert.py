@@ -215,8 +215,8 @@ def _free(code: Code, function: cst.FunctionDef | None) -> str:
 
 
 def _made(owner: Owner, constructor: cst.FunctionDef, me: str, tensors: Sequence[str]) -> Statement:
-    """The last statement of a constructor that gives one of the tensors, or the module that holds it, its name."""
-    wanted = {f"{me}.{path.split('.')[0]}" for path in tensors}
+    """The last statement of a constructor that gives one of the tensors, or the module that holds it, its name; or ties it."""
+    wanted = {f"{me}.{path.split('.')[0]}" for path in tensors} | {expression(me, path) for path in tensors}
     found: Statement | None = None
     body = [item for item in constructor.body.body if isinstance(item, cst.SimpleStatementLine | cst.BaseCompoundStatement)]
     for statement in body:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from initlint.fixes.calls import calls_named, draw_at, init_prefix, outer, without_argument
+from initlint.fixes.calls import calls_named, draw_at, outer, without_argument
 from initlint.fixes.edit import Edit, Span
 from initlint.fixes.insert import class_text
 from initlint.fixes.names import reach
@@ -229,61 +229,6 @@ def made_on_device(code: Code, line: int) -> Sequence[Edit]:
     if kept != [code.text(call.func.value)] or device is None or len(meta) != 1:
         return ()
     return code.replaced(meta[0], code.text(device)), code.without(statement)
-
-
-# -- lines without effect -----------------------------------------------------------------------------------------------
-
-# Functions that make a tensor like another: the one that writes to it instead, and the number of arguments of both.
-LIKE = {
-    "zeros_like": ("zeros_", 1),
-    "ones_like": ("ones_", 1),
-    "full_like": ("constant_", 2),
-    "randn_like": ("normal_", 1),
-    "rand_like": ("uniform_", 1),
-}
-
-
-def effective(code: Code, span: Span) -> tuple[Edit, ...]:
-    """`w.mul(2)` → `w.mul_(2)`, `torch.full_like(w, 2)` → `nn.init.constant_(w, 2)`, `self.init` → `self.init()`."""
-    place = (span.line, span.column, span.end_line, span.end_column)
-    for statement in code.all(cst.Expr):
-        own = code.span(statement.value)
-        if (own.line, own.column, own.end_line, own.end_column) != place:
-            continue
-        value = statement.value
-        if isinstance(value, cst.Attribute):
-            return (_called(code, value),)
-        if isinstance(value, cst.Call) and _name(value) in LIKE:
-            function, number = LIKE[_name(value)]
-            given = [code.text(item.value) for item in value.args]
-            if len(given) != number or any(item.keyword and item.keyword.value != "fill_value" for item in value.args):
-                return ()
-            prefix, needed = init_prefix(code)
-            return (*needed, code.replaced(value, f"{prefix}{function}({', '.join(given)})"))
-        if isinstance(value, cst.Call) and isinstance(value.func, cst.Attribute):
-            tensor = code.text(value.func.value)
-            free = tensor.endswith(".data") or _without_grad(code, value)
-            return (code.replaced(value.func, f"{tensor}{'' if free else '.data'}.{value.func.attr.value}_"),)
-    return ()
-
-
-def _called(code: Code, value: cst.Attribute) -> Edit:
-    """A method named and not called: called, or applied where it takes a module."""
-    owner = code.around(value, cst.ClassDef)
-    method = None if owner is None else code.functions(owner).get(value.attr.value)
-    text = code.text(value)
-    if method is not None and len(method.params.params) > 1:
-        return code.replaced(value, f"{code.text(value.value)}.apply({text})")
-    return code.replaced(value, f"{text}()")
-
-
-def _without_grad(code: Code, node: cst.CSTNode) -> bool:
-    """Whether a node stands under torch.no_grad()."""
-    block = code.around(node, cst.With)
-    if block is not None and any("no_grad" in code.text(item.item) for item in block.items):
-        return True
-    function = code.around(node, cst.FunctionDef)
-    return function is not None and any("no_grad" in code.text(item.decorator) for item in function.decorators)
 
 
 def at_the_end(code: Code, line: int) -> Iterator[Edit]:

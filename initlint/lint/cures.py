@@ -144,10 +144,12 @@ NARROW = 1.0
 
 
 def restarts(facts: Facts, layers: Sequence[WeightLayer], starts: Starts = starts_of) -> Iterator[Fix]:
-    """These layers started as suits what follows them: those of repeated roles alone, then all; the usual start first, and an
-    isometric one first where so many and so narrow layers follow each other that independent entries would lose the signal."""
+    """These layers started as suits what follows them: those of repeated roles alone, then all, then those that a call draws; the
+    usual start first, and an isometric one first where so many and so narrow layers follow each other that independent entries would
+    lose the signal."""
     repeated = tuple(layer for layer in layers if "*" in role_of(module_at(layer, facts)))
-    groups = [repeated, tuple(layers)] if 0 < len(repeated) < len(layers) else [tuple(layers)]
+    drawn = tuple(layer for layer in layers if own_draw(facts.parameter(layer.weight), facts) is not None)
+    groups = [group for group in dict.fromkeys((repeated, tuple(layers), drawn)) if group]
     narrow = _is_narrow(facts, layers)
 
     def choices(facts: Facts, layer: WeightLayer) -> Sequence[Start]:

@@ -16,6 +16,7 @@ from initlint.fixes.write import Source, plain, source_of
 from initlint.lint.filter import UNUSED, filtered
 from initlint.lint.prove import is_new, remains
 from initlint.lint.run import Answers, gather, report_of
+from initlint.lint.tolerance import MEASURING
 from initlint.source.text import Unreadable, digest_of
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from initlint.lint.result import Report
     from initlint.source.files import Request
 
+CODE = "INI7"  # codes of rules about the initialization code itself
 PASSES = 100  # at most; two or three are usual
 
 
@@ -214,7 +216,8 @@ def together(findings: Iterable[Finding]) -> list[Finding]:
     """Findings whose fixes are made in one pass, in source order, the worst of a place first.
 
     A fix that overlaps an earlier one waits: the new text may not need it. So does one for a module that an earlier one
-    cures, since both were proved without the other.
+    cures, since both were proved without the other, and the cure of what is measured in a model whose initialization itself is
+    mended: with what the author meant, the numbers are others.
     """
     chosen: list[Finding] = []
     for item in sorted(findings, key=_place):
@@ -222,7 +225,8 @@ def together(findings: Iterable[Finding]) -> list[Finding]:
         fixes = [other.fix for other in chosen if other.fix is not None]
         if fits(item.fix, fixes) and not any(_concern_one_module(item, other) for other in chosen):
             chosen.append(item)
-    return chosen
+    mended_code = {item.target for item in chosen if item.code.startswith(CODE)}
+    return [item for item in chosen if item.target not in mended_code or not item.code.startswith(MEASURING)]
 
 
 def _place(item: Finding) -> tuple[str, int, int, int, str]:

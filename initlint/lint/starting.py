@@ -104,12 +104,20 @@ def started(
         draw = None if code is None else draw_at(code, site)
         if code is not None and draw is not None:
             edits += redrawn(code, draw, start)
-    for (_, start), insert in inserts.items():
-        added = insertion(insert.owner, tuple(insert.paths), start, after=insert.after)
+    for (where, start), insert in inserts.items():
+        same = [other for (owner, _), other in inserts.items() if owner == where]
+        after = insert.after if len(same) == 1 else max(map(_last_line, same))
+        added = insertion(insert.owner, tuple(insert.paths), start, after=after)
         if added is None:
             return None
         edits += added
     return merged(edits)
+
+
+def _last_line(insert: _Insert) -> int:
+    """The line that the starts of an insertion come behind by themselves; several of one class are written together."""
+    edit = inserted(insert.owner, tuple(insert.paths), lambda tensor, _: [tensor], after=insert.after)
+    return insert.after if edit is None else edit.span.line
 
 
 def multiplied(facts: Facts, factors: Mapping[str, str], files: Files) -> tuple[Edit, ...] | None:

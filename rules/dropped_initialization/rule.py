@@ -58,11 +58,13 @@ def _words(item: Dropped) -> tuple[str, str]:
 
 
 def fixes(found: Finding, facts: Facts) -> Iterator[Fix]:
-    """The same done in place, or the call made."""
-    from initlint.fixes.moves import effective
+    """The same done in place, or the call made; before what starts single parameters, where it would write over that."""
+    from initlint.fixes.effects import called_first, effective
     from initlint.lint.cures import unsafe
     from initlint.lint.starting import Files
 
     code = Files(facts).code(found.span.path)
     if code is not None:
-        yield from unsafe("make it take effect", effective(code, found.span))
+        edits = effective(code, found.span)
+        yield from unsafe("make it take effect", edits)
+        yield from unsafe("make it take effect, before what is started otherwise", called_first(code, found.span, edits))

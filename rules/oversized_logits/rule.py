@@ -96,10 +96,17 @@ def _finding(facts: Facts, node: Node, layer: WeightLayer, classes: int) -> Find
 
 
 def fixes(found: Finding, facts: Facts) -> Iterator[Fix]:
-    """The table as small as GPT-2's."""
+    """The table as small as GPT-2's, and where others are added to it, which would drown it then, those as well."""
     from initlint.fixes.starts import SMALL
     from initlint.lint.cures import layers_of, unsafe
     from initlint.lint.starting import started
 
     wanted = {layer.weight: SMALL for layer in layers_of(found, facts)}
     yield from unsafe("start the table with a standard deviation of 0.02", started(facts, wanted))
+    kinds = facts.traced.module_types
+    tables = {
+        name: SMALL
+        for name, item in facts.traced.parameters.items()
+        if item.alias_of is None and kinds.get(item.name.rpartition(".")[0], "").endswith(".Embedding")
+    }
+    yield from unsafe("start all tables with a standard deviation of 0.02", started(facts, {**wanted, **tables}))

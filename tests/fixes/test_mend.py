@@ -158,6 +158,13 @@ def test_what_another_cure_makes_tolerable_is_repaired_with_it(toy, mend, monkey
     assert texts_of(mend("wrong_fc second_fc\n")) == ["right third\n"]
 
 
+def test_what_is_measured_waits_for_the_mended_code(toy, mend):
+    """With what the author meant the numbers are others: the second cure may not be needed."""
+    done = mend("wrong second\nsecond\n")
+    assert (texts_of(done), [len(seen) for seen in toy.seen]) == (["right third\nthird\n"], [0, 1, 1])
+    assert [item.code for item in done.applied] == ["INI704", "INI102", "INI102"]
+
+
 def test_of_two_for_one_module_the_second_waits(toy, mend):
     """Both were proved without the other; after the first the second may not be needed."""
 

@@ -10,6 +10,7 @@ import pytest
 
 from initlint.fixes.apply import edited
 from initlint.fixes.calls import draw_of, redrawn, renamed_argument, with_argument, without_argument
+from initlint.fixes.effects import effective
 from initlint.fixes.expressions import (
     branch_divided,
     forget_slice,
@@ -26,7 +27,6 @@ from initlint.fixes.moves import (
     before_wrapped,
     behind_general,
     class_tested,
-    effective,
     for_each_part,
     into_itself,
     kept_out,
@@ -92,6 +92,12 @@ def first_draw(code: Code):
 def test_another_start_in_the_place_of_a_call(before: str, after: str) -> None:
     code = parsed(HEAD + before + "\n")
     assert changed(HEAD + before + "\n", redrawn(code, first_draw(code), KAIMING)) == HEAD + after + "\n"
+
+
+def test_comments_inside_of_a_call_stay() -> None:
+    text = HEAD + "nn.init.uniform_(\n    w,\n    a=-2.0,  # lower\n    b=2.0,\n)  # last\n"
+    new = changed(text, redrawn(code := parsed(text), first_draw(code), Start(function="zeros_")))
+    assert new == HEAD + "# lower\nnn.init.zeros_(w)  # last\n"
 
 
 @pytest.mark.parametrize(

@@ -9,10 +9,10 @@ class Net(nn.Module):
         super().__init__()
         self.fc1 = nn.Linear(width, width)
         self.fc2 = nn.Linear(width, 10)
+        self.init_weights()  # finding: dropped-initialization
         with torch.no_grad():
             self.fc2.weight.mul_(0.1)  # finding: dropped-initialization
         nn.init.zeros_(self.fc2.bias)  # finding: dropped-initialization
-        self.init_weights  # finding: dropped-initialization
 
     def init_weights(self) -> None:
         for module in self.modules():
