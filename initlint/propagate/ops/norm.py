@@ -134,9 +134,8 @@ def rescaled(
     rows = same_rows(x, axes)
     level = 1.0
     if few is not None:
-        level = float(few.values @ few.counts / few.counts.sum())
         told = share[share > HELD / (1.0 + HELD)]  # cells of zeros, of which nothing is left, have no law
-        level = level + level * float(np.mean((1.0 - told) / told))
+        level = float(few.values @ few.counts / few.counts.sum()) * (1.0 + float(np.mean((1.0 - told) / told)))
         pair = np.where(rows, weighted(x, pair, np.sqrt(few.kept * level), axes), pair)
     y = x.with_(mean=mean * scale.reshape(shape), pair=pair * factor, zeros=0.0, valid=None, positive=False, negative=False)
     y.gram, y.tails, y.wander = normalized_rows(x, axes), x.tails, x.wander
