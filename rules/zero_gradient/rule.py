@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from initlint.fixes.starts import RECTIFIERS
 from initlint.graph.dataflow import PASSING, SELECTING, operands, operator, strip
 from initlint.graph.liveness import is_cut_off
 from initlint.lint.finding import Severity
@@ -67,7 +68,10 @@ def check(facts: Facts) -> Iterator[Finding]:
 
 def _all_still(facts: Facts) -> Iterator[Finding]:
     """Where values that are no zeros by their law are all rounded, cut or clamped to zero: no output depends on the input, and no
-    matrix has a gradient that is not zero, not even the last one, as it would behind an intended start from nothing."""
+    matrix has a gradient that is not zero, not even the last one, as it would behind an intended start from nothing. Rectifiers that are
+    all dead, and memory that nobody wrote, have rules of their own."""
+    if any(item.law.family == "uninitialized" for item in facts.traced.parameters.values()):
+        return
     zero = frozenset(name for name, signal in facts.signals.items() if signal.second_moment == 0.0)
     starts = [node for node in facts.structure.dependence.order if _loses_all(node, zero, facts)]
     waiting = {*facts.liveness.waiting}
@@ -101,7 +105,13 @@ def _all_still(facts: Facts) -> Iterator[Finding]:
 def _loses_all(node: Node, zero: frozenset[str], facts: Facts) -> bool:
     """A node on the way of the data that is zero although nothing of the data it reads is."""
     data = facts.structure.dependence.data
-    return node.name in zero and node.name in data and not any(item.name in zero & data for item in operands(node))
+    rectified = operator(node) in RECTIFIERS
+    return (
+        not rectified
+        and node.name in zero
+        and node.name in data
+        and not any(item.name in zero & data for item in operands(node))
+    )
 
 
 def _site(parameter: Parameter, zeros: Sequence[Parameter], facts: Facts) -> Site | None:

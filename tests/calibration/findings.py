@@ -35,9 +35,10 @@ SHARED = ("initlint.lint.backward", "initlint.lint.doubt", "initlint.lint.paths"
 LOOSE: Mapping[str, Any] = {
     "dead_relu.WARN_AT": 0.05,
     "dead_relu.LOWEST_MEAN": 0.0,
-    "exploding_gradient.WARN_AT": {"normalized": 0.3, "plain": 0.3, "residual": 0.3},
+    "exploding_gradient.WARN_AT": {"normalized": 0.3, "plain": 0.3, "residual": 0.3, "recurrent": 0.3},
     "exploding_signal.WARN_AT": 0.5,
     "exploding_signal.WARN_BEFORE_NORM": 1.0,
+    "exploding_signal.WARN_OVER_TIME": 0.5,
     "exploding_signal.LAYERS": 1,
     "exploding_signal.GROWING": 0.02,
     "vanishing_signal.WARN_AT": {"share": -0.5, "born": -0.5},

@@ -29,17 +29,19 @@ def test_growth_is_what_goes_on(level, decades: float) -> None:
 
 
 def test_levels_over_time_are_those_of_draws() -> None:
-    """A rectified recurrent layer whose weights have 1.2 times the variance that keeps a state; draws differ by 10^0.3."""
+    """A rectified recurrent layer whose weights have 1.2 times the variance that keeps a state."""
+    steps, units, draws = 12, 256, 32
 
     def made() -> nn.RNN:
-        layer = nn.RNN(8, 64, nonlinearity="relu", batch_first=True)
-        nn.init.normal_(layer.weight_hh_l0, std=(2.4 / 64) ** 0.5)
+        layer = nn.RNN(8, units, nonlinearity="relu", batch_first=True)
+        nn.init.normal_(layer.weight_hh_l0, std=(2.4 / units) ** 0.5)
         return layer
 
-    signals = initlint.analyze(made, [torch.randn(4, STEPS, 8)]).signals
-    states = next(signal for signal in signals.values() if signal.levels)
+    signals = initlint.analyze(made, [torch.randn(4, steps, 8)]).signals
+    levels = dict(next(signal for signal in signals.values() if signal.levels).levels)
+    torch.manual_seed(0)
     with torch.no_grad():
-        drawn = torch.stack([made()(torch.randn(64, STEPS, 8))[0].square().mean((0, 2)) for _ in range(32)]).mean(0)
-    for step, square in states.levels:
-        if step in (0.0, STEPS - 1.0):
-            assert math.log10(square) == pytest.approx(math.log10(float(drawn[int(step)])), abs=0.6)
+        drawn = torch.stack([made()(torch.randn(64, steps, 8))[0].square().mean((0, 2)) for _ in range(draws)])
+    for step in (0, steps - 1):  # other levels are averages over neighbouring steps
+        error = float(drawn[:, step].std()) / draws**0.5
+        assert levels[step] == pytest.approx(float(drawn[:, step].mean()), abs=5 * error)
