@@ -85,9 +85,7 @@ def fixes(found: Finding, facts: Facts) -> Iterator[Fix]:
     drawn = {item.down: lora_start(down.shape, item.n) for item, down, _ in zero if down.law.is_zero and not item.embedding}
     if drawn:
         yield from unsafe("draw the first factor at random", started(facts, drawn, files, together=False))
-    read = {
-        item.up: Start(function="normal_") for item, down, up in zero if item.embedding and down.law.is_zero and up.law.is_zero
-    }
+    read = {item.up: Start(function="normal_") for item, down, up in zero if item.embedding and down.law.is_zero and up.law.is_zero}
     yield from unsafe("draw the second factor at random", started(facts, read, files, together=False))
     frozen = [up for _, _, up in zero if up.law.is_zero and not up.trainable]
     yield from unsafe("train the zero factor", [edit for up in frozen for edit in thawed(up, files)])
@@ -105,6 +103,4 @@ def fixes(found: Finding, facts: Facts) -> Iterator[Fix]:
     }
     for fix in rescaled(facts, adapters[0], files) if both else ():
         edits = started(facts, both, files, together=False)
-        yield from unsafe(
-            f"draw the first factor at random, and {fix.message}", None if edits is None else (*fix.edits, *edits)
-        )
+        yield from unsafe(f"draw the first factor at random, and {fix.message}", None if edits is None else (*fix.edits, *edits))

@@ -35,9 +35,7 @@ RULE = Rule(
 WARN_AT = 2.0
 STAGES = 2
 OFF = 0.2  # decades; a projection that is so far from one takes part
-CHOOSING = frozenset(
-    {"softmax", "_softmax", "sigmoid", "topk", "sort"}
-)  # a layer before one of these routes tokens, and is no projection
+CHOOSING = frozenset({"softmax", "_softmax", "sigmoid", "topk", "sort"})  # a layer before one of these routes tokens, and is no projection
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

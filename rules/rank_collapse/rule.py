@@ -62,11 +62,7 @@ def check(facts: Facts) -> Iterator[Finding]:
             RULE,
             facts,
             at=site_of_module(module, facts) or site_of_node(place.name, facts),
-            severity=Severity.INFO
-            if not told_apart
-            else Severity.ERROR
-            if left <= FAIL_AT and len(attentions) >= DEEP
-            else Severity.WARNING,
+            severity=Severity.INFO if not told_apart else Severity.ERROR if left <= FAIL_AT and len(attentions) >= DEEP else Severity.WARNING,
             message=(
                 f"tokens collapse to one vector over {counted(len(attentions), 'attention layer')} without residual "
                 f"connection: {number(left) if left >= ROUNDING else 'less than 1e-12'} of their energy still differs between positions. "

@@ -109,11 +109,7 @@ def loadings(tree: ast.Module) -> Iterator[Loading]:
         constructor = methods.get("self.__init__")
         for place, statement in enumerate(() if constructor is None else constructor.body):
             part = _loaded(statement, functions | methods, DEEPEST)
-            if (
-                constructor is None
-                or part is None
-                or any(isinstance(item, ast.Return | ast.Raise) for item in ast.walk(statement))
-            ):
+            if constructor is None or part is None or any(isinstance(item, ast.Return | ast.Raise) for item in ast.walk(statement)):
                 continue
             later = tuple(item for item in constructor.body[place + 1 :] if isinstance(item, ast.Expr))
             yield Loading(owner=owner.name, part=part, statement=statement, later=later)
@@ -142,8 +138,7 @@ def _is_loaded(value: ast.expr, known: Mapping[str, ast.FunctionDef], deep: int)
     if not isinstance(value, ast.Call):
         return False
     if _receiver(value, "from_pretrained") is not None or any(
-        word.arg == "pretrained" and not (isinstance(word.value, ast.Constant) and not word.value.value)
-        for word in value.keywords
+        word.arg == "pretrained" and not (isinstance(word.value, ast.Constant) and not word.value.value) for word in value.keywords
     ):
         return True
     function = _followed(value, known) if deep else None

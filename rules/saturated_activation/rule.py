@@ -117,15 +117,11 @@ def _bounded(facts: Facts, found: _Saturated, stack: Sequence[float], *, last: b
         severity = Severity.ERROR if found.left <= LAST_FAIL_AT else Severity.WARNING
     modules = [] if found.layer is None else [module_at(found.layer, facts)]
     together = f", and {number(10**-lost)} of it behind all {len(stack)} such functions in a row" if len(stack) > 1 else ""
-    consequence = (
-        "Outputs sit at the bounds, and a loss that compares them with values between does not get them away."
-        if last
-        else {
-            Severity.ERROR: "Units sit at the bounds, and no usual rate trains the layers before them.",
-            Severity.WARNING: "Units sit at the bounds and learn slowly or not at all.",
-            Severity.INFO: "Units sit at the bounds: what is before them hardly learns, what is behind reads random features.",
-        }[severity]
-    )
+    consequence = "Outputs sit at the bounds, and a loss that compares them with values between does not get them away." if last else {
+        Severity.ERROR: "Units sit at the bounds, and no usual rate trains the layers before them.",
+        Severity.WARNING: "Units sit at the bounds and learn slowly or not at all.",
+        Severity.INFO: "Units sit at the bounds: what is before them hardly learns, what is behind reads random features.",
+    }[severity]
     return finding(
         RULE,
         facts,
@@ -153,8 +149,7 @@ def _is_read(facts: Facts, node: Node) -> bool:
     structure, dependence = facts.structure, facts.structure.dependence
     behind = dependence.names(dependence.descendants[node.name])
     return any(
-        name in structure.layers or sum(item.name in dependence.data for item in operands(structure.nodes[name])) > 1
-        for name in behind
+        name in structure.layers or sum(item.name in dependence.data for item in operands(structure.nodes[name])) > 1 for name in behind
     )
 
 

@@ -95,11 +95,7 @@ def _numbers(write: Write, site: Site) -> int | None:
     """How many numbers the drawing call is given; None where it is not found."""
     tree = tree_of(site.path)
     for item in () if tree is None else ast.walk(tree):
-        if isinstance(item, ast.Call) and (item.lineno, item.col_offset + 1, item.end_lineno) == (
-            site.line,
-            site.column,
-            site.end_line,
-        ):
+        if isinstance(item, ast.Call) and (item.lineno, item.col_offset + 1, item.end_lineno) == (site.line, site.column, site.end_line):
             return len(item.args) + len(item.keywords) - write.op.startswith("nn.init.")  # of a function, the tensor is one
     return None
 

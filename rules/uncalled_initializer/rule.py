@@ -48,7 +48,9 @@ def check(facts: Facts) -> Iterator[Finding]:
                 f"{'' if certain else ' (another file may)'}: "
                 "the model starts from the defaults of its layers."
             ),
-            help=f"write its name as {item.slip_of}" if item.slip_of else f"call it at the end of __init__: {_call(item)}",
+            help=f"write its name as {item.slip_of}"
+            if item.slip_of
+            else f"call it at the end of __init__: {_call(item)}",
             modules=[name for name in paths.get(item.owner, ())[:1] if name],
         )
 

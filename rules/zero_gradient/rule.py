@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from initlint.fixes.starts import RECTIFIERS
 from initlint.graph.dataflow import PASSING, SELECTING, operands, operator, strip
 from initlint.graph.liveness import is_cut_off
 from initlint.lint.finding import Severity
@@ -105,6 +104,8 @@ def _all_still(facts: Facts) -> Iterator[Finding]:
 def _loses_all(node: Node, zero: frozenset[str], facts: Facts) -> bool:
     """A node on the way of the data that is zero although nothing of the data it reads is."""
     data = facts.structure.dependence.data
+    from initlint.fixes.starts import RECTIFIERS
+
     rectified = operator(node) in RECTIFIERS
     return (
         not rectified

@@ -18,9 +18,7 @@ class Net(nn.Module):
         super().__init__()
         self.first = Masked(width, width)
         self.second = Masked(width, width)
-        self.apply(
-            lambda m: nn.init.kaiming_normal_(m.weight) if isinstance(m, nn.Linear) else None
-        )  # finding: idle-initializer
+        self.apply(lambda m: nn.init.kaiming_normal_(m.weight) if isinstance(m, nn.Linear) else None)  # finding: idle-initializer
 
     def forward(self, x: Tensor) -> Tensor:
         return self.second(self.first(x).relu())

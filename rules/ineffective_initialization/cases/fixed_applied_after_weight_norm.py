@@ -16,10 +16,7 @@ class ResBlock(nn.Module):
     def __init__(self, channels: int, kernel_size: int = 3, dilation: tuple[int, ...] = (1, 3)) -> None:
         super().__init__()
         self.convs1 = nn.ModuleList(
-            [
-                weight_norm(nn.Conv1d(channels, channels, kernel_size, dilation=d, padding=d).apply(init_weights))
-                for d in dilation
-            ]
+            [weight_norm(nn.Conv1d(channels, channels, kernel_size, dilation=d, padding=d).apply(init_weights)) for d in dilation]
         )
         self.convs2 = nn.ModuleList(
             [weight_norm(nn.Conv1d(channels, channels, kernel_size, padding=1).apply(init_weights)) for _ in dilation]

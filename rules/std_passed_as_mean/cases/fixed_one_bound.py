@@ -14,9 +14,7 @@ class Net(nn.Module):
         self.head = nn.Linear(width, 10)
         nn.init.uniform_(self.table.weight, -self.spread, self.spread)  # finding: std-passed-as-mean
         for layer in (self.fc1, self.fc2, self.head):
-            nn.init.kaiming_uniform_(
-                layer.weight, nonlinearity="relu"
-            )  # finding: std-passed-as-mean  # finding: exploding-signal
+            nn.init.kaiming_uniform_(layer.weight, nonlinearity="relu")  # finding: std-passed-as-mean  # finding: exploding-signal
 
     def forward(self, x: Tensor) -> Tensor:
         x = torch.relu(self.fc1(self.table(x)))

@@ -9,9 +9,7 @@ class Net(nn.Module):
         self.layers = nn.ModuleList(nn.Linear(width, width) for _ in range(depth))
         self.head = nn.Linear(width, 10)
         for layer in self.layers:
-            nn.init.kaiming_normal_(
-                layer.weight, nonlinearity="relu"
-            )  # finding: std-passed-as-mean  # finding: exploding-signal
+            nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")  # finding: std-passed-as-mean  # finding: exploding-signal
         self.head.weight.data.normal_(std=0.01)  # finding: std-passed-as-mean
 
     def forward(self, x: Tensor) -> Tensor:

@@ -6,9 +6,7 @@ from torch import Tensor, nn
 def start(model: nn.Module, spread: float = 0.02) -> None:
     for module in model.modules():
         if isinstance(module, nn.Linear):
-            nn.init.trunc_normal_(
-                module.weight, std=spread, a=-2 * spread, b=2 * spread
-            )  # finding: std-passed-as-mean  # finding: exploding-signal
+            nn.init.trunc_normal_(module.weight, std=spread, a=-2 * spread, b=2 * spread)  # finding: std-passed-as-mean  # finding: exploding-signal
             nn.init.zeros_(module.bias)
 
 

@@ -61,13 +61,7 @@ class Shallow(nn.Module):
     def __init__(self, width: int = 512) -> None:
         super().__init__()
         self.layers = nn.Sequential(
-            nn.Linear(64, width),
-            nn.ReLU(),
-            nn.Linear(width, width),
-            nn.ReLU(),
-            nn.Linear(width, width),
-            nn.ReLU(),
-            nn.Linear(width, 10),
+            nn.Linear(64, width), nn.ReLU(), nn.Linear(width, width), nn.ReLU(), nn.Linear(width, width), nn.ReLU(), nn.Linear(width, 10)
         )
         for module in self.layers:
             if isinstance(module, nn.Linear):

@@ -8,9 +8,7 @@ class Base(nn.Module):
     def __init__(self, width: int, registers: int) -> None:
         super().__init__()
         self.first = nn.Parameter(torch.zeros(1, 1, width))
-        self.registers = (
-            nn.Parameter(torch.empty(1, registers, width)) if registers else None
-        )  # finding: uninitialized-parameter
+        self.registers = nn.Parameter(torch.empty(1, registers, width)) if registers else None  # finding: uninitialized-parameter
 
     def with_tokens(self, x: Tensor) -> Tensor:
         parts = [self.first.expand(x.shape[0], -1, -1), x]
