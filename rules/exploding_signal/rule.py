@@ -120,7 +120,7 @@ def _over_time(facts: Facts) -> Iterator[Finding]:
 
 def _consequence(*, normalized_after: bool, fails: bool) -> str:
     if normalized_after:
-        return "They overflow in half precision before the next normalization."
+        return "Activations overflow in half precision before the next normalization."
     if fails:
         return "The loss starts orders of magnitude too large and training diverges or stalls."
     return "Training needs a far smaller learning rate, and with more depth or longer sequences it diverges."

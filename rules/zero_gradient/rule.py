@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from initlint.graph.dataflow import PASSING, SELECTING, operands, operator, strip
+from initlint.graph.dataflow import PASSING, RECTIFYING, SELECTING, operands, operator, strip
 from initlint.graph.liveness import is_cut_off
 from initlint.lint.finding import Severity
 from initlint.lint.rule import Rule
@@ -104,15 +104,9 @@ def _all_still(facts: Facts) -> Iterator[Finding]:
 def _loses_all(node: Node, zero: frozenset[str], facts: Facts) -> bool:
     """A node on the way of the data that is zero although nothing of the data it reads is."""
     data = facts.structure.dependence.data
-    from initlint.fixes.starts import RECTIFIERS
-
-    rectified = operator(node) in RECTIFIERS
-    return (
-        not rectified
-        and node.name in zero
-        and node.name in data
-        and not any(item.name in zero & data for item in operands(node))
-    )
+    if operator(node) in RECTIFYING or node.name not in zero & data:
+        return False
+    return not any(item.name in zero & data for item in operands(node))
 
 
 def _site(parameter: Parameter, zeros: Sequence[Parameter], facts: Facts) -> Site | None:
