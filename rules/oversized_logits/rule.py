@@ -1,4 +1,5 @@
-"""INI103: a language model whose logits start so spread out that its first loss is a multiple of guessing's."""
+"""INI103: a language model whose logits start so spread out that its first loss is a multiple of guessing's; outputs multiplied by the
+exponential of a parameter that starts where its logarithm was meant."""
 
 from __future__ import annotations
 
@@ -10,21 +11,22 @@ from initlint.graph.dataflow import operands, operator, shape_of, strip
 from initlint.lint.finding import Severity
 from initlint.lint.paths import feeding_layer
 from initlint.lint.rule import Rule
-from initlint.lint.wording import finding, is_own, module_at, number, site_of_module, site_of_scale, step_at
+from initlint.lint.wording import finding, is_own, module_at, number, site_of_law, site_of_module, site_of_scale, step_at
 
 if TYPE_CHECKING:
     from torch.fx import Node
 
     from initlint.fixes.edit import Fix
     from initlint.graph.layers import WeightLayer
+    from initlint.graph.model import Parameter
     from initlint.lint.facts import Facts
     from initlint.lint.finding import Finding
 
 RULE = Rule(
     code="INI103",
     name="oversized-logits",
-    severity=Severity.WARNING,
-    summary="Logits over a vocabulary start so large that the first loss is far above that of guessing.",
+    severity=Severity.ERROR,
+    summary="Logits start so large, by a vocabulary's weights or a learned scale, that the first loss is far above that of guessing.",
     fix="unsafe",
     explained_by=("exploding-signal", "unscaled-residual", "std-passed-as-mean"),
 )
@@ -35,10 +37,14 @@ WARN_AT = 4.0
 # guess's loss too large ends at 0.72 after 300 steps of Adam where the usual head ends at 0.014 (doc.md).
 FAR = 30.0
 CLASSES = 16
+# A learned factor e^s of similarities: contrastive nets reach 0.9 of the best at 1000, 0.64 at 10⁴, and SGD diverges at both (doc.md).
+FACTOR = 1e4
+INFINITE = 3.4028e38
 
 
 def check(facts: Facts) -> Iterator[Finding]:
-    """Outputs over as many classes as an embedding table of the model has rows."""
+    """Outputs over as many classes as an embedding table of the model has rows; what an exponential of a parameter multiplies."""
+    yield from _scales(facts)
     rows = {facts.parameter(layer.weight).shape[0] for layer in facts.structure.layers.values() if layer.kind == "embedding"}
     for output in facts.traced.outputs:
         node = strip(facts.structure.nodes[output])
@@ -52,6 +58,50 @@ def check(facts: Facts) -> Iterator[Finding]:
             found = _finding(facts, node, layer, classes)
             if found is not None:
                 yield found
+
+
+def _scales(facts: Facts) -> Iterator[Finding]:
+    """Factors e^s of what reaches an output without a normalization, with s a parameter of one entry."""
+    dependence, parameters = facts.structure.dependence, facts.traced.parameters
+    norms = dependence.bits(facts.structure.norms)
+    for node in dependence.order:
+        if operator(node) != "mul" or node.name not in dependence.data or dependence.descendants[node.name] & norms:
+            continue
+        for factor in (strip(item) for item in operands(node) if item.name not in dependence.data):
+            inside = strip(next(operands(factor))) if operator(factor) == "exp" else factor
+            signal, parameter = facts.signals.get(factor.name), parameters.get(inside.name)
+            if (
+                inside is factor
+                or parameter is None
+                or not parameter.trainable
+                or math.prod(parameter.shape) > 1
+                or signal is None
+            ):
+                continue
+            size = math.sqrt(signal.second_moment) if signal.second_moment is not None else math.inf
+            if size >= FACTOR:
+                yield _scaled(facts, parameter, size)
+
+
+def _scaled(facts: Facts, parameter: Parameter, size: float) -> Finding:
+    infinite = size > INFINITE
+    return finding(
+        RULE,
+        facts,
+        at=site_of_law(parameter, facts),
+        severity=Severity.ERROR if infinite else Severity.WARNING,
+        message=(
+            f"`{parameter.name}` starts at {number(parameter.law.mean)}, and what its exponential multiplies becomes {number(size)}x larger. "
+            + (
+                "That is infinite: the loss is NaN in the first pass."
+                if infinite
+                else "A softmax of it takes one entry for all: SGD diverges, and Adam cannot bring it back in thousands of steps."
+            )
+        ),
+        help="start it at the logarithm of the scale that is meant: math.log(1 / 0.07), not 1 / 0.07",
+        modules=[parameter.name],
+        evidence={"start": parameter.law.mean, "factor": size},
+    )
 
 
 def first_loss(deviation: float, classes: int) -> float:
