@@ -42,13 +42,13 @@ def check(facts: Facts) -> Iterator[Finding]:
         site = None if write is None or write.default else site_of_call(write, facts)
         if write is None or site is None or write.shape != parameter.shape:
             continue
-        slip = _without_groups(facts, layer, parameter, write) or _by_hand(layer, parameter, write)
+        slip = _without_groups(facts, layer, parameter, write) or _by_hand(facts, layer, parameter, write)
         if slip is None or _is_normalized(facts.structure.nodes[layer.node], facts):
             continue
         words, off = slip
         found.setdefault((site.path, site.line, words), (site, words, off, []))[3].append(parameter)
     for site, words, off, members in found.values():
-        axis = "outputs" in words
+        axis = "number of its outputs" in words
         yield finding(
             RULE,
             facts,
@@ -84,13 +84,19 @@ def _without_groups(facts: Facts, layer: WeightLayer, parameter: Parameter, writ
     return f"a fan_out that ignores the {groups} groups of the convolution", float(groups)
 
 
-def _by_hand(layer: WeightLayer, parameter: Parameter, write: Write) -> tuple[str, float] | None:
-    """A deviation computed by hand: √(1/n) or √(2/n) of the channels alone, or a bound of 1/√(outputs)."""
+def _by_hand(facts: Facts, layer: WeightLayer, parameter: Parameter, write: Write) -> tuple[str, float] | None:
+    """A deviation computed by hand: √(1/n) or √(2/n) of the channels alone, or a bound of 1/√(outputs).
+
+    The weight of a transposed convolution is laid out as (inputs, outputs, kernel), and a place of its output is reached by
+    kernel/stride places of the input.
+    """
     law = write.law
     if write.op.startswith("nn.init.kaiming") or write.op.startswith("nn.init.xavier") or not law.std:
         return None
     if layer.kind == "convolution" and len(parameter.shape) > 2:
-        kernel = math.prod(parameter.shape[2:])
+        node, kernel = facts.structure.nodes[layer.node], math.prod(parameter.shape[2:])
+        if "transpose" in operator(node):
+            return _transposed(law, parameter.shape, kernel / _strides(node, len(parameter.shape) - 2))
         known = (layer.fan_in, layer.fan_out * kernel, (layer.fan_in + layer.fan_out * kernel) / 2)
         if kernel >= RATIO and _matches(law, parameter.shape[1]) and not any(_matches(law, fan) for fan in known):
             return f"{parameter.shape[1]} input channels without the kernel of {kernel} places", 1.0 / kernel
@@ -101,6 +107,26 @@ def _by_hand(layer: WeightLayer, parameter: Parameter, write: Write) -> tuple[st
         if read_outputs and not 1 / RATIO < off < RATIO:
             return f"{outputs} inputs, the number of its outputs (weight.size(0))", off
     return None
+
+
+def _transposed(law: Law, shape: tuple[int, ...], reached: float) -> tuple[str, float] | None:
+    """The channels without the kernel, of the inputs or of the outputs; `reached` is how many places of the input an output sums over."""
+    inputs, outputs, *sizes = shape
+    kernel = math.prod(sizes)
+    known = (inputs * reached, outputs * reached, *(fan * kernel for fan in (inputs, outputs, (inputs + outputs) / 2)))
+    for channels, words in ((inputs, "input"), (outputs, "output")):
+        off = channels / (inputs * reached)
+        if off <= 1 / RATIO and _matches(law, channels) and not any(_matches(law, fan) for fan in known):
+            return f"{channels} {words} channels of a transposed convolution without its kernel of {kernel} places", off
+    return None
+
+
+def _strides(node: Node, spatial: int) -> int:
+    """The product of the strides of a transposed convolution."""
+    given = node.args[3] if len(node.args) > 3 else node.kwargs.get("stride", 1)
+    sizes = [size for size in given if isinstance(size, int)] if isinstance(given, list | tuple) else [given]
+    whole = [size for size in sizes if isinstance(size, int)] or [1]
+    return math.prod(whole if len(whole) == spatial else whole[:1] * spatial)
 
 
 def _matches(law: Law, fan: float) -> bool:
