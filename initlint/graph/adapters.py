@@ -9,7 +9,7 @@ of their own. Names play no part.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -86,12 +86,25 @@ def find_adapters(traced: TracedModel, dependence: Dependence, layers: Mapping[s
         for base, branch in ((left, right), (right, left)):
             step = alpha if branch is right and isinstance(alpha, (int, float)) else 1.0
             if node.name in dependence.data:
-                found = _beside(node, base, branch, float(step), factors, layers, dependence, traced)
+                parts = _parts(branch, factors, dependence)
+                several = [
+                    _beside(node, base, part, step * share, factors, layers, dependence, traced) for part, share in parts
+                ]
             else:
-                found = _merged(node, base, branch, float(step), factors, traced)
-            if found is not None:
-                yield found
+                several = [_merged(node, base, branch, float(step), factors, traced)]
+            found = [adapter for adapter in several if adapter is not None]
+            yield from found
+            if found:
                 break
+
+
+def _parts(branch: Node, factors: frozenset[str], dependence: Dependence) -> Sequence[tuple[Node, float]]:
+    """The branches that are added to pieces of a base's output, beside zeros for the others, with what multiplies all; else the branch,
+    as where a learned scale multiplies all of them."""
+    outer = unscaled(branch, factors)
+    fused = operator(outer.node) == "cat" and not outer.learned
+    pieces = [item for item in operands(outer.node) if item.name in dependence.data] if fused else []
+    return [(piece, outer.constant) for piece in pieces] or [(branch, 1.0)]
 
 
 def _is_scalar(shape: tuple[int, ...]) -> bool:
@@ -124,7 +137,7 @@ def _beside(
         return None
     source = strip(nodes[dependence.index[down.source]])
     original = _base_layer(base, source, factors, layers, dependence)
-    whole = original is not None
+    whole = original is not None and shape_of(add) == shape_of(branch)
     if original is None and shape_of(base) == shape_of(branch):
         original = _base_layer(base, source, factors, layers, dependence, PASSING | _CUTTING)
     if original is None or original.node in (up.node, down.node):
