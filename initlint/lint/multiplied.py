@@ -10,10 +10,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from initlint.fixes.calls import draw_at
+import libcst as cst
+
+from initlint.fixes.calls import calls_named, draw_at
 from initlint.fixes.expressions import draw_divided, factors_at
 from initlint.graph.dataflow import SATURATING, operands, operator
-from initlint.lint.cures import follows, scaled_start, starts_of, unsafe
+from initlint.lint.cures import follows, own_draw_after_made, scaled_start, starts_of, unsafe
 from initlint.lint.starting import own_draw
 from initlint.lint.wording import site_of_node
 
@@ -87,3 +89,29 @@ def is_bounded(facts: Facts, layer: WeightLayer) -> bool:
     signal = facts.signals.get(layer.node)
     large = signal is not None and signal.second_moment is not None and signal.second_moment >= 1
     return large and bool(follows(facts, layer, among=BOUNDED)[0])
+
+
+RANDOM = ("randn", "rand")
+
+
+def undivided(facts: Facts, layers: Sequence[WeightLayer], files: Files) -> Iterator[Fix]:
+    """`torch.randn(…)` → `torch.randn(…) / rate` for weights that are multiplied before they are used, by an argument of their
+    constructor among others: a multiplier of learning rates that weights do not make up for (Karras et al. 2018, arXiv:1812.04948)."""
+    scaled = {
+        layer.weight: facts.parameter(layer.weight).made
+        for layer in layers
+        if any(operator(user) == "mul" for user in facts.structure.nodes[layer.weight].users)
+        and not own_draw_after_made(facts.parameter(layer.weight), facts)
+    }
+    sites = {(made.path, made.line) for made in scaled.values() if made is not None}
+    for path, line in sites if len(sites) == 1 else ():
+        code = files.code(path)
+        statement, function = (None, None) if code is None else (code.statement_at(line), code.function_at(line))
+        if code is None or statement is None or function is None:
+            continue
+        drawn = list(calls_named(code, RANDOM, statement))
+        numbers = [item for item in function.params.params if isinstance(item.default, cst.Float)]
+        for item in numbers if len(drawn) == 1 and not isinstance(code.parents[drawn[0]], cst.BinaryOperation) else ():
+            name = item.name.value
+            edit = code.replaced(drawn[0], f"{code.text(drawn[0])} / {name}")
+            yield from unsafe(f"draw weights larger by {name}, which they are multiplied by", [edit])

@@ -132,11 +132,12 @@ def fixes(found: Finding, facts: Facts) -> Iterator[Fix]:
     their biases at zero, where these have a mean."""
     from initlint.fixes.starts import ZEROS
     from initlint.lint.cures import alike, layers_of, restarted, restarts, starts_of, unsafe
-    from initlint.lint.multiplied import is_bounded, starts_behind
-    from initlint.lint.starting import started
+    from initlint.lint.multiplied import is_bounded, starts_behind, undivided
+    from initlint.lint.starting import Files, started
 
     small = [layer for layer in layers_of(found, facts) if not is_bounded(facts, layer)]
     layers = alike(facts, small or layers_of(found, facts))
+    yield from undivided(facts, layers, Files(facts))
     yield from restarts(facts, layers, starts_behind)
     biases = [name for layer in layers for name in layer.others if facts.parameter(name).law.mean]
     for fix in unsafe(
