@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from initlint.graph.dataflow import ATTENTION, PASSING, SELECTING, is_node, operands, operator, strip
 from initlint.lint.finding import Severity
+from initlint.lint.paths import born_of
 from initlint.lint.rule import Rule
 from initlint.lint.wording import finding, module_of, number, site_of_law
 
@@ -35,6 +36,8 @@ WARN_AT = 25.0
 # The signal itself depends on the input; what was lost before this sum is not this parameter's doing.
 INFORMED = 0.3
 RANDOM = ("normal", "uniform", "truncated normal")
+JOINING = frozenset(("cat", "stack"))
+ZEROS = frozenset("zeros new_zeros zeros_like".split())
 # What takes a common offset away again.
 CENTRING = frozenset("batch_norm native_batch_norm _native_batch_norm_legit cudnn_batch_norm instance_norm".split())
 
@@ -50,7 +53,7 @@ def check(facts: Facts) -> Iterator[Finding]:
         fixed = [side for side in sides if side.name not in dependence.data]
         if len(data) != 1 or len(fixed) != 1:
             continue
-        source = strip(fixed[0], PASSING | SELECTING | {"embedding"})
+        source = _source(fixed[0])
         parameter = facts.traced.parameters.get(source.name)
         if parameter is None or not _is_random(parameter) or dependence.reaches(source, data[0]):
             continue  # a trunk of learned queries to which something is added
@@ -75,6 +78,18 @@ def check(facts: Facts) -> Iterator[Finding]:
         )
 
 
+def _source(node: Node) -> Node:
+    """The parameter that a node shows, perhaps with rows of zeros beside it for a place that gets none."""
+    while True:
+        node = strip(node, (PASSING | SELECTING | {"embedding"}) - JOINING)
+        if operator(node) not in JOINING:
+            return node
+        parts = [part for part in operands(node) if operator(strip(part)) not in ZEROS]
+        if len(parts) != 1:
+            return node
+        node = parts[0]
+
+
 def _is_random(parameter: Parameter) -> bool:
     return parameter.kind == "parameter" and parameter.trainable and parameter.law.family in RANDOM and parameter.law.std > 0
 
@@ -82,7 +97,7 @@ def _is_random(parameter: Parameter) -> bool:
 def _ratio(facts: Facts, data: Node, parameter: Parameter) -> float | None:
     """The parameter's deviation over that of the signal between inputs; None where the signal depends little on the input."""
     signal = facts.signals.get(data.name)
-    born = None if signal is None else signal.input_born
+    born = None if signal is None else born_of(signal)  # all of it where nobody knows: the ratio is at least that
     if signal is None or not born or not signal.second_moment or not math.isfinite(born):
         return None
     return parameter.law.std / math.sqrt(born) if born >= INFORMED * signal.second_moment else None
@@ -120,7 +135,7 @@ def fixes(found: Finding, facts: Facts) -> Iterator[Fix]:
         operand.name
         for node in facts.structure.dependence.order
         if operator(node) == "add"
-        for operand in (strip(side, PASSING | SELECTING | {"embedding"}) for side in operands(node))
+        for operand in map(_source, operands(node))
         if operand.name in facts.traced.parameters
         and module_of(facts.parameter(operand.name)) in found.modules
         and _is_random(facts.parameter(operand.name))
