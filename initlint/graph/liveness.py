@@ -15,6 +15,7 @@ where zero buffers keep the whole input from every output are they held responsi
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -65,7 +66,8 @@ class Liveness:
 
     dead      never, although they are connected to an output
     waiting   not in the first step, but later (LoRA's A while B is zero)
-    zeros     parameters, and buffers that cut every output off the input, that are zero and stay so: the causes of `dead`
+    zeros     parameters, and buffers that cut every output off the input, that are zero and stay so, and that would let others of
+              `dead` learn if they were not
     """
 
     dead: tuple[str, ...]
@@ -95,11 +97,18 @@ def liveness_of(traced: TracedModel) -> Liveness:
                 kept = set()
                 break
         zero |= kept
+    else:
+        kept = set()
     dead = connected - end.learning - hidden
+    zeros = (zero - end.learning) & (dead | (zero - trainable)) if dead else set[str]()
+    causes: set[str] = set()
+    for group in _by_role(zeros, traced):
+        without = _trained(order, zero - group - kept, made | (kept - group), trainable, outputs)
+        causes |= group if dead & without.learning - group else set()
     return Liveness(
         dead=_in_order(order, dead),
         waiting=_in_order(order, end.learning - end.first),
-        zeros=_in_order(order, (zero - end.learning) & (dead | (zero - trainable))) if dead else (),
+        zeros=_in_order(order, causes or zeros),
     )
 
 
@@ -158,10 +167,10 @@ def is_cut_off(traced: TracedModel, zero: frozenset[str]) -> bool:
 
 
 def _by_role(names: Iterable[str], traced: TracedModel) -> list[set[str]]:
-    """The same with those together that have the same name in their modules."""
+    """The same with those together whose names differ in numbers alone."""
     roles: dict[str, set[str]] = {}
     for name in sorted(names):
-        roles.setdefault(traced.parameters[name].name.rpartition(".")[2], set()).add(name)
+        roles.setdefault(re.sub(r"\d+", "*", traced.parameters[name].name), set()).add(name)
     return list(roles.values())
 
 

@@ -9,7 +9,18 @@ from initlint.graph.dataflow import PASSING, RECTIFYING, SELECTING, operands, op
 from initlint.graph.liveness import is_cut_off
 from initlint.lint.finding import Severity
 from initlint.lint.rule import Rule
-from initlint.lint.wording import counted, finding, is_own, module_of, pattern_of, site_of_law, site_of_node, span_of, step_at
+from initlint.lint.wording import (
+    counted,
+    finding,
+    is_own,
+    module_of,
+    pattern_of,
+    role_of,
+    site_of_law,
+    site_of_node,
+    span_of,
+    step_at,
+)
 
 if TYPE_CHECKING:
     from torch.fx import Node
@@ -37,6 +48,16 @@ def check(facts: Facts) -> Iterator[Finding]:
         return
     zeros = [facts.parameter(name) for name in facts.liveness.zeros]
     matrices = [parameter for parameter in zeros if len(parameter.shape) > 1 or parameter.shape in ((), (1,))] or zeros
+    roles = {role_of(parameter.name) for parameter in matrices}
+    how = (
+        "wait for each other"
+        if len(roles) > 1
+        else "meets a function without slope at zero"
+        if len(matrices) == 1
+        else "wait for each other, or each meets a function without slope at zero"
+    )
+    if all(parameter.kind == "buffer" for parameter in matrices):
+        how = "no training changes a buffer"
     sites = [(parameter, site) for parameter in matrices if (site := _site(parameter, matrices, facts)) is not None]
     modules = list(dict.fromkeys(module_of(facts.parameter(name)) for name in dead))
     shown = pattern_of(modules)
@@ -54,11 +75,12 @@ def check(facts: Facts) -> Iterator[Finding]:
         at=None if last is None else last[1],
         message=(
             f"{counted(len(dead), 'parameter')} of {shown} {'receives' if len(dead) == 1 else 'receive'} a gradient of exactly zero, now and after every step: "
-            f"{names} {'is' if len(matrices) == 1 else 'are'} zero and "
-            f"{'meets a function without slope at zero' if len(matrices) == 1 else 'wait for each other'}. "
+            f"{names} {'is' if len(matrices) == 1 else 'are'} zero and {how}. "
             "They never learn, with any optimizer."
         ),
-        help="keep one factor zero for an identity start and draw the other one at random",
+        help="keep one factor zero for an identity start and draw the other one at random"
+        if len(roles) > 1
+        else "draw it at random",
         modules=modules,
         evidence={"parameters": float(len(dead))},
         related=related,
@@ -133,7 +155,6 @@ def fixes(found: Finding, facts: Facts) -> Iterator[Fix]:
     from initlint.fixes.starts import ONES, SMALL
     from initlint.lint.cures import layer_of, refilled, starts_of, unsafe, use_of
     from initlint.lint.starting import Files, started
-    from initlint.lint.wording import role_of
 
     files = Files(facts)
     groups: dict[str, list[str]] = {}
