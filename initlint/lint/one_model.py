@@ -131,18 +131,18 @@ def _judged(
     if job.seconds is not None:
         allowed = min(allowed, LIMIT * job.seconds)
     proved, waiting = _with_fixes(job, file, candidate, target, result, allowed, send)
-    coverage = result.propagation.coverage
+    coverage, traced = result.propagation.coverage, result.facts.traced
     summary = TargetResult(
         target=target,
         path=file.path,
         line=candidate.line,
         status="ok",
-        method=result.facts.traced.method,
+        method=traced.method,
         nodes=coverage.nodes,
         known=coverage.nodes - (coverage.floating - coverage.known),
-        sampled=len(coverage.sampled),
+        sampled=sum(name not in traced.parameters and name not in traced.inputs for name in coverage.sampled),
         unknown=tuple(coverage.unknown),
-        notes=(f"built as {candidate.how}", f"inputs: {inputs.how}", *result.facts.traced.notes, *result.notes, *proved.notes),
+        notes=(f"built as {candidate.how}", f"inputs: {inputs.how}", *traced.notes, *result.notes, *proved.notes),
     )
     return {
         "target": target_data(summary),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from initlint.graph.dataflow import is_node, operands, operator, strip
 from initlint.lint.finding import Severity
 from initlint.lint.gauss import SLOPES
+from initlint.lint.paths import feeding_layer
 from initlint.lint.rule import Rule
 from initlint.lint.wording import finding, module_of, number, site_of_law, site_of_node, step_at
 
@@ -32,17 +33,21 @@ RULE = Rule(
 # Share of the largest slope. Plain gradient steps are smaller by as much; Adam's are not, but it has eight units to go at its
 # usual rates of 1e-3 before a sigmoid opens from here.
 FLAT = 2e-3
+REACH = 2.0  # deviations of what a gate of data reads, which one input in forty exceeds
+SHUT_BELOW = frozenset({"sigmoid", "hardsigmoid"})
 # (where the slope is zero below, where it is zero above)
 FLAT_BEYOND = {"relu": (0.0, math.inf), "relu6": (0.0, 6.0), "hardtanh": (-1.0, 1.0), "hardsigmoid": (-3.0, 3.0)}
 
 
 def check(facts: Facts) -> Iterator[Finding]:
-    """Bounded and rectifying functions of a trainable parameter that is one constant."""
+    """Bounded and rectifying functions of a trainable parameter that is one constant; sigmoids of data that are held at zero."""
     for node in facts.structure.dependence.order:
         name = operator(node)
         if name not in SLOPES and name not in FLAT_BEYOND and not name.startswith("clamp"):
             continue
         source = next(operands(node), None)
+        if source is not None and name in SHUT_BELOW and node.name in facts.structure.dependence.data:
+            yield from _shut(facts, node, source)
         known = None if source is None else _known(facts, source)
         if known is None:
             continue
@@ -70,6 +75,40 @@ def check(facts: Facts) -> Iterator[Finding]:
             evidence={"value": value, "slope": slope},
             related=step_at(site_of_node(node.name, facts), f"{name} of it is computed here"),
         )
+
+
+def _shut(facts: Facts, node: Node, source: Node) -> Iterator[Finding]:
+    """A gate of data whose inputs have so negative a mean that hardly one of them opens it, on the way to other layers.
+
+    What holds a gate open is a choice: it passes what it is to pass.
+    """
+    structure, signal = facts.structure, facts.signals.get(source.name)
+    layers = structure.dependence.bits(structure.layers)
+    if signal is None or signal.second_moment is None or signal.mean is None or not math.isfinite(signal.second_moment):
+        return
+    spread = math.sqrt(max(signal.second_moment - signal.mean**2, 0.0))
+    reached = signal.mean + REACH * spread
+    slope = _slope(node, operator(node), min(reached, 0.0))
+    if slope > FLAT or not structure.dependence.descendants[node.name] & layers or not _has_effect(facts, node):
+        return
+    layer = feeding_layer(facts, source)
+    biases = [] if layer is None else [facts.parameter(name) for name in layer.others]
+    bias = next((item for item in biases if item.law.family == "constant" and item.law.mean < signal.mean / 2), None)
+    what = f"the input of {operator(node)}" if bias is None else f"`{bias.name}` starts at {number(bias.law.mean)}: the gate's input"
+    yield finding(
+        RULE,
+        facts,
+        at=site_of_node(source.name, facts) if bias is None else site_of_law(bias, facts),
+        severity=Severity.WARNING,
+        message=(
+            f"{what} has a mean of {number(signal.mean)} and a standard deviation of {number(spread)}, where {operator(node)} has "
+            f"{number(slope)} of its largest slope at best: nothing passes, and the gate hardly moves."
+        ),
+        help="start the gate's bias where the function has a slope, for example at -2 for one that is to be nearly closed",
+        modules=[] if layer is None else [module_of(facts.parameter(layer.weight))],
+        evidence={"value": signal.mean if bias is None else bias.law.mean, "slope": slope},
+        related=step_at(site_of_node(node.name, facts), f"{operator(node)} of it is computed here"),
+    )
 
 
 def _known(facts: Facts, node: Node) -> tuple[Parameter, float] | None:

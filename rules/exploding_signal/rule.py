@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from initlint.graph.dataflow import operands, operator, strip
 from initlint.lint.doubt import between_draws, lag_over, lowered, spread_over
 from initlint.lint.finding import Severity
 from initlint.lint.paths import Step, main_path, segments_of, steps_of, stretches
@@ -41,17 +42,24 @@ FAIL_OVER_TIME = 6.0
 # either grows by itself or has at least half of an average layer's part in what they come to together.
 LAYERS = 3
 GROWING = 0.15
+PROBABILITIES = frozenset({"sigmoid", "softmax", "_softmax"})
 
 
 def check(facts: Facts) -> Iterator[Finding]:
     """One finding per stretch of layers that grows, and per recurrent operator whose state does."""
     yield from _over_time(facts)
     for output in facts.traced.outputs:
-        parts = stretches(steps_of(facts, main_path(facts, output)))
+        parts = stretches(steps_of(facts, main_path(facts, _unbounded(facts, output))))
         for number_of, steps in enumerate(parts):
             found = _growth(facts, steps, normalized_after=number_of + 1 < len(parts))
             if found is not None:
                 yield found
+
+
+def _unbounded(facts: Facts, output: str) -> str:
+    """What an output is a probability of: a function that ends between 0 and 1 hides how large its logits are, not what comes of it."""
+    node = strip(facts.structure.nodes[output])
+    return next(operands(node)).name if operator(node) in PROBABILITIES else output
 
 
 def _growth(facts: Facts, steps: Sequence[Step], *, normalized_after: bool) -> Finding | None:

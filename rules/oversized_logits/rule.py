@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from initlint.graph.dataflow import operands, operator, shape_of, strip
 from initlint.lint.finding import Severity
-from initlint.lint.paths import feeding_layer
+from initlint.lint.paths import Segment, feeding_layer, main_path, segments_of, since_restored, steps_of
 from initlint.lint.rule import Rule
 from initlint.lint.wording import finding, is_own, module_at, number, site_of_law, site_of_module, site_of_scale, step_at
 
@@ -123,17 +123,19 @@ def _finding(facts: Facts, node: Node, layer: WeightLayer, classes: int) -> Find
     guess, loss = math.log(classes), first_loss(deviation, classes)
     if loss < WARN_AT * guess:
         return None
-    parameter = facts.parameter(layer.weight)
     tables = [other for other in facts.structure.layers.values() if other.kind == "embedding"]
+    source = _source(facts, node, layer)
+    parameter = facts.parameter(source.layer.weight)
     shared = {parameter.name, parameter.alias_of}
     tied = next((other for other in tables if facts.parameter(other.weight).name in shared), None)
     drawn = parameter.writes[-1] if parameter.writes else None
     own = drawn is not None and bool(drawn.stack) and is_own(drawn.stack[-1], facts)
-    what = f"`{parameter.name}`, which is also the embedding table," if tied else f"`{parameter.name}`"
+    what = f"`{parameter.name}`, which " + ("is also the embedding table," if tied else f"multiplies what it reads by {number(10**source.rms)},")
+    what = what if tied or source.layer is not layer else f"`{parameter.name}`"
     return finding(
         RULE,
         facts,
-        at=site_of_scale(facts, layer),
+        at=site_of_scale(facts, source.layer),
         severity=Severity.WARNING if own and (tied or loss >= FAR * guess) else Severity.INFO,
         message=(
             f"logits start with a standard deviation of {number(deviation)}: the first loss is about {number(loss)}, where "
@@ -141,11 +143,18 @@ def _finding(facts: Facts, node: Node, layer: WeightLayer, classes: int) -> Find
             "are spent on unlearning them."
         ),
         help=f"start it about {number(deviation)}x smaller, for example nn.init.normal_(…, std=0.02), or scale the logits",
-        modules=[module_at(layer, facts)],
+        modules=[module_at(source.layer, facts)],
         evidence={"std": deviation, "first_loss": loss, "guessing": guess},
         related=step_at(site_of_module(tied.module, facts), "the embedding table is made here") if tied else (),
         rests_on=(node.name,),
     )
+
+
+def _source(facts: Facts, node: Node, layer: WeightLayer) -> Segment:
+    """Of the layers since the last normalization the one that enlarges most; the output layer itself, unless another does more."""
+    parts = segments_of(since_restored(steps_of(facts, main_path(facts, node.name))))
+    own = next((part for part in reversed(parts) if part.layer.weight == layer.weight), Segment(layer=layer, rms=0.0, born=0.0, share=0.0))
+    return max((own, *parts), key=lambda part: part.rms)
 
 
 def fixes(found: Finding, facts: Facts) -> Iterator[Fix]:
