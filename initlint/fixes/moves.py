@@ -317,16 +317,29 @@ def registered(code: Code, line: int) -> Iterator[Edit]:
         ]
         for call, item in graded:
             yield without_argument(code, call, item)
-        found = reach(code, "torch.nn.Parameter")
-        name = found.text if not found.missing else f"{reach(code, 'torch.nn').text}.Parameter"
-        span = outer(code, assigned.value)
-        start = Span(path=code.path, line=span.line, column=span.column, end_line=span.line, end_column=span.column)
-        end = Span(
-            path=code.path, line=span.end_line, column=span.end_column, end_line=span.end_line, end_column=span.end_column
-        )
-        yield Edit(span=start, content=f"{name}(")
-        yield Edit(span=end, content=")")
+        yield from _handed_to(code, assigned.value, "Parameter")
         return
+
+
+def contained(code: Code, line: int) -> Iterator[Edit]:
+    """`self.layers = [...]` → `self.layers = nn.ModuleList([...])`, of dictionaries `nn.ModuleDict`."""
+    assigned = [item for item in (*code.all(cst.Assign), *code.all(cst.AnnAssign)) if code.first_line(item) == line]
+    for value in [item.value for item in assigned if isinstance(item, cst.Assign | cst.AnnAssign)]:
+        if isinstance(value, (cst.List, cst.ListComp)):
+            yield from _handed_to(code, value, "ModuleList")
+        elif isinstance(value, (cst.Dict, cst.DictComp)):
+            yield from _handed_to(code, value, "ModuleDict")
+
+
+def _handed_to(code: Code, value: cst.BaseExpression, kind: str) -> Iterator[Edit]:
+    """An expression made the argument of a class of `torch.nn`."""
+    found = reach(code, f"torch.nn.{kind}")
+    name = found.text if not found.missing else f"{reach(code, 'torch.nn').text}.{kind}"
+    span = outer(code, value)
+    start = Span(path=code.path, line=span.line, column=span.column, end_line=span.line, end_column=span.column)
+    end = Span(path=code.path, line=span.end_line, column=span.end_column, end_line=span.end_line, end_column=span.end_column)
+    yield Edit(span=start, content=f"{name}(")
+    yield Edit(span=end, content=")")
 
 
 def frozen_by_call(code: Code, line: int) -> Iterator[Edit]:

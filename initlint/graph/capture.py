@@ -17,6 +17,7 @@ from torch.export.graph_signature import InputKind
 
 from initlint.graph.built import RecordedModel
 from initlint.graph.constants import constant_shadows
+from initlint.graph.hidden import hidden_modules
 from initlint.graph.measure import law_of_values
 from initlint.graph.model import InputLaw, Parameter, Site, TracedModel
 from initlint.graph.provenance import module_of_node, site_of_node
@@ -185,6 +186,7 @@ def _described(
         modules=modules,
         module_sites=dict(recorded.module_sites),
         module_types={path: f"{type(m).__module__}.{type(m).__qualname__}" for path, m in recorded.model.named_modules()},
+        hidden=hidden_modules(recorded.model),
         unreached=unreached,
         lost=recorded.lost,
         untied=recorded.untied,

@@ -167,5 +167,6 @@ class TracedModel:
     module_types: Mapping[str, str] = field(default_factory=dict)  # class, by module path
     lost: tuple[LostWrite, ...] = ()  # initializations of tensors that are not part of the model
     untied: tuple[BrokenTie, ...] = ()  # parameters that were tied to each other and are no more
+    hidden: Mapping[str, int] = field(default_factory=dict)  # trainable parameters in modules of plain lists, by attribute path
     unreached: tuple[str, ...] = ()  # parameters that the traced forward never reads
     notes: tuple[str, ...] = ()  # what was tried before `method` worked, for the report

@@ -229,6 +229,37 @@ def plain_weights(tree: ast.Module) -> Iterator[PlainWeight]:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PlainContainer:
+    """`self.layers = [...]` in a constructor: a list, a dictionary, or a comprehension; `kind` is list or dict."""
+
+    owner: str
+    name: str
+    kind: str
+    line: int
+    column: int
+    end_line: int
+    end_column: int
+
+
+def plain_containers(tree: ast.Module) -> Iterator[PlainContainer]:
+    """Attributes that constructors set to containers that are filled there or later; one that holds what a variable has hides it on purpose."""
+    for owner, function in _functions(tree):
+        if not owner or function.name != "__init__":
+            continue
+        for item in ast.walk(function):
+            if not isinstance(item, ast.Assign | ast.AnnAssign):
+                continue
+            target, value = item.targets[0] if isinstance(item, ast.Assign) else item.target, item.value
+            kind = "list" if isinstance(value, ast.List | ast.ListComp) else "dict" if isinstance(value, ast.Dict | ast.DictComp) else ""
+            given = value.elts if isinstance(value, ast.List) else value.values if isinstance(value, ast.Dict) else ()
+            if kind and isinstance(target, ast.Attribute) and not any(isinstance(element, ast.Name) for element in given):
+                yield PlainContainer(
+                    owner=owner, name=target.attr, kind=kind, line=item.lineno, column=item.col_offset + 1,
+                    end_line=item.end_lineno or item.lineno, end_column=(item.end_col_offset or item.col_offset) + 1,
+                )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Freezing:
     """`x.requires_grad = False` in a class; `name` is that of x without `self`."""
 
