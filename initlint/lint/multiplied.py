@@ -8,6 +8,7 @@ are ω times larger, and so are its gradients, in every layer (Sitzmann et al. 2
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import libcst as cst
@@ -49,6 +50,16 @@ def divided(facts: Facts, layers: Sequence[WeightLayer], files: Files) -> Iterat
     for divisor in dict.fromkeys(factors_at(other, at.line, value)):
         for edits in draw_divided(code, draw, divisor):
             yield from unsafe(f"draw weights smaller by {divisor}, which multiplies what they give", edits)
+
+
+def starts_before(facts: Facts, layer: WeightLayer) -> Sequence[Start]:
+    """The starts that suit a layer; first, where a constant ω multiplies what it gives to a sine, the one whose arguments have variance
+    one all the same: 2/(n·ω²), since E[sin²] is a half."""
+    found, usual = multiplied_by(facts, layer), starts_of(facts, layer)
+    if found is None:
+        return usual
+    start = scaled_start(facts, layer, 2.0)
+    return (replace(start, arguments=tuple(f"{item} / {found[0]:g}" for item in start.arguments)), *usual)
 
 
 def multiplied_by(facts: Facts, layer: WeightLayer) -> tuple[float, str] | None:

@@ -115,7 +115,7 @@ def fixes(found: Finding, facts: Facts) -> Iterator[Fix]:
     """Weights that do not saturate; between batch normalizations, where weights have no scale, functions made nearly linear."""
     from initlint.lint.cures import alike, connected, layers_of, restarts
     from initlint.lint.linearized import linearized
-    from initlint.lint.multiplied import divided
+    from initlint.lint.multiplied import divided, starts_before
     from initlint.lint.starting import Files
 
     layers = alike(facts, layers_of(found, facts))
@@ -123,7 +123,7 @@ def fixes(found: Finding, facts: Facts) -> Iterator[Fix]:
     yield from between
     if not between:
         yield from divided(facts, layers, Files(facts))
-        yield from restarts(facts, layers)
+        yield from restarts(facts, layers, starts_before)
     yield from connected(facts, layers)
 
 
