@@ -164,7 +164,7 @@ def fixes(found: Finding, facts: Facts) -> Iterator[Fix]:
     from initlint.lint.starting import started
 
     wanted = {layer.weight: SMALL for layer in layers_of(found, facts)}
-    yield from unsafe("start the table with a standard deviation of 0.02", started(facts, wanted))
+    yield from unsafe("start it with a standard deviation of 0.02", started(facts, wanted))
     kinds = facts.traced.module_types
     tables = {
         name: SMALL

@@ -9,7 +9,7 @@ from initlint.graph.model import Site
 from initlint.lint.finding import Severity
 from initlint.lint.rule import Rule
 from initlint.lint.wording import finding
-from initlint.source.initializers import initializers, slip_of
+from initlint.source.initializers import initializers
 
 if TYPE_CHECKING:
     from initlint.fixes.edit import Fix
@@ -64,30 +64,6 @@ def _call(item: Initializer) -> str:
 
 def fixes(found: Finding, facts: Facts) -> Iterator[Fix]:
     """The name that is called; else the call, at the end of the constructor."""
-    import libcst as cst
+    from initlint.lint.calling import called
 
-    from initlint.lint.cures import unsafe
-    from initlint.lint.starting import Files
-
-    code = Files(facts).code(found.span.path)
-    method = None if code is None else code.statement_at(found.span.line)
-    owner = None if code is None or method is None else code.around(method, cst.ClassDef)
-    alone = owner is None  # a function of the file: for the whole model
-    if code is not None and alone:
-        owner = code.classes().get(facts.traced.module_types.get("", "").rpartition(".")[2])
-    if code is None or owner is None or not isinstance(method, cst.FunctionDef):
-        return
-    if meant := slip_of(method.name.value):
-        yield from unsafe(f"write its name as {meant}", [code.replaced(method.name, meant)])
-    kinds = {facts.traced.module_types[path] for path in facts.instances_by_class().get(owner.name.value, ())}
-    heir = code.classes().get(kinds.pop().rpartition(".")[2]) if len(kinds) == 1 else None
-    if heir is not None and "__init__" in code.functions(heir):
-        owner = heir  # what a base calls in its constructor comes before the layers of its heir
-    constructor = code.functions(owner).get("__init__")
-    if constructor is None or not isinstance(constructor.body, cst.IndentedBlock) or not constructor.params.params:
-        return
-    me, name = constructor.params.params[0].name.value, method.name.value
-    static = any(code.text(item.decorator) == "staticmethod" for item in method.decorators)
-    applied = alone or static or len(method.params.params) > 1
-    call = f"{me}.apply({name if alone else f'{me}.{name}'})" if applied else f"{me}.{name}()"
-    yield from unsafe(f"call it at the end of __init__: {call}", [code.behind(constructor.body.body[-1], [call])])
+    yield from called(facts, found.span.path, found.span.line)

@@ -81,10 +81,11 @@ def _emptied(facts: Facts, parameter: Parameter) -> Site | None:
 
 
 def fixes(found: Finding, facts: Facts) -> Iterator[Fix]:
-    """Ones for a factor, zeros for a term, a random start that suits its layer for a matrix; where to_empty took the values away,
+    """The class's own start, where nobody calls it; ones for a factor, zeros for a term, a random start that suits its layer for a matrix; where to_empty took the values away,
     the model made on the device that it is to be on."""
     from initlint.fixes.moves import made_on_device
     from initlint.fixes.starts import ONES, SMALL, ZEROS
+    from initlint.lint.calling import called, own_initializers
     from initlint.lint.cures import layer_of, refilled, starts_of, unsafe, use_of
     from initlint.lint.starting import Files, started
 
@@ -92,6 +93,8 @@ def fixes(found: Finding, facts: Facts) -> Iterator[Fix]:
     for place in found.related:  # where the model is given new memory
         if (code := files.code(place.span.path)) is not None:
             yield from unsafe("make the model where its memory is to be", made_on_device(code, place.span.line))
+    for path, line in own_initializers(facts, found.modules):
+        yield from called(facts, path, line)
     names = [
         name
         for name, item in facts.traced.parameters.items()
