@@ -133,11 +133,13 @@ def _finding(facts: Facts, growing: Sequence[tuple[Residual, float]], total: flo
 
 def _oversized(facts: Facts, layers: Sequence[WeightLayer]) -> list[tuple[WeightLayer, float]]:
     """The layers whose own weights make their output larger than any usual gain would, with the decades they add. A bias that is
-    large beside a small input is no fault of the weights."""
+    large beside a small input is no fault of the weights, and where draws gave one of both numbers, their ratio has the noise of those."""
     found = []
     for layer in layers:
         before, after = facts.signals.get(layer.source), facts.signals.get(layer.node)
         if before is None or after is None or not before.second_moment or not after.second_moment:
+            continue
+        if ("refuted" in before.flags) != ("refuted" in after.flags):
             continue
         added = sum(facts.parameter(name).law.second_moment for name in layer.others)
         weighted = after.second_moment - added
