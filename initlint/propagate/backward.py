@@ -13,12 +13,14 @@ import numpy as np
 
 from initlint.propagate.assumptions import flags_of
 from initlint.propagate.axes import Array, Axis
+from initlint.propagate.calls import name_of
 from initlint.propagate.drawn import Draws
 from initlint.propagate.formula import expression_of
 from initlint.propagate.forward import Forward, propagate_graph
 from initlint.propagate.laws import input_value, parameter_value
 from initlint.propagate.linear import members
 from initlint.propagate.moments import Moments
+from initlint.propagate.ops.recurrent import GATES
 from initlint.propagate.rank import ranks
 from initlint.propagate.signals import Method, Signal
 from initlint.propagate.spread import Spread, spreads
@@ -167,6 +169,7 @@ def _finite(value: float) -> float | None:
 
 def _signals(floating: Sequence[fx.Node], forward: Forward, cotangents: Mapping[int, Moments]) -> dict[str, Signal]:
     signals: dict[str, Signal] = {}
+    stepped = _stepped(floating)
     for node in floating:
         value = forward.produced.get(node)
         shape = tuple(int(n) for n in node.meta["val"].shape)
@@ -175,7 +178,10 @@ def _signals(floating: Sequence[fx.Node], forward: Forward, cotangents: Mapping[
             signals[node.name] = Signal(mean=mean, second_moment=second, zero_fraction=zeros, shape=shape)
         elif isinstance(value, Moments):
             gradient = cotangents.get(id(value))
-            signals[node.name] = _signal(value, gradient, shape, node.name in forward.sampled)
+            signal = _signal(value, gradient, shape, node.name in forward.sampled)
+            if node in stepped:
+                signal = replace(signal, levels=_levels(value), grad_levels=() if gradient is None else _levels(gradient))
+            signals[node.name] = signal
         elif isinstance(value, Unknown) or value is None:
             signals[node.name] = Signal(mean=None, second_moment=None, shape=shape)
     return signals
@@ -202,9 +208,13 @@ def _signal(value: Moments, gradient: Moments | None, shape: tuple[int, ...], wa
         method=method,
         flags=value.flags,
         shape=shape,
-        levels=_levels(value),
-        grad_levels=() if gradient is None else _levels(gradient),
     )
+
+
+def _stepped(floating: Sequence[fx.Node]) -> set[fx.Node]:
+    """What recurrent operators read, and what they give."""
+    recurrent = {node for given in floating for node in (given, *given.all_input_nodes) if name_of(node.target) in GATES}
+    return {near for node in recurrent for near in (node, *node.all_input_nodes, *node.users)}
 
 
 def _levels(x: Moments) -> tuple[tuple[float, float], ...]:

@@ -26,8 +26,8 @@ class Signal:
     method                  how second_moment was found
     flags                   assumptions that no longer hold exactly, () while all do (`flags` has their meaning)
     spread                  standard deviation of ln q over initializations, from finite width (`spread`): nats of a second moment
-    levels, grad_levels     (index, second moment) by group along the one axis, features apart, that has groups, as the steps of a recurrence
-                            do; () where there is none or more than one. As formulas have it, even where draws refute the average
+    levels, grad_levels     (index, second moment) by group of steps, of what a recurrent operator reads and gives; () elsewhere. As
+                            formulas have it, even where draws refute the average
     lag                     mean of ln q over initializations less ln E[q]: how far the typical draw lies below, ≤ 0
     """
 

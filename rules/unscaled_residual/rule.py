@@ -17,6 +17,7 @@ from initlint.lint.wording import (
     number,
     pattern_of,
     places_of_layers,
+    role_of,
     site_of_node,
     span_of,
     step_at,
@@ -230,11 +231,11 @@ def fixes(found: Finding, facts: Facts) -> Iterator[Fix]:
     from initlint.lint.starting import Files, merged, started
 
     files = Files(facts)
-    modules = set(found.modules)
+    roles = {role_of(module) for module in found.modules}  # what one loop makes, one loop should start
     taking_part = [
         residual
         for residual in facts.structure.residuals
-        if residual.layers and {module_at(facts.structure.layers[name], facts) for name in residual.layers} <= modules
+        if residual.layers and {role_of(module_at(facts.structure.layers[name], facts)) for name in residual.layers} <= roles
     ]
     layers = [facts.structure.layers[name] for residual in taking_part for name in residual.layers]
     usual = {layer.weight: starts_of(facts, layer)[0] for layer in layers} if _oversized(facts, layers) else {}
