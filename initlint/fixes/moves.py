@@ -24,8 +24,19 @@ COPIES = ("clone", "detach", "contiguous", "cpu", "float", "double")
 
 
 def into_itself(code: Code, draw: Draw) -> Iterator[Edit]:
-    """`w.data.clone().normal_()` → `w.data.normal_()`: the copies between a parameter and the draw taken away."""
+    """`w.data.clone().normal_()` → `w.data.normal_()`: the copies between a parameter and the draw taken away, where they stand or where
+    the variable that is drawn into is given its value."""
     tensor: cst.BaseExpression = draw.tensor
+    function = code.around(draw.call, cst.FunctionDef)
+    if isinstance(tensor, cst.Name) and function is not None:
+        made = [
+            item.value
+            for item in code.all(cst.Assign, function)
+            if len(item.targets) == 1 and code.text(item.targets[0].target) == tensor.value
+        ]
+        if len(made) != 1:
+            return
+        tensor = made[0]
     inner = tensor
     while (
         isinstance(inner, cst.Call)
