@@ -18,7 +18,6 @@ Sides = tuple[bool, bool]  # whether it holds of the second moment, and of the g
 BITS = 1.0  # by which a prediction is off where reality refutes it
 SIGMAS = 3.0  # standard errors that the difference has to exceed besides
 SPREADS = 2.0  # of a finite net's own standard deviations: draws that differ by nature refute no average
-MOSTLY = 0.9  # of the signals, whose spread is that of gradients
 STRAY = 3.0  # times the deviation of four draws: a normal law's own is larger once in twenty
 SHARE = 1e-4  # of a second moment: what depends on the input is not told from rounding below
 
@@ -60,16 +59,10 @@ def unlike(signals: Mapping[str, Signal], measured: Mapping[str, Measured], leas
 
 def amiss(signals: Mapping[str, Signal], measured: Mapping[str, Measured], bits: float, share: float) -> bool:
     """Whether gradients of more than `share` of the nodes, or second moments of half as many, differ from one draw by more than
-    `bits`, and by more than draws of a finite net differ by nature.
-
-    Of gradients that is what all but the most spread tenth of signals do: a sum over few entries varies more than what comes back
-    past it. Of the second moments a third are parameters', and right.
-    """
-    spreads = sorted(signal.spread for signal in signals.values())
-    limit = bits + SPREADS * (spreads[int(MOSTLY * (len(spreads) - 1))] if spreads else 0.0) / math.log(2)
+    `bits`, the latter also by more than draws of a finite net differ by nature. Of the second moments a third are parameters', and right."""
 
     def judge(row: Row, signal: Signal, _truth: Measured) -> Sides:
-        return row.bits > bits + SPREADS * signal.spread / math.log(2), (row.grad_bits or 0.0) > limit
+        return row.bits > bits + SPREADS * signal.spread / math.log(2), (row.grad_bits or 0.0) > bits
 
     found = _where(judge, signals, measured).values()
     gradients = sum(truth.grad_second_moment is not None for truth in measured.values())

@@ -33,11 +33,11 @@ if TYPE_CHECKING:
     from initlint.propagate.backward import Propagation
     from initlint.propagate.oracle import Measured
 
-SECONDS, PER_NODE = 1.5, 2.5e-3  # that all draws of a doubtful model should take: about as long as tracing takes
-LONGEST = 4.0  # seconds that the fewest draws may take
-LONG = 150  # nodes, from which a model in no doubt is drawn once: one gradient in seven is off by half a bit, of shorter ones one in eighteen
-GLANCE = 1e-3  # seconds a node that this draw may take: two fifths of tracing
-AMISS, SHARE = 0.5, 0.1  # bits, and the share of nodes that have to differ by more from this one draw, to raise a doubt
+LONGEST = 6.0  # seconds that the fewest draws of a refuted model may take
+# Nodes times the largest deviation of ln q, from which a model in no doubt is drawn once: errors of formulas add up along a graph, and what
+# they leave out is of the order of what draws differ by. On the tuned half of the corpus (docs/accuracy.md) that is a quarter of the models.
+UNSURE = 100.0
+AMISS, SHARE = 0.5, 0.16  # bits, and the share of gradients that have to differ by more from this one draw, to raise a doubt
 MEMORY = 2 * 2.0**30  # bytes that one draw may take
 MOST = 12  # draws, to measure what a prediction should have been; LEAST tell whether it is wrong, and as many what pairs are
 FAR, CLOSE = 0.5, 0.25  # bits between prediction and draws: that call for more draws, and in which it is kept all the same
@@ -55,30 +55,25 @@ SEED = 0x7121A1
 def tried(traced: TracedModel, predicted: Propagation) -> Propagation:
     """The prediction, corrected by a few draws where it is doubtful and the model is small enough to be asked."""
     cost = cost_of(traced)
-    seconds = min(max(SECONDS, PER_NODE * predicted.coverage.nodes), LONGEST)
-    if predicted.coverage.unknown:
-        seconds = max(seconds, LOST)
-    fewest = LEAST * (cost.brief + cost.seconds)
-    if fewest > max(seconds, LONGEST) or cost.memory > MEMORY:
+    if LEAST * (cost.brief + cost.seconds) > (LOST if predicted.coverage.unknown else LONGEST) or cost.memory > MEMORY:
         return predicted
     sample = Sample(traced, functools.partial(weights_from_laws, traced.parameters), SEED)
     try:
-        if not _is_doubtful(traced, predicted) and not _looks_wrong(sample, predicted, cost.brief):
+        if not _is_doubtful(traced, predicted) and not _looks_wrong(sample, predicted):
             return predicted
         sample.draw(LEAST - sample.count, None)
         if not unlike(predicted.signals, sample.measured(), FAR, ERRORS):
             return predicted
         sample.draw(LEAST, predicted.layouts)
-        sample.draw(min(MOST - sample.count, int(max(seconds - fewest, 0.0) / cost.brief)), None)
+        sample.draw(MOST - sample.count, None)
     except Exception:  # noqa: BLE001 - what cannot be run for real keeps its prediction
         return predicted
     return _corrected(predicted, sample.measured())
 
 
-def _looks_wrong(sample: Sample, predicted: Propagation, cost: float) -> bool:
-    """Whether one draw of a long graph, where it costs no more than a glance, is unlike the prediction in many places."""
-    nodes = predicted.coverage.nodes
-    if nodes < LONG or cost > GLANCE * nodes:
+def _looks_wrong(sample: Sample, predicted: Propagation) -> bool:
+    """Whether one draw of a model whose errors may have added up is unlike the prediction in many places."""
+    if predicted.coverage.nodes * max((signal.spread for signal in predicted.signals.values()), default=0.0) < UNSURE:
         return False
     sample.draw(1, None)
     return amiss(predicted.signals, sample.measured(), AMISS, SHARE)

@@ -79,9 +79,8 @@ def counted_draws(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, bool]]:
     return counts
 
 
-def test_a_prediction_of_a_long_graph_is_drawn_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(trial, "LONG", 0)
-    monkeypatch.setattr(trial, "GLANCE", 1.0)
+def test_a_prediction_whose_errors_may_have_added_up_is_drawn_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trial, "UNSURE", 0.0)
     traced = traced_as(plain, (torch.zeros(64, 32),))
     predicted = run(traced)
     counts = counted_draws(monkeypatch)
@@ -90,8 +89,7 @@ def test_a_prediction_of_a_long_graph_is_drawn_once(monkeypatch: pytest.MonkeyPa
 
 
 def test_one_draw_unlike_the_prediction_raises_a_doubt(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(trial, "LONG", 0)
-    monkeypatch.setattr(trial, "GLANCE", 1.0)
+    monkeypatch.setattr(trial, "UNSURE", 0.0)
     traced = traced_as(plain, (torch.zeros(64, 32),))
     predicted = run(traced)
     wrong = {
@@ -144,12 +142,7 @@ def test_a_draw_measures_a_view_with_what_it_views() -> None:
             assert gradients[1].value == pytest.approx(gradients[0].value, rel=1e-4), name
 
 
-@pytest.mark.parametrize(("long", "glance"), [(0, 0.0), (trial.LONG, 1.0)])
-def test_a_draw_that_costs_too_much_or_of_a_short_graph_is_not_taken(
-    monkeypatch: pytest.MonkeyPatch, long: int, glance: float
-) -> None:
-    monkeypatch.setattr(trial, "LONG", long)
-    monkeypatch.setattr(trial, "GLANCE", glance)
+def test_a_graph_whose_errors_cannot_have_added_up_is_not_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
     traced = traced_as(plain, (torch.zeros(64, 32),))
     predicted = run(traced)
     counts = counted_draws(monkeypatch)

@@ -18,7 +18,7 @@ class Block(nn.Module):
         self.norm1 = nn.LayerNorm(width)
         self.norm2 = nn.LayerNorm(width)
         for layer in (self.query, self.key, self.value, self.out, self.fc1, self.fc2):
-            nn.init.xavier_uniform_(layer.weight)
+            nn.init.kaiming_uniform_(layer.weight, nonlinearity="linear")
             nn.init.zeros_(layer.bias)
         for module in (self.fc1, self.fc2, self.value, self.out):
             nn.init.xavier_normal_(module.weight, gain=0.188)
