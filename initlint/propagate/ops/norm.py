@@ -39,6 +39,7 @@ from initlint.propagate.pointwise import Cotangent, Profile, profile_of, root_of
 from initlint.propagate.quotient import Quotient, quotient_of, sent_back, weighted
 from initlint.propagate.rows import freedom_of_rows, normalized_rows
 from initlint.propagate.sources import grid
+from initlint.propagate.sums import note_law
 from initlint.propagate.tape import CoherentPull, Tape
 
 LEAST_FREEDOM = 0.5  # E[1/χ²] diverges at two degrees of freedom; with ε it does not, and few batches are that small
@@ -80,6 +81,7 @@ def by_state(x: Moments, axes: Sequence[int], by_cell: Array) -> Array:
 def standardized(tape: Tape, x: Moments, dims: Sequence[int], eps: float, centre: bool) -> Moments:
     """x divided by its deviation (or, without `centre`, its root mean square) over some dimensions."""
     axes = x.dim_axes(dims)
+    note_law(x)
     if centre:
         mean, pair = project(x, axes, -1.0)
     else:
