@@ -52,18 +52,7 @@ def profile_of(x: Moments) -> Profile:
         base, factor, shift = x.affine
         before = profile_of(base)
         x.profile = Profile(before.source, factor * before.values + shift, before.normal)
-    if x.profile is None and x.parts and x.sample is None:
-        from initlint.propagate.sums import law_of_sum
-
-        x.profile = law_of_sum(x)
-    if x.profile is None and x.thinned is not None and is_among_zeros(x):
-        from initlint.propagate.sums import law_among_zeros
-
-        x.profile = law_among_zeros(x, *x.thinned)
-    if x.profile is None and x.sample is None and x.made is not None:
-        from initlint.propagate.pieces import law_of_pieces
-
-        x.profile = law_of_pieces(x)
+    note_law(x)
     if x.profile is None:
         source = Source(x)
         z = grid(source.points)[0].reshape(-1, *(1,) * x.mean.ndim)
@@ -82,6 +71,22 @@ def profile_of(x: Moments) -> Profile:
         else:
             x.profile = Profile(source, x.mean + source.deviation * with_tails(z, *x.tails), normal=not any(x.tails))
     return x.profile
+
+
+def note_law(x: Moments) -> None:
+    """Makes a sum, or pieces one after the other, or what is there or zero by chance, known as a function where it is not normal."""
+    if x.profile is None and x.parts and x.sample is None:
+        from initlint.propagate.sums import law_of_sum
+
+        x.profile = law_of_sum(x)
+    if x.profile is None and x.thinned is not None and is_among_zeros(x):
+        from initlint.propagate.sums import law_among_zeros
+
+        x.profile = law_among_zeros(x, *x.thinned)
+    if x.profile is None and x.sample is None and x.made is not None:
+        from initlint.propagate.pieces import law_of_pieces
+
+        x.profile = law_of_pieces(x)
 
 
 def has_one_sign(x: Moments) -> bool:

@@ -106,12 +106,6 @@ def law_of_sum(x: Moments) -> Profile | None:
     return fitted(source, result, x, holds_zeros=x.positive or bool(np.mean(result == 0.0) > ATOM))
 
 
-def note_law(x: Moments) -> None:
-    """Makes a sum that is not normal known as a function of a source, to operators that ask whether it is one."""
-    if x.profile is None and x.parts and x.sample is None and x.valid is None:
-        x.profile = law_of_sum(x)
-
-
 def law_among_zeros(y: Moments, x: Moments, share: float) -> Profile | None:
     """Entries of x that are there with a probability and zero else, as a function of a source of its own."""
     found = profile_of(x).values
