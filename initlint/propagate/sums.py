@@ -274,6 +274,7 @@ def conditioned(
     # of a rest that is only one of those there are, what it lets through is not what all do
     gains = [1.0 if law is None or not of_all else grid(len(given))[1] @ function / of_all
              for function, of_all in zip((twice, once), anyhow, strict=True)]  # fmt: skip
+    first = own[int(squares.argmax())]
     left = pairs.copy()  # what entries that do not vary get, as those of padding, is no function of anything
     for function, where, gain in ((np.sqrt(twice), same, gains[0]), (once, ~same, gains[1] ** 2)):
         values = np.broadcast_to(function.reshape(-1, *(1,) * part.mean.ndim), before.values.shape)
@@ -282,7 +283,8 @@ def conditioned(
         left[where] = 0.0
         known = np.where(where, gain * pairs, 0.0)
         root = Moments(whole.dims, np.zeros(whole.mean.shape), np.divide(known, met, out=np.zeros(known.shape), where=where))
-        result.add_term(Term(root, before.source, values, Moments(whole.dims, root.mean, known)))
+        root.near = first.root.near
+        result.add_term(Term(root, before.source, values, root.with_(pair=known, near=first.moments.near)))
     if left.any():
         result.add_plain(Moments(whole.dims, np.zeros(whole.mean.shape), left))
     return result
