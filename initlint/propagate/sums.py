@@ -199,21 +199,25 @@ def correlations(source: Source, values: Array, x: Moments) -> Array:
     """Correlations of the source at which these values have the covariances of x."""
     transform = grid(source.points)[2]
     series = (transform @ values.reshape(source.points, -1))[1:]
-    cells = np.arange(series.shape[1]).reshape(x.mean.shape)
-    left = cells[np.ix_(*(axis.rows[0] for axis in x.axes))].reshape(-1)
-    right = cells[np.ix_(*(axis.rows[1] for axis in x.axes))].reshape(-1)
-    coefficients = series[:, left] * series[:, right]
-    goal, rho = x.centered().reshape(-1), source.correlation.reshape(-1).copy()
+    met = source.correlated
+    coefficients = series[:, met.left] * series[:, met.right]
+    goal, rho = x.centered().reshape(-1)[met.near], met.rho
+    if met.fold is not None:  # a pair and its mirror image are one
+        every, goal = goal, np.empty_like(rho)
+        goal[met.fold] = every
     for _ in range(STEPS):
-        value, slope = np.zeros_like(rho), np.zeros_like(rho)
-        for coefficient in coefficients[::-1]:
-            slope = slope * rho + value
-            value = value * rho + coefficient
+        value, slope = coefficients[-1].copy(), np.zeros_like(rho)
+        for coefficient in coefficients[-2::-1]:
+            slope *= rho
+            slope += value
+            value *= rho
+            value += coefficient
         slope, value = slope * rho + value, value * rho
         rho, before = np.clip(rho - (value - goal) / np.maximum(slope, 1e-300), -1.0, 1.0), rho
         if np.abs(rho - before).max() < FOUND:
             break
-    found = np.asarray(rho.reshape(source.correlation.shape))
+    found = np.zeros(source.correlation.shape)
+    found.reshape(-1)[met.near] = met.unfolded(rho)
     same = tuple(slice(0, axis.groups) for axis in x.axes)
     found[same] = source.correlation[same]
     return found
