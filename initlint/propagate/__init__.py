@@ -1,6 +1,6 @@
 """Signals: what happens to mean, second moment, correlation and gradient at every node of a traced model.
 
-Read in this order: `axes` (pair states), `moments` (the domain and its algebra), `pointwise` (functions of Gaussians),
+Read in this order: `axes` (pair states), `moments` (the domain and its algebra), `pointwise` (functions of Gaussians), `near` (neighbouring pixels),
 `tape` (pullbacks), `ops` (a file per operator family), `laws` (weights and inputs), `forward` and `backward` (the passes),
 `spread` (one construction from the next), `flags` and `assumptions` (bent ones), `signals` (what comes out), `oracle` (Monte Carlo, the judge of it all),
 `trial` (which asks it, where a prediction is doubtful and the model small).

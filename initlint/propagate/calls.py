@@ -52,6 +52,21 @@ def argument_of(node: Node, name: str) -> Any:
     return node.args[place] if place < len(node.args) else None
 
 
+def copies(node: Node) -> bool:
+    """Whether a call makes a tensor of its own where others also read the one it was given, as `contiguous` does of a transposed one.
+
+    Then that one gets the cotangents of all who read it, and the copy only those of its own readers; elsewhere both get the same.
+    """
+    name, first = name_of(node.target), node.args[0] if node.args else None
+    before, after = (getattr(n, "meta", {}).get("val") for n in (first, node))
+    if name not in ("contiguous", "to") or before is None or after is None or len(getattr(first, "users", ())) < 2:
+        return False
+    if name == "contiguous":
+        layout = argument_of(node, "memory_format")
+        return not (before.is_contiguous() if layout is None else before.is_contiguous(memory_format=layout))
+    return bool(before.dtype != after.dtype)
+
+
 def functional(target: Any) -> Callable[..., Any]:
     """The operator on private copies, so that sampling an in-place one is legal under autograd."""
     if not writes(target):

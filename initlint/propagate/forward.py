@@ -22,6 +22,7 @@ from initlint.propagate.calls import (
     NUMBERS,
     RANDOM,
     VIEWS,
+    copies,
     functional,
     in_floats,
     name_of,
@@ -161,7 +162,7 @@ class _Run:
                 self.write(first, result)
                 self.seen[node] = self.version[first]
                 self.version[node] = self.version[first]
-            elif name in VIEWS:
+            elif name in VIEWS and not copies(node):
                 self.parent[node] = first
                 self.seen[node] = self.version.get(first, 0)
         memory = node.kwargs.get("out")
@@ -296,6 +297,8 @@ class _Run:
                     result.fill = fill
                 if was_sampled(result) and not was_sampled((args, kwargs)):
                     self.state.sampled.add(node.name)
+                if isinstance(result, Moments) and args and result is args[0] and copies(node):
+                    result = self.own(result)
                 result = self.joint.note(self.state.tape, node, name, functional(target), args, kwargs, self.bounded(result))
                 return self.remembered(node, args, kwargs, result)
             except CannotPredict as problem:

@@ -36,11 +36,13 @@ from initlint.propagate.axes import (
 
 if TYPE_CHECKING:
     from initlint.propagate.lineage import Made
+    from initlint.propagate.near import Near
     from initlint.propagate.ops.filtering import Filtered
     from initlint.propagate.pointwise import Profile
     from initlint.propagate.shifted import Shifted
 
 Dims = tuple[tuple[Axis, ...], ...]
+NOTHING: Near = {}
 CROSSED = 6  # pairs of a kind of row with a kind of column of a split axis that are told apart
 TOGETHER = 6  # groups of two axes that become one up to which they are told apart
 MOVED = 0.25  # share of its size by which a group may change when its border is moved, rather than averaged over
@@ -116,7 +118,7 @@ class Moments:
     """
 
     __slots__ = (
-        "_level", "_shape", "affine", "averaged_of", "axes", "both", "broadcast_of", "centred", "complex", "cosine", "dims", "fill", "filtered", "flags", "gram", "made", "mean", "method", "negative", "pair", "parts", "positive",
+        "_level", "_shape", "affine", "averaged_of", "axes", "both", "broadcast_of", "centred", "complex", "cosine", "dims", "fill", "filtered", "flags", "gram", "made", "mean", "method", "near", "negative", "pair", "parts", "positive",
         "profile", "real", "sample", "shifted", "slice_of", "spectrum", "tails", "thinned", "valid", "wander",
         "zeros",
     )  # fmt: skip
@@ -160,6 +162,7 @@ class Moments:
         self.averaged_of = averaged_of
         self.gram = gram
         self.complex = complex
+        self.near: Near = NOTHING
         self.sample: Array | None = None
         self.shifted: Shifted | None = None
         self.made: Made | None = None
@@ -219,6 +222,8 @@ class Moments:
             both=self.both, fill=self.fill, positive=self.positive, negative=self.negative, gram=self.gram, complex=self.complex,
         )  # fmt: skip
         copy.cosine = self.cosine
+        if self.near and "near" not in changes:
+            copy.near = self.near if "dims" not in changes else self.near_along(changes["dims"])  # type: ignore[arg-type]
         for name, value in changes.items():
             setattr(copy, name, value)
         if "dims" in changes:
@@ -228,6 +233,13 @@ class Moments:
         if self.both is not None and "both" not in changes and copy.pair.shape != self.both.shape:
             copy.both = None
         return copy
+
+    def near_along(self, dims: Dims) -> Near:
+        """`near` for other dimensions, as far as the last ones are the same."""
+        same = 0
+        while same < min(len(dims), len(self.dims)) and len(dims[-1 - same]) == 1 and size_of(dims[-1 - same]) == self.shape[-1 - same]:
+            same += 1
+        return {d: e for d, e in self.near.items() if d >= -same}
 
     # -- regrouping axes --------------------------------------------------------------------------------------------
 
@@ -388,7 +400,9 @@ class Moments:
         if order == list(range(len(order))):
             return self
         axes = self.dim_axes(order)
+        rank = len(order)
         return self.with_(
+            near={order.index(d + rank) - rank: e for d, e in self.near.items()} if self.near else NOTHING,
             dims=tuple(self.dims[d] for d in order),
             mean=self.mean.transpose(axes),
             pair=self.pair.transpose(axes),

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 from initlint.propagate.axes import Array, weighed
-from initlint.propagate.moments import Moments
+from initlint.propagate.moments import Moments, align
 from initlint.propagate.pointwise import Cotangent, Profile, Source, grid, profile_of
 from initlint.propagate.sums import correlations
 from initlint.propagate.views import View
@@ -31,11 +31,13 @@ class Channel:
     """One kind of channel.
 
     function   f on the grid of the source of x
+    shared     ρ
     mean       m on the grid of u
     variance   s² on it
     """
 
     function: Array
+    shared: float
     mean: Array
     variance: Array
 
@@ -47,7 +49,6 @@ class Offsets:
     x: Moments
     axes: Sequence[int]
     eps: float
-    shared: float  # ρ
     channels: dict[tuple[int, ...], Channel]
 
     def law(self, y: Moments) -> Profile | None:
@@ -62,7 +63,7 @@ class Offsets:
         e, weight, _ = grid(POINTS)
         mass = np.outer(weight, weight).reshape(-1)
         for cell, channel in self.channels.items():
-            at = np.sqrt(self.shared) * e[:, None] + np.sqrt(1.0 - self.shared) * e
+            at = mixed(channel.shared, e[:, None], e)
             values = self._divided(channel, np.interp(at, _grid_of(channel), channel.function), e[:, None]).reshape(-1)
             order = np.argsort(values)
             column = np.interp(z, np.cumsum(mass[order]) - mass[order] / 2, values[order])
@@ -85,28 +86,42 @@ class Offsets:
         rest = [k for k in range(self.x.mean.ndim) if k not in self.axes]
         z = grid(profile.source.points)[0]
         e, weight, _ = grid(POINTS)
-        u = np.sqrt(self.shared) * z[:, None] + np.sqrt(1.0 - self.shared) * e
         known = [] if law is None else [term for term in g.coherent.values() if term.source is law.source]
         plain = g.copied()
         plain.coherent = {key: term for key, term in plain.coherent.items() if not any(term is other for other in known)}
-        total = plain.total()
-        other = 0.0 if total is None else total.q
+        total, whole = plain.total(), g.copied().total()
+        levels = [None if m is None else self.levels(m) for m in (total, whole, *(term.root for term in known))]
         for cell, channel in self.channels.items():
+            u = mixed(channel.shared, z[:, None], e)  # two normal variables with this correlation, either given the other
             level = float(weight @ channel.variance)
             gain = (level + self.eps) / (np.interp(u, e, channel.variance) + self.eps)
+            other, every_term, *roots = (np.zeros(()) if by_cell is None else by_cell[cell] for by_cell in levels)
             square = other * (gain @ weight)
             if known and law is not None:
                 y = self._divided(channel, np.interp(z, _grid_of(channel), channel.function)[:, None], u)
                 first = [0 if k in self.axes else cell[rest.index(k)] for k in range(self.x.mean.ndim)]
                 column: tuple[slice | int, ...] = (slice(None), *first)
                 at = law.values[column]
-                for term in known:
+                for term, root in zip(known, roots, strict=True):
                     function = term.values[column] ** 2
-                    square = square + term.root.q * ((np.interp(y, at, function) * gain) @ weight)
+                    square = square + root * ((np.interp(y, at, function) * gain) @ weight)
             every, shape = (slice(None), *_place(self.x.mean.ndim, rest, cell)), (-1, *(1,) * self.x.mean.ndim)
-            result[every] = square.reshape(shape)
-        whole = g.copied().total()
-        return np.sqrt(np.maximum(result, 0.0) / whole.q) if whole is not None and whole.q > 0.0 else np.ones_like(result)
+            if every_term > 0.0:
+                result[every] = (square / every_term).reshape(shape)
+        return np.sqrt(np.maximum(result, 0.0))
+
+    def levels(self, m: Moments) -> Array:
+        """E[m²] by cell of the axes that are not normalized, each kind of channel by itself."""
+        rest = [k for k in range(self.x.mean.ndim) if k not in self.axes]
+        if tuple(map(len, m.dims)) != tuple(map(len, self.x.dims)):
+            return np.full([self.x.axes[k].groups for k in rest], m.q)
+        for k in rest:
+            if not m.axes[k].same_partition(self.x.axes[k]):
+                m = align(m, self.x)[0].coarsened(k, self.x.axes[k])
+        cells = m.cells
+        for k in sorted(self.axes, reverse=True):
+            cells = weighed(cells, m.axes[k].shares, k)
+        return np.asarray(cells)
 
     def _divided(self, channel: Channel, values: Array, u: Array) -> Array:
         e = grid(POINTS)[0]
@@ -123,30 +138,35 @@ def offsets_of(x: Moments, axes: Sequence[int], eps: float) -> Offsets | None:
     if isinstance(source, View) or values.shape[1:] != x.mean.shape or source.correlation.shape != x.pair.shape:
         return None
     shared = shared_within(x, source.correlation, axes)
-    if shared < NOTED:
+    if shared.max() < NOTED:
         return None
     e, weight, _ = grid(POINTS)
-    at = np.sqrt(shared) * e[:, None] + np.sqrt(1.0 - shared) * e
     for k in sorted(axes, reverse=True):
         values = weighed(values, x.axes[k].shares, k + 1)
     channels = {}
     for cell in np.ndindex(*values.shape[1:]):
         column = (slice(None), *cell)
         function = np.asarray(values[column])
-        given = np.interp(at, grid(len(function))[0], function)
+        own = float(shared[cell])
+        given = np.interp(mixed(own, e[:, None], e), grid(len(function))[0], function)
         mean = given @ weight
-        channels[cell] = Channel(function, mean, np.maximum(given**2 @ weight - mean**2, 0.0))
-    return Offsets(x, axes, eps, shared, channels)
+        channels[cell] = Channel(function, own, mean, np.maximum(given**2 @ weight - mean**2, 0.0))
+    return Offsets(x, axes, eps, channels)
 
 
-def shared_within(x: Moments, correlation: Array, axes: Sequence[int]) -> float:
-    """The average correlation of two different entries that differ in `axes` alone."""
+def mixed(shared: float, u: Array, e: Array) -> Array:
+    """√ρ u + √(1−ρ) e."""
+    return np.asarray(np.sqrt(shared) * u + np.sqrt(1.0 - shared) * e)
+
+
+def shared_within(x: Moments, correlation: Array, axes: Sequence[int]) -> Array:
+    """The average correlation of two different entries that differ in `axes` alone, by cell of the other axes."""
     average = correlation
     for k in sorted(axes, reverse=True):
         average = weighed(average, x.axes[k].pair_shares, k)
     same = average[tuple([axis.cells for k, axis in enumerate(x.axes) if k not in axes])]
     count = float(np.prod([x.axes[k].size for k in axes]))
-    return float(np.clip((count * same.mean() - 1.0) / max(count - 1.0, 1.0), 0.0, 1.0))
+    return np.asarray(np.clip((count * same - 1.0) / max(count - 1.0, 1.0), 0.0, 1.0))
 
 
 def _place(ndim: int, rest: Sequence[int], cell: tuple[int, ...]) -> tuple[slice, ...]:

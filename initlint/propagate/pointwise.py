@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from initlint.propagate import rows, views
+from initlint.propagate import near, rows, views
 from initlint.propagate.axes import GROUP_LIMIT, Array
 from initlint.propagate.moments import Dims, Moments, align, outer_means
 from initlint.propagate.sources import COARSE, ORDER, REACH, Profile, Source, grid, scale_by_state, shape_of
@@ -52,18 +52,7 @@ def profile_of(x: Moments) -> Profile:
         base, factor, shift = x.affine
         before = profile_of(base)
         x.profile = Profile(before.source, factor * before.values + shift, before.normal)
-    if x.profile is None and x.parts and x.sample is None:
-        from initlint.propagate.sums import law_of_sum
-
-        x.profile = law_of_sum(x)
-    if x.profile is None and x.thinned is not None and is_among_zeros(x):
-        from initlint.propagate.sums import law_among_zeros
-
-        x.profile = law_among_zeros(x, *x.thinned)
-    if x.profile is None and x.sample is None and x.made is not None:
-        from initlint.propagate.pieces import law_of_pieces
-
-        x.profile = law_of_pieces(x)
+    note_law(x)
     if x.profile is None:
         source = Source(x)
         z = grid(source.points)[0].reshape(-1, *(1,) * x.mean.ndim)
@@ -82,6 +71,22 @@ def profile_of(x: Moments) -> Profile:
         else:
             x.profile = Profile(source, x.mean + source.deviation * with_tails(z, *x.tails), normal=not any(x.tails))
     return x.profile
+
+
+def note_law(x: Moments) -> None:
+    """Makes a sum, or pieces one after the other, or what is there or zero by chance, known as a function where it is not normal."""
+    if x.profile is None and x.parts and x.sample is None:
+        from initlint.propagate.sums import law_of_sum
+
+        x.profile = law_of_sum(x)
+    if x.profile is None and x.thinned is not None and is_among_zeros(x):
+        from initlint.propagate.sums import law_among_zeros
+
+        x.profile = law_among_zeros(x, *x.thinned)
+    if x.profile is None and x.sample is None and x.made is not None:
+        from initlint.propagate.pieces import law_of_pieces
+
+        x.profile = law_of_pieces(x)
 
 
 def has_one_sign(x: Moments) -> bool:
@@ -188,6 +193,8 @@ def from_profile(profile: Profile, like: Moments, method: str) -> Moments:
     result = Moments(
         dims, mean_of(profile.values), pair_of(dims, profile), method=method, flags=like.flags, profile=profile, valid=like.valid
     )
+    if source.origin.near and not isinstance(source, views.View) and like.shape == source.origin.shape:
+        result.near = near.of_function(source, profile.values)
     least, largest = profile.values.min(), profile.values.max()
     result.positive, result.negative = bool(least >= 0), bool(largest <= 0)
     gram = source.origin.gram
@@ -289,7 +296,10 @@ class Term:
             root, source = self.root, self.source
             dims = views.matched(source, root)
             pair = pair_of(dims, Profile(source, self.values))
-            term = times(Moments(dims, np.zeros([axis.groups for dim in dims for axis in dim]), pair), root)
+            own = Moments(dims, np.zeros([axis.groups for dim in dims for axis in dim]), pair)
+            if root.near and source.origin.near and not isinstance(source, views.View):
+                own.near = near.of_function(source, self.values)
+            term = times(own, root)
             self._moments = views.arrived(source, term) if isinstance(source, views.View) else term
         return self._moments
 
@@ -364,6 +374,8 @@ def plus(x: Moments, y: Moments) -> Moments:
     limit = max([GROUP_LIMIT, *(axis.groups for axis in (*x.axes, *y.axes))])
     x, y = align(x, y)
     result = Moments(x.dims, x.mean, x.pair + y.pair, gram=rows.image_in_sum(x, y))
+    if x.near or y.near:
+        result.near = near.of_sum((x, 1.0), (y, 1.0))
     for k, axis in enumerate(result.axes):
         if axis.groups > limit:
             result = tidy(result, k, limit)
@@ -375,6 +387,9 @@ def times(x: Moments, y: Moments) -> Moments:
     x, y = align(x, y)
     z = Moments(x.dims, x.mean * y.mean, x.pair * y.pair)
     z.gram = rows.product_of_rows(z, x, y)
+    if x.near or y.near:
+        z = near.with_products(z, x, y)
+        z.near = near.of_product(x, y)
     return z
 
 

@@ -19,15 +19,18 @@ import torch
 
 from initlint.propagate.axes import Array, refinement
 from initlint.propagate.moments import Moments, align
-from initlint.propagate.pointwise import Cotangent, Profile, Source, Term, grid, pair_of, profile_of, values_of
+from initlint.propagate.pointwise import REACH, Cotangent, Profile, Source, Term, grid, pair_of, profile_of, values_of
 
-SHARE = 0.05  # of the variance: a term that is less of a sum leaves it normal, and learns little from it
+SHARE = 0.05  # of the variance: a term that is less of a sum leaves it normal
+STEP = 0.003  # the same for what comes back: P(a > 0, a + b > 0) of normal terms is 1/4 + asin(√share)/2π, 3 % more than for strangers
 TERMS = 16  # of a sum of sums that are looked at
 DEPTH = 160  # values of s at which F is evaluated; even
 STEPS = 4  # of Newton's method, for correlations
+FOUND = 0.01  # change of a correlation by a step of it that is the last one: what is left is about its square
 PLACES = 240  # of a term at which what it knows is evaluated
 STEEP = 0.02  # of the deviation: a normal term that is less of a sum hardly smooths the steps of the others
 ALIKE = 0.01  # relative difference of moments that is none
+LIKE = 0.05  # of the deviation of a sum: the same for what a term has at its ends and on average, where variances are met anyhow
 EDGE = 1e-14  # of probability
 ATOM = 0.02  # share of the grid on which a sum is exactly zero, as that of ReLUs is, from which it has to stay so
 
@@ -46,6 +49,17 @@ def terms_of(x: Moments) -> list[Moments]:
     return found
 
 
+def matters(term: Moments, x: Moments, share: float) -> bool:
+    """Whether a term, or a factor, has this share of the variance of x, or decides by its sign.
+
+    Where the other terms of one sign are exactly zero, as a ReLU is half of the time, a small one alone decides whether x is zero, and so
+    what the step of another ReLU lets through: of max(0, a) + s max(0, b) three quarters, however small s is.
+    """
+    if (x.positive and term.positive) or (x.negative and term.negative):
+        return bool(term.q > 0.0)
+    return term.q - term.m**2 >= share * (x.q - x.m**2)
+
+
 def on_cells(values: Array, term: Moments, x: Moments) -> Array | None:
     """Values by cell of `term`, by cell of a sum x; None where their axes differ in kind."""
     if [a.size for a in term.axes] != [a.size for a in x.axes]:
@@ -62,30 +76,33 @@ def law_of_sum(x: Moments) -> Profile | None:
     if len(terms) < 2:
         return None
     variance = np.maximum(x.cells - x.mean**2, 0.0)
-    other, rest = [], variance
+    other, kinds, rest = [], [], variance
     for term in terms:
         values = values_of(term)
-        if values is None or term.q - term.m**2 < SHARE * (x.q - x.m**2):
+        if values is None or not matters(term, x, SHARE):
             continue
         on = on_cells(values, term, x)
         if on is None:
             return None
         other.append(on)
         w = grid(len(on))[1].reshape(-1, *(1,) * x.mean.ndim)
-        rest = rest - ((w * on**2).sum(0) - (w * on).sum(0) ** 2)
+        mean = (w * on).sum(0)
+        rest = rest - ((w * on**2).sum(0) - mean**2)
+        kinds += [on[0] / REACH, mean, (w * np.abs(on)).sum(0), on[-1] / REACH]
     if not other or not np.all(variance > 0):
         return None
     source = Source(x)
     z = grid(source.points)[0]
     result = np.empty((len(z), *x.mean.shape))
-    found: dict[bytes, Array] = {}  # many cells, as those at opposite borders of an image, are alike
+    found: dict[tuple[int, ...], Array] = {}  # many cells, as those at opposite borders of an image, are nearly alike but for size
     for cell in np.ndindex(*x.mean.shape):
         column = (slice(None), *cell)
-        columns, own = [values[column] for values in other], float(max(rest[cell], 0.0))
-        key = b"".join(np.ascontiguousarray(values).tobytes() for values in (*columns, own))
+        columns, size = [values[column] for values in other], float(np.sqrt(variance[cell]))
+        own = float(max(rest[cell], 0.0))
+        key = tuple(round(float(kind[cell]) / (LIKE * size)) for kind in kinds)
         if key not in found:
-            found[key] = quantiles(columns, own, z)
-        result[column] = found[key]
+            found[key] = quantiles(columns, own, z) / size
+        result[column] = size * found[key]
     return fitted(source, result, x, holds_zeros=x.positive or bool(np.mean(result == 0.0) > ATOM))
 
 
@@ -182,19 +199,25 @@ def correlations(source: Source, values: Array, x: Moments) -> Array:
     """Correlations of the source at which these values have the covariances of x."""
     transform = grid(source.points)[2]
     series = (transform @ values.reshape(source.points, -1))[1:]
-    cells = np.arange(series.shape[1]).reshape(x.mean.shape)
-    left = cells[np.ix_(*(axis.rows[0] for axis in x.axes))].reshape(-1)
-    right = cells[np.ix_(*(axis.rows[1] for axis in x.axes))].reshape(-1)
-    coefficients = series[:, left] * series[:, right]
-    goal, rho = x.centered().reshape(-1), source.correlation.reshape(-1).copy()
+    met = source.correlated
+    coefficients = series[:, met.left] * series[:, met.right]
+    goal, rho = x.centered().reshape(-1)[met.near], met.rho
+    if met.fold is not None:  # a pair and its mirror image are one
+        every, goal = goal, np.empty_like(rho)
+        goal[met.fold] = every
     for _ in range(STEPS):
-        value, slope = np.zeros_like(rho), np.zeros_like(rho)
-        for coefficient in coefficients[::-1]:
-            slope = slope * rho + value
-            value = value * rho + coefficient
+        value, slope = coefficients[-1].copy(), np.zeros_like(rho)
+        for coefficient in coefficients[-2::-1]:
+            slope *= rho
+            slope += value
+            value *= rho
+            value += coefficient
         slope, value = slope * rho + value, value * rho
-        rho = np.clip(rho - (value - goal) / np.maximum(slope, 1e-300), -1.0, 1.0)
-    found = np.asarray(rho.reshape(source.correlation.shape))
+        rho, before = np.clip(rho - (value - goal) / np.maximum(slope, 1e-300), -1.0, 1.0), rho
+        if np.abs(rho - before).max() < FOUND:
+            break
+    found = np.zeros(source.correlation.shape)
+    found.reshape(-1)[met.near] = met.unfolded(rho)
     same = tuple(slice(0, axis.groups) for axis in x.axes)
     found[same] = source.correlation[same]
     return found
@@ -211,7 +234,7 @@ def conditioned(
 
     law    values of the rest and their weights, where they are not to be found from its moments
     """
-    if z.profile is None or z.profile.values.shape[1:] != z.mean.shape or part.q - part.m**2 < SHARE * (z.q - z.m**2):
+    if z.profile is None or z.profile.values.shape[1:] != z.mean.shape or not matters(part, z, STEP):
         return g
     own = [term for term in g.coherent.values() if term.source is z.profile.source]
     if not own:
@@ -238,35 +261,66 @@ def conditioned(
     for key, term in g.coherent.items():
         if term.source is not z.profile.source:
             result.coherent[key] = term
+    here, there = varying(part, z) or (None, None)
     pairs, once, twice = np.zeros(whole.pair.shape), np.zeros(z.profile.values.shape[0]), np.zeros(z.profile.values.shape[0])
-    for term, root, square, product_of_two in zip(own, roots, squares, products, strict=True):
-        pairs += root.pair * align(Moments(z.dims, z.mean, pair_of(None, Profile(term.source, term.values))), whole)[0].pair
-        function = over_cells(term.values, z)
+    for term, square, product_of_two in zip(own, squares, products, strict=True):
+        pairs += align(term.moments, whole)[0].pair
+        function = over_cells(term.values, z, there)
         once += product_of_two * function
         twice += square * function**2
     rests = law
     if rests is None:
-        rests = law_of_rest(rest, (rest.m, rest.q - rest.m**2) if product else (z.m - part.m, z.q - z.m**2 - (part.q - part.m**2)))
-    known, given = over_cells(z.profile.values, z), over_cells(before.values, part)
+        (mean, variance), sums = moments_of(part, here), moments_of(z, there)
+        rests = law_of_rest(rest, moments_of(rest) if product else (sums[0] - mean, sums[1] - variance))
+    known, given = over_cells(z.profile.values, z, there), over_cells(before.values, part, here)
     anyhow = [grid(len(known))[1] @ function for function in (twice, once)]
     twice, once = expected((twice, once), known, given, rests, product)
     # of a rest that is only one of those there are, what it lets through is not what all do
     gains = [1.0 if law is None or not of_all else grid(len(given))[1] @ function / of_all
              for function, of_all in zip((twice, once), anyhow, strict=True)]  # fmt: skip
+    first = own[int(squares.argmax())]
+    left = pairs.copy()  # what entries that do not vary get, as those of padding, is no function of anything
     for function, where, gain in ((np.sqrt(twice), same, gains[0]), (once, ~same, gains[1] ** 2)):
         values = np.broadcast_to(function.reshape(-1, *(1,) * part.mean.ndim), before.values.shape)
         met = align(Moments(part.dims, part.mean, pair_of(None, Profile(before.source, values))), whole)[0].pair
-        with np.errstate(divide="ignore", invalid="ignore"):
-            pair = np.where(where & (np.abs(met) > 1e-9 * np.abs(met).max()), gain * pairs / met, 0.0)
-        result.add_coherent(Moments(whole.dims, np.zeros(whole.mean.shape), pair), before.source, values)
+        where = where & (np.abs(met) > 1e-9 * np.abs(met).max())
+        left[where] = 0.0
+        known = np.where(where, gain * pairs, 0.0)
+        root = Moments(whole.dims, np.zeros(whole.mean.shape), np.divide(known, met, out=np.zeros(known.shape), where=where))
+        root.near = first.root.near
+        result.add_term(Term(root, before.source, values, root.with_(pair=known, near=first.moments.near)))
+    if left.any():
+        result.add_plain(Moments(whole.dims, np.zeros(whole.mean.shape), left))
     return result
 
 
-def over_cells(values: Array, x: Moments) -> Array:
-    """Values by cell of a tensor, averaged over its elements."""
+def moments_of(x: Moments, there: Array | None = None) -> tuple[float, float]:
+    """Mean and variance of an average entry, or one of some cells."""
+    if there is None:
+        return x.m, x.q - x.m**2
+    mean = float(over_cells(x.mean, x, there))
+    return mean, float(over_cells(x.cells, x, there)) - mean**2
+
+
+def over_cells(values: Array, x: Moments, there: Array | None = None) -> Array:
+    """Values by cell of a tensor, averaged over its elements, or those of some cells."""
+    if there is not None:
+        share = there
+        for k, axis in enumerate(x.axes):
+            share = share * axis.shares.reshape([-1 if n == k else 1 for n in range(share.ndim)])
+        return np.asarray(values.reshape(*values.shape[: values.ndim - share.ndim], -1) @ (share / share.sum()).reshape(-1))
     for axis in reversed(x.axes):
         values = values @ axis.shares
     return values
+
+
+def varying(part: Moments, z: Moments) -> tuple[Array, Array] | None:
+    """Ones by cell of a part, and of a sum, where the part varies; None where that is everywhere: borders and padding do not."""
+    own = (part.cells > part.mean**2).astype(np.float64)
+    if own.all() or not own.any():
+        return None
+    p, whole = align(part, z)
+    return (own, (p.cells > p.mean**2).astype(np.float64)) if whole.mean.shape == z.mean.shape else None
 
 
 def expected(

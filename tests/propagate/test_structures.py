@@ -450,6 +450,10 @@ add("layer scale of 1e-5 and dropped paths", lambda m, x: m.s(x), TOKENS, s=part
 add("a batch norm of zero gain ends the branch", lambda m, x: F.relu(x + m.n(m.b(F.relu(m.a(x))))), MAPS, a=conv(32, 64), b=conv(64, 32),
     n=lambda: zero_gain(nn.BatchNorm2d(32)))  # fmt: skip
 add("slices, stacks and cats of different laws", DeepSupervision, TOKENS)
+add("a copy of a transposed map that others read", lambda m, x: (lambda y: m.o(m.n(y)) + torch.tanh(3 * m.p(y.contiguous())))(
+    m.a(x).transpose(1, 2)), TOKENS, a=linear(), n=lambda: nn.LayerNorm(12), o=linear(12, 12), p=linear(12, 12))  # fmt: skip
+add("a copy of another kind that others read", lambda m, x: (lambda y: m.o(m.n(y)) + torch.tanh(3 * m.p(y.double().float())))(m.a(x)),
+    TOKENS, a=linear(), n=lambda: nn.LayerNorm(64), o=linear(), p=linear())  # fmt: skip
 add("a value and advantages less their mean", lambda m, x: (lambda v, a: v + a - a.mean(-1, keepdim=True))(m.v(F.relu(m.f(x))), m.a(F.relu(m.f(x)))),
     VECTORS, f=linear(), v=linear(64, 1), a=linear(64, 6), draws=48)  # fmt: skip
 

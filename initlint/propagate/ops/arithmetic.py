@@ -13,6 +13,7 @@ from initlint.propagate.covariance import covariance
 from initlint.propagate.known import numbers
 from initlint.propagate.meeting import both_ways, dependent_product
 from initlint.propagate.moments import Moments, align
+from initlint.propagate.near import of_sum
 from initlint.propagate.ops.functions import affine, binary_on_source, on_table, torch_function, unary
 from initlint.propagate.ops.gather import flags_of, single, worst
 from initlint.propagate.ops.registry import CannotPredict, as_moments, scalar_of, transfer
@@ -76,6 +77,8 @@ def added(tape: Tape, x: Moments, y: Moments, alpha: float = 1.0) -> Moments:
         z.gram = sum_of_images(a, b, alpha)
     elif shared is None:
         z.gram = sum_of_rows(z, (a, 1.0), (b, alpha))
+    if a.near or b.near:
+        z.near = of_sum((a, 1.0), (b, alpha**2))
     z.positive = x.positive and y.positive and alpha > 0
     if alpha == 1.0 and z.shape == x.shape:
         z.sample = sample_of_sum(x, y)

@@ -20,6 +20,7 @@ import numpy as np
 from initlint.propagate.axes import Array, Axis, along
 from initlint.propagate.linear import group_rows, mean_map, members, pair_map
 from initlint.propagate.moments import Moments
+from initlint.propagate.near import met_in_sum, through_taps
 from initlint.propagate.ops.arithmetic import added
 from initlint.propagate.ops.depthwise import Passage, entering, leaving
 from initlint.propagate.ops.gather import flags_of, single
@@ -173,6 +174,8 @@ def _convolved(tape: Tape, x: Moments, w: Moments, taps: Sequence[Sequence[Spars
         y.mean = np.zeros([axis.groups for axis in y.axes])
     y.flags = flags_of([x, w])
     y.zeros = 1.0 if y.is_zero else 0.0
+    if x.near and not any(with_taps):
+        y.near = through_taps(x, taps, False)
 
     def pull(g: Moments) -> list[Moments]:
         for d in range(3, 3 + spatial):
@@ -180,6 +183,8 @@ def _convolved(tape: Tape, x: Moments, w: Moments, taps: Sequence[Sequence[Spars
         back, back_dims = spread(g, backward=True)
         gx = _contract(g, w, back, back_dims, with_taps, out_letter="i", in_letter="o")
         gx.mean = np.zeros([axis.groups for axis in gx.axes])
+        if g.near and not any(with_taps):
+            gx.near = through_taps(g, taps, True)
         return [gx, _weight_gradient(g, x, w, maps, spread, base)]
 
     return tape.record([x, w], y, pull)
@@ -262,6 +267,12 @@ def _weight_gradient(
     if base is not None:
         rows = frozenset(moved_x.dim_axes([0, *range(3, 3 + len(dims))]))
         moved_x.gram = image_of_rows(moved_x, rows, float(x.shape[2]), base)
+    if g.near and x.near and (more := met_in_sum(g, x.with_(near=through_taps(x, [t.taps for t in maps.values()], False)))):
+        place = [slice(None)] * g.pair.ndim
+        for k in g.dim_axes(range(3, len(g.dims))):
+            place[k] = g.axes[k].cells
+        g = g.with_(pair=g.pair.copy())
+        g.pair[tuple(place)] *= 1.0 + more
     out = "goi" + "".join(t for t, dim in zip(taps, tap_dims, strict=True) if dim)
     result = contract(g, moved_x, "bgo" + space, names, out)
     inside = iter(result.dims[3:])

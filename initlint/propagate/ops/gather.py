@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from initlint.propagate.axes import GROUP_LIMIT, Axis, Labels, canonical, state_of
-from initlint.propagate.moments import Moments, align, replaced, size_of
+from initlint.propagate.moments import NOTHING, Moments, align, replaced, size_of
+from initlint.propagate.near import of_sum
 from initlint.propagate.rows import joined_rows, rows_at
 
 STATES = 1 << 15  # pair moments of one tensor: more cost more time than they add truth
@@ -183,10 +184,12 @@ def _joined(pieces: Sequence[Moments], d: int, shared: Mapping[tuple[int, int], 
     k = sum(len(axes) for axes in dims[:d])
     axes_order = [*range(1, k + 1), 0, *range(k + 1, joined.mean.ndim)]
     joined.gram = joined_rows([p for p in apart if p.mean.ndim == joined.mean.ndim], k, sum(sizes))
+    whole_near = of_sum(*((p, float(n)) for p, n in zip(apart, sizes, strict=True))) if any(p.near for p in apart) else NOTHING
     return joined.with_(
         dims=(*dims[:d], joined.dims[0], *dims[d + 1 :]),
         mean=joined.mean.transpose(axes_order),
         pair=joined.pair.transpose(axes_order),
+        near={n: e for n, e in whole_near.items() if n != d - len(dims)},
     )
 
 

@@ -14,6 +14,7 @@ import numpy as np
 from initlint.propagate.axes import Array, Axis
 from initlint.propagate.linear import mapped
 from initlint.propagate.moments import Moments, replaced
+from initlint.propagate.near import through_map
 from initlint.propagate.ops.functions import affine
 from initlint.propagate.ops.gather import single
 from initlint.propagate.ops.registry import as_moments
@@ -96,7 +97,7 @@ def along(tape: Tape, x: Moments, d: int, matrix: Array | Sparse) -> Moments:
         y = affine(tape, x, float((matrix @ np.ones((1, 1))).mean()), 0.0)
         return expanded(tape, y, [matrix.shape[0] if n == d else -1 for n in range(len(x.shape))])
     k = x.position(d)
-    y = mapped(x, k, matrix)
+    y = through_map(x, mapped(x, k, matrix), d, matrix)
     return returning(tape, x, y, d, matrix)
 
 
@@ -113,7 +114,7 @@ def returning(tape: Tape, x: Moments, y: Moments, d: int, matrix: Array | Sparse
                 mean=np.expand_dims(g.mean, here),
                 pair=np.repeat(np.expand_dims(g.pair, here), 2, axis=here),
             )
-        return [mapped(g, here, matrix.T, like)]
+        return [through_map(g, mapped(g, here, matrix.T, like), d, matrix.T)]
 
     return tape.record([x], y, pull)
 

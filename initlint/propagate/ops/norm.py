@@ -35,7 +35,7 @@ from initlint.propagate.ops.norm_back import (
 from initlint.propagate.ops.reduce import marginals, project
 from initlint.propagate.ops.registry import as_moments, scalar_of, transfer
 from initlint.propagate.ops.view import reshaped
-from initlint.propagate.pointwise import Cotangent, Profile, profile_of, root_of
+from initlint.propagate.pointwise import Cotangent, Profile, note_law, profile_of, root_of
 from initlint.propagate.quotient import Quotient, quotient_of, sent_back, weighted
 from initlint.propagate.rows import freedom_of_rows, normalized_rows
 from initlint.propagate.sources import grid
@@ -80,6 +80,8 @@ def by_state(x: Moments, axes: Sequence[int], by_cell: Array) -> Array:
 def standardized(tape: Tape, x: Moments, dims: Sequence[int], eps: float, centre: bool) -> Moments:
     """x divided by its deviation (or, without `centre`, its root mean square) over some dimensions."""
     axes = x.dim_axes(dims)
+    if x.affine is None and x.valid is None:
+        note_law(x)
     if centre:
         mean, pair = project(x, axes, -1.0)
     else:

@@ -8,9 +8,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from initlint.propagate.axes import Array
-from initlint.propagate.moments import Moments, align
+from initlint.propagate.moments import Moments, align, outer_means
 from initlint.propagate.ops.reduce import marginals
 from initlint.propagate.pointwise import Cotangent, Source, Term, profile_of
+
+EVEN = 0.01  # difference of gains that is none
 
 
 def functions_of(source: Source, g: Cotangent) -> list[Term]:
@@ -31,11 +33,26 @@ def shifted_power(terms: Sequence[Term], known: Array | None) -> Moments | None:
 
 def still_alike(terms: Sequence[Term], sent: Moments, total: Moments) -> Cotangent:
     """What a normalization sends back of a cotangent made of functions of its own input's source, which meet the next function
-    back again: the terms on the scale of `sent`, of whose pairs what the projection did to them stays."""
-    gain = math.sqrt(max(sent.q / total.q, 0.0)) if total.q > 0.0 else 0.0
+    back again: the terms on the scale of `sent`, of whose pairs what the projection did to them stays.
+
+    The scale is that of each cell: channels that differ in variance are divided by deviations of their own.
+    """
+    sent, total = align(sent, total)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        gain = np.sqrt(np.where(total.cells > 0.0, np.maximum(sent.cells, 0.0) / total.cells, 0.0))
     result = Cotangent()
-    for term in terms:
-        result.add_term(Term(term.root, term.source, gain * term.values))
+    if gain.size == 1 or np.ptp(gain) <= EVEN * gain.max():
+        even = math.sqrt(max(sent.q / total.q, 0.0)) if total.q > 0.0 else 0.0
+        for term in terms:
+            result.add_term(Term(term.root, term.source, even * term.values))
+    else:
+        by_pair = sent.with_(pair=outer_means(sent.axes, gain, gain))
+        roots = {}
+        for term in terms:  # those with one root still have one
+            if id(term.root) not in roots:
+                root, factor = align(term.root, by_pair)
+                roots[id(term.root)] = root.with_(pair=root.pair * factor.pair)
+            result.add_term(Term(roots[id(term.root)], term.source, term.values))
     for term in result.coherent.values():
         sent, own = align(sent, term.moments)
         sent = sent.with_(pair=sent.pair - own.pair)

@@ -89,9 +89,13 @@ def surrounded(tape: Tape, x: Moments, d: int, low: int, high: int) -> Moments:
     """x between so many zeros along dimension d."""
     size, axis = x.shape[d] + low + high, x.dims[d][0]
     indices = np.arange(low, low + x.shape[d])
-    y = place(x, d, size, indices, axis)
+
+    def around(v: Moments) -> Moments:
+        return place(v, d, size, indices, axis).with_(near=v.near)  # neighbours stay neighbours
+
+    y = around(x)
     y.zeros, y.gram = 1.0 - x.shape[d] / size * (1.0 - x.zeros), joined_rows([x], x.position(d), size)
-    return carried(tape, x, y, lambda v: place(v, d, size, indices, axis), lambda g: take(g, d, indices))
+    return carried(tape, x, y, around, lambda g: take(g, d, indices).with_(near=g.near))
 
 
 def stretched(tape: Tape, x: Moments, d: int, size: int) -> Moments:
