@@ -90,6 +90,7 @@ class Tape:
     joint: Joint | None = None  # how values are made entry by entry, for cotangents that were drawn
     # covariances of tensors that met, by their ids; counts of calls and of tensors that no call made (see `lineage`)
     covariances: dict[tuple[object, object], Moments | None] = field(default_factory=dict)
+    anywhere: dict[tuple[object, object], Moments | None] = field(default_factory=dict)  # of averages over places (see `anyplace`)
     lags: dict[tuple[int, int, int, int], Moments | None] = field(default_factory=dict)  # the same at some distance (see `lagged`)
     met: list[tuple[Moments, Moments]] = field(default_factory=list)  # keeps the ids in `covariances` and `lags` valid
     uses: dict[int, list[tuple[Moments, float]]] = field(default_factory=dict)  # results of calls, by id of an argument
