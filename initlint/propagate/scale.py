@@ -33,8 +33,9 @@ from initlint.propagate.tape import Tape
 
 MOST = 60  # tensors behind a norm that are looked at
 DEEPEST = 8  # calls between a product of queries and keys and its softmax, or behind one of two tensors that are added
-LINEAR = SLICES | {"cat", "concat", "stack", "neg", "repeat_interleave", "index_select", "clone", "contiguous"}
+LINEAR = SLICES | {"cat", "concat", "stack", "neg", "repeat_interleave", "index", "index_select", "clone", "contiguous"}
 BETWEEN = VIEWS | {"mul", "div", "add", "sub", "masked_fill", "where", "tanh", "dropout", "to", "_to_copy", "clone", "contiguous"}
+EXPERTS = {"_grouped_mm", "grouped_mm_fallback"}  # weights of its own for each group of rows
 PRODUCTS = {"matmul", "bmm", "einsum"}
 ATTENTION = "scaled_dot_product_attention"
 PARTS = ("query", "key", "value")
@@ -68,6 +69,7 @@ def felt(tape: Tape, y: Moments, tokens: float) -> Array:
         alone = _sum(alone, math.prod(u.shape) / tokens * squares_of(whole) * u.q)
         heapq.heappush(waiting, (_turn(u), id(u), u))
     seen: set[int] = set()
+    behind = set(known) if weighed else set()  # the weights, where cotangents are independent
     while waiting:
         _, key, z = heapq.heappop(waiting)
         if key in seen:
@@ -84,7 +86,9 @@ def felt(tape: Tape, y: Moments, tokens: float) -> Array:
         ):  # fmt: skip
             for r in uses:
                 heapq.heappush(waiting, (_turn(r), id(r), r))
-        elif not weighed:
+                if key in behind or _by_weights(r):
+                    behind.add(id(r))
+        elif key not in behind and not _is_added(tape, z):
             return np.ones(1)
         elif (whole := _total(tape, z)) is not None:
             together = _sum(together, math.prod(z.shape) / tokens * squares_of(whole) * known[key][0])
@@ -104,7 +108,7 @@ def _sum(x: Array, y: Array) -> Array:
 def _by_weights(u: Moments) -> bool:
     """Whether a tensor is what fresh weights make of another."""
     made = u.made
-    if made is None or made.name not in MAPS:
+    if made is None or made.name not in MAPS | EXPERTS:
         return False
     given = made.args[1:3] if made.name == "addmm" else made.args[:2]
     return len(given) == 2 and isinstance(given[1], Moments) and is_leaf(given[1])
@@ -116,6 +120,12 @@ def _by_weights(u: Moments) -> bool:
 def _is_divided(tape: Tape, z: Moments) -> bool:
     """Whether a tensor is used divided by its own size, and perhaps otherwise."""
     return id(z) in tape.severed.values() or any(r.made is not None and r.made.name in NORMS for r, _ in tape.uses.get(id(z), ()))
+
+
+def _is_added(tape: Tape, z: Moments) -> bool:
+    """Whether a tensor is only added to others."""
+    uses = [r for r, _ in tape.uses.get(id(z), ())]
+    return bool(uses) and all(r.made is not None and r.made.name == "add" for r in uses)
 
 
 def silenced(tape: Tape, z: Moments) -> Array:
@@ -141,8 +151,9 @@ def silenced(tape: Tape, z: Moments) -> Array:
 
 
 def _lost(tape: Tape, z: Moments, along: Along, tokens: float) -> Array:
-    """What is not felt of a change of z, as it is divided by its size, or what the next weights make of it; by place of a row."""
-    if _is_divided(tape, z):
+    """What is not felt of a change of z, as it or a sum with it is divided by its size, or with what the next weights make of it; by
+    place of a row."""
+    if _is_divided(tape, z) or _is_added(tape, z):
         return math.prod(z.shape) / tokens * along[1] ** 2 * silenced(tape, z)
     lost = np.zeros(1)
     for r, factor in tape.uses.get(id(z), ()):

@@ -231,6 +231,38 @@ class Attending(nn.Module):
         return self.head(of_unit_size(x))  # type: ignore[no-any-return]
 
 
+class OfRows(nn.Module):
+    """Tokens in another order, by an index, for a gated unit, and in their own for the score it gets, as experts have it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.head, self.router = nn.Linear(64, 64), nn.Linear(64, 10), nn.Linear(64, 2)
+        self.up, self.gate, self.down = nn.Linear(64, 160), nn.Linear(64, 160), nn.Linear(160, 64)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.first(x)
+        y = of_unit_size(x).reshape(-1, 64)
+        rows = torch.arange(len(y) - 1, -1, -1)
+        taken = y[rows]
+        z = self.down(F.silu(self.gate(taken)) * self.up(taken))[rows]
+        return self.head(x.reshape(-1, 64) + z * self.router(y).softmax(-1)[:, :1])  # type: ignore[no-any-return]
+
+
+class NormedTwice(nn.Module):
+    """Norms by hand before and behind each part (Gemma 2), on a stream that is mostly what they leave."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.parts = nn.ModuleList(nn.Sequential(nn.Linear(64, 160), nn.GELU(), nn.Linear(160, 64)) for _ in range(2))
+        self.head = nn.Linear(64, 10)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = 0.3 * x
+        for part in self.parts:
+            x = x + of_unit_size(part(of_unit_size(x)))
+        return self.head(of_unit_size(x))  # type: ignore[no-any-return]
+
+
 class AttendingToAll(Attending):
     def __init__(self) -> None:
         super().__init__(causal=False)
@@ -259,6 +291,8 @@ add("a group norm modulated by a condition, before a function", Modulated, MAPS,
 add("the scale of a norm before a gated unit", GatedByHand, TOKENS, draws=48)
 add("the scale of a norm before a gated unit that is normalized, too", BetweenNorms, TOKENS, draws=48)
 add("the scale of a norm before a function", PlainByHand, TOKENS, draws=48)
+add("the scale of a norm before a gated unit of rows taken by an index", OfRows, TOKENS, draws=48)
+add("the scale of norms before and behind the parts of a stream", NormedTwice, TOKENS, draws=48)
 add("the scale of norms before attention to all tokens", AttendingToAll, LONG, draws=48)
 add("the scale of norms before attention to those before", AttendingToThePast, LONG, draws=48)
 add("the scale of norms of queries and keys", AttendingByAngles, LONG, draws=48)
