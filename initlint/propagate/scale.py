@@ -299,7 +299,9 @@ def _is_followed(r: Moments, z: Moments, known: dict[int, Along]) -> bool:
     made = r.made
     if made is None or made.function is None:
         return False
-    if made.name in VIEWS or made.name in ("mul", "dropout") or (r.profile is not None and profile_of(z).source is r.profile.source):
+    if made.name in VIEWS or made.name in ("mul", "dropout"):
+        return True
+    if r.profile is not None and profile_of(z).source is r.profile.source and id(bare(r.profile.source.origin)[0]) in known:
         return True
     if known[id(z)][0] != known[id(z)][1]:
         return False
