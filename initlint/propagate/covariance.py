@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 BROKEN = logging.getLogger("initlint.propagate.broken")  # rules that raised; the tests of structures allow none
 Look = Callable[[Moments, Moments], "Moments | None"]
 
+FEW = 4  # pieces of unlike size whose places are compared
 BLOCKS = 8  # stretches of a long stack over which a covariance at one distance counts as the same
 DEEPEST = 150  # steps back after which two tensors count as strangers
 SMALLEST = 1e-6  # share of the standard deviations below which a covariance is nothing
@@ -110,7 +111,12 @@ def _found(tape: Tape, x: Moments, y: Moments, depth: int) -> Moments | None:
     if found is NotImplemented:  # what the later one is made of does not lead back to the earlier one, but perhaps the reverse
         found = _stepped(tape, y, x, depth)
         turned = not turned
-    if found is None or found is NotImplemented:
+    if found is NotImplemented:
+        from initlint.propagate.anyplace import by_pieces
+
+        found = by_pieces(tape, *((y, x) if turned else (x, y)))
+        turned = False
+    if found is None:
         return None
     return swapped(found) if turned else found
 
@@ -348,8 +354,10 @@ def joined_covariances(tape: Tape, pieces: list[Moments], d: int, new: bool = Fa
     """
     count = len(pieces)
     found: dict[tuple[int, int], Moments] = {}
-    if any(x.shape != pieces[0].shape for x in pieces) or not _related(pieces):
+    if not _related(pieces):
         return found
+    if any(x.shape != pieces[0].shape for x in pieces):
+        return {} if new or count > FEW or len(pieces[0].shape) != 3 else _unlike(tape, pieces, d)
     for i, j in itertools.combinations(range(count), 2):
         start, end = nearest_pair(i, j, count)
         c = covariance(tape, pieces[start], pieces[end])
@@ -357,6 +365,20 @@ def joined_covariances(tape: Tape, pieces: list[Moments], d: int, new: bool = Fa
             c = c.with_(dims=((),) * (len(pieces[0].dims) - len(c.dims)) + c.dims)
             c = c.with_(dims=(*c.dims[:d], (), *c.dims[d:])) if new else c.averaged(c.dim_axes([d]))
             found[i, j], found[j, i] = c, swapped(c)
+    return found
+
+
+def _unlike(tape: Tape, pieces: list[Moments], d: int) -> dict[tuple[int, int], Moments]:
+    """The same for tokens (sample, place, channel) of unlike number, of which it is known what any two places have in common."""
+    from initlint.propagate.anyplace import anywhere
+
+    found: dict[tuple[int, int], Moments] = {}
+    last = len(pieces[0].shape) - 1
+    for i, j in itertools.combinations(range(len(pieces)), 2):
+        if d == last or (c := anywhere(tape, pieces[i], pieces[j])) is None:
+            continue
+        c = c.with_(dims=((),) * last + c.dims)
+        found[i, j], found[j, i] = c, swapped(c)
     return found
 
 

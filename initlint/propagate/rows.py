@@ -72,9 +72,10 @@ def sum_of_rows(z: Moments, *terms: tuple[Moments, float]) -> Gram | None:
     if not known or whole <= 0:
         return None
     axes = max((gram.axes for _, _, gram in known), key=len)
-    own = max(own_part(z, axes), LEAST * whole)
+    near = compared(axes, [x for x, _ in terms])
+    own = max(own_part(z, near), LEAST * whole)
     known = [term for term in known if term[2].axes == axes]
-    inner = sum((square * own_part(x, axes) / own) ** 2 / gram.freedom for x, square, gram in known)
+    inner = sum((square * own_part(x, near) / own) ** 2 / gram.freedom for x, square, gram in known)
     return Gram(None, axes, 1.0 / min(max(inner, LEAST), 1.0), norm=sum((square * x.q / whole) ** 2 * gram.norm for x, square, gram in known))
 
 
@@ -112,7 +113,7 @@ def product_of_rows(z: Moments, x: Moments, y: Moments) -> Gram | None:
     if x.gram is None:
         x, y = y, x
     assert x.gram is not None
-    axes = x.gram.axes
+    axes = compared(x.gram.axes, [y])
     count = float(math.prod([y.axes[k].size for k in axes]))
     if count < 2 or len(x.axes) != len(z.axes):
         return x.gram
@@ -126,6 +127,25 @@ def part_of_rows(gram: Gram, share: float) -> Gram:
     if gram.base is not None:
         return replace(gram, scale=gram.scale * share)
     return replace(gram, freedom=min(gram.freedom / max(share**2, LEAST), 1.0 / LEAST))
+
+
+def compared(axes: frozenset[int], terms: Sequence[Moments]) -> frozenset[int]:
+    """The axes along which rows are compared: those of one sample where a gain or a shift is the same for all of these.
+
+    Attention contracts rows over the last axes. What differs from sample to sample alone, as a modulation by a condition does,
+    leaves the angles between rows of one sample as they are, though rows of two samples have less in common.
+    """
+    for x in terms:
+        same = [k for k in axes if k < len(x.axes) and x.axes[k].labels is None and constant_along(x, k)]
+        if max(axes) in same and len(same) < len(axes):
+            axes = frozenset(same)
+    return axes
+
+
+def constant_along(x: Moments, k: int) -> bool:
+    """Whether the entries along an axis are copies."""
+    same, different = np.moveaxis(x.pair, k, 0)[:2]
+    return bool(np.array_equal(same, different))
 
 
 def image_in_sum(x: Moments, y: Moments) -> Gram | None:

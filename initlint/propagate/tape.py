@@ -19,6 +19,7 @@ from initlint.propagate.pointwise import Cotangent, plus
 if TYPE_CHECKING:
     import torch
 
+    from initlint.propagate.attended import Attended
     from initlint.propagate.axes import Array
     from initlint.propagate.joint import Joint
 
@@ -89,6 +90,7 @@ class Tape:
     joint: Joint | None = None  # how values are made entry by entry, for cotangents that were drawn
     # covariances of tensors that met, by their ids; counts of calls and of tensors that no call made (see `lineage`)
     covariances: dict[tuple[object, object], Moments | None] = field(default_factory=dict)
+    anywhere: dict[tuple[object, object], Moments | None] = field(default_factory=dict)  # of averages over places (see `anyplace`)
     lags: dict[tuple[int, int, int, int], Moments | None] = field(default_factory=dict)  # the same at some distance (see `lagged`)
     met: list[tuple[Moments, Moments]] = field(default_factory=list)  # keeps the ids in `covariances` and `lags` valid
     uses: dict[int, list[tuple[Moments, float]]] = field(default_factory=dict)  # results of calls, by id of an argument
@@ -110,6 +112,9 @@ class Tape:
     cotangents: dict[int, Cotangent] = field(default_factory=dict)  # on the way back, those known so far, by id
     # by id of a masked tensor, this tensor, and it with its mask's number in place (see `masked`)
     uncovered: dict[int, tuple[Moments, Moments]] = field(default_factory=dict)
+    attended: dict[int, Attended] = field(default_factory=dict)  # by id of its result, a softmax, and an attention
+    shown: dict[int, Moments] = field(default_factory=dict)  # by id of what a norm by hand left, the result of the call that it is
+    silent: dict[int, Array] = field(default_factory=dict)  # by id, what `scale` found of a stream
     read: Counter[int] | None = None  # by id, the entries that a value is an input of
     broken: list[str] = field(default_factory=list)  # why a pullback failed; nothing is predicted of what lies before it
 

@@ -221,6 +221,37 @@ class Sigmoids(Attention):
         return torch.sigmoid(scores - math.log(12))
 
 
+class RegionsAndWindows(nn.Module):
+    """One layer of attention for a map of regions, and for windows of a region with its parts (Chen et al. 2022): what it adds has
+    bias and weights in common, at places that are not in the same order, and the average over regions is made of that."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.regions, self.parts = nn.Linear(64, 64), nn.Linear(64, 64)
+        self.shared, self.norm, self.head = Attention(), nn.LayerNorm(64), nn.Linear(64, 16)
+
+    def forward(self, regions: torch.Tensor, parts: torch.Tensor) -> torch.Tensor:
+        regions, parts = self.regions(regions), self.parts(parts)
+        regions = regions + self.shared(self.norm(regions))
+        windows = torch.cat([regions.reshape(64, 1, 64), parts.reshape(64, 4, 64)], 1)
+        windows = windows + self.shared(self.norm(windows))
+        return self.head(windows[:, :1].reshape(4, 16, 64).mean(1))  # type: ignore[no-any-return]
+
+
+class LookingAround(Attention):
+    """Windows of four tokens attend to themselves and to the windows beside them (local-attention): borders are filled and masked."""
+
+    def around(self, x: torch.Tensor) -> torch.Tensor:
+        return F.pad(x, (0, 0, 0, 0, 1, 1), value=-1.0).unfold(1, 3, 1).movedim(-1, 2).flatten(2, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        q, k, v = (heads(part).reshape(-1, 6, 4, 16) for part in self.qkv(x).chunk(3, -1))
+        places = self.around(torch.arange(24, dtype=torch.float32).reshape(1, 6, 4, 1)).squeeze(-1)[:, :, None]
+        scores = torch.einsum("bhie,bhje->bhij", q * self.scale, self.around(k)).masked_fill(places == -1, -1e9)
+        out = torch.einsum("bhij,bhje->bhie", scores.softmax(-1), self.around(v))
+        return self.out(joined(out.reshape(len(x), 4, 24, 16)))
+
+
 def sharp(scale: float) -> type[Attention]:
     return type("Sharp", (Attention,), {"__init__": lambda self: Attention.__init__(self, scale=scale)})
 
@@ -348,6 +379,10 @@ add("grouped queries, repeated", GroupedQueries, TOKENS)
 add("attention over tokens with a mean and correlation from the settings", Attention, TOKENS, laws=((0.5, 1.0, 0.5),))
 add("cross attention of two laws", lambda m, x, y: x + m.a(m.n(x), F.relu(m.y(y)), F.relu(m.y(y)), need_weights=False)[0], TOKENS,
     torch.zeros(4, 7, 32), n=lambda: nn.LayerNorm(64), y=linear(32, 64), a=lambda: nn.MultiheadAttention(64, 4, batch_first=True))  # fmt: skip
+
+add("attention to a window and those beside it", LookingAround, torch.zeros(4, 24, 64))
+add("attention shared by regions and by windows of a region with its parts", RegionsAndWindows, torch.zeros(4, 16, 64),
+    torch.zeros(4, 64, 64), laws=((0.0, 1.0, 0.0),) * 2, grad_bits=0.6, draws=48, why="what comes back by the two ways counts as independent")  # fmt: skip
 
 
 @pytest.mark.parametrize("row", TABLE.parametrized())

@@ -15,6 +15,7 @@ TABLE = Table()
 add = TABLE.add
 MAPS = torch.zeros(6, 32, 12, 12)
 TOKENS = torch.zeros(6, 12, 64)
+LONG = torch.zeros(4, 24, 64)
 
 
 class Block(nn.Module):
@@ -193,6 +194,90 @@ class PlainByHand(Feedforward):
         super().__init__(gated=False)
 
 
+class Attending(nn.Module):
+    """Pre-norm layers of attention and a gated unit whose norms are written by hand, on a stream that starts small: what is
+    added is most of it, and the next norm does not feel its size."""
+
+    def __init__(self, *, causal: bool, of_heads: bool = False, apart: bool = False, depth: int = 2) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(
+            nn.ModuleDict({name: nn.Linear(*sizes, bias=False) for name, sizes in self.sizes.items()}) for _ in range(depth)
+        )
+        self.head, self.causal, self.of_heads, self.apart = nn.Linear(64, 10), causal, of_heads, apart
+        for layer in self.layers:
+            for name in "qk":
+                nn.init.normal_(layer[name].weight, std=0.125)
+
+    sizes = dict.fromkeys("qkvo", (64, 64)) | {"up": (64, 160), "gate": (64, 160), "down": (160, 64)}
+
+    def attend(self, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
+        if not self.apart:
+            return F.scaled_dot_product_attention(q, k, v, is_causal=self.causal)
+        scores = q @ k.transpose(-2, -1) * q.shape[-1] ** -0.5
+        if self.causal:
+            scores = scores.masked_fill(torch.ones(scores.shape[-2:], dtype=torch.bool).triu(1), float("-inf"))
+        return scores.softmax(-1) @ v
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = 0.05 * x
+        for layer in self.layers:
+            y = of_unit_size(x)
+            q, k, v = (layer[name](y).unflatten(-1, (2, 32)).transpose(1, 2) for name in "qkv")
+            if self.of_heads:
+                q, k = of_unit_size(q), of_unit_size(k)
+            x = x + layer["o"](self.attend(q, k, v).transpose(1, 2).flatten(2))
+            y = of_unit_size(x)
+            x = x + layer["down"](F.silu(layer["gate"](y)) * layer["up"](y))
+        return self.head(of_unit_size(x))  # type: ignore[no-any-return]
+
+
+class OfRows(nn.Module):
+    """Tokens in another order, by an index, for a gated unit, and in their own for the score it gets, as experts have it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.head, self.router = nn.Linear(64, 64), nn.Linear(64, 10), nn.Linear(64, 2)
+        self.up, self.gate, self.down = nn.Linear(64, 160), nn.Linear(64, 160), nn.Linear(160, 64)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.first(x)
+        y = of_unit_size(x).reshape(-1, 64)
+        rows = torch.arange(len(y) - 1, -1, -1)
+        taken = y[rows]
+        z = self.down(F.silu(self.gate(taken)) * self.up(taken))[rows]
+        return self.head(x.reshape(-1, 64) + z * self.router(y).softmax(-1)[:, :1])  # type: ignore[no-any-return]
+
+
+class NormedTwice(nn.Module):
+    """Norms by hand before and behind each part (Gemma 2), on a stream that is mostly what they leave."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.parts = nn.ModuleList(nn.Sequential(nn.Linear(64, 160), nn.GELU(), nn.Linear(160, 64)) for _ in range(2))
+        self.head = nn.Linear(64, 10)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = 0.3 * x
+        for part in self.parts:
+            x = x + of_unit_size(part(of_unit_size(x)))
+        return self.head(of_unit_size(x))  # type: ignore[no-any-return]
+
+
+class AttendingToAll(Attending):
+    def __init__(self) -> None:
+        super().__init__(causal=False)
+
+
+class AttendingToThePast(Attending):
+    def __init__(self) -> None:
+        super().__init__(causal=True, apart=True)
+
+
+class AttendingByAngles(Attending):
+    def __init__(self) -> None:
+        super().__init__(causal=True, of_heads=True, depth=1)
+
+
 add("ReLUs behind the sums of five blocks", RectifiedSums, MAPS, draws=24)
 add("ReLUs behind sums of sums", RectifiedSumsOfSums, MAPS, draws=24)
 add("a ReLU of the sum of two ReLUs", lambda m, x: m.o(F.relu(F.relu(m.a(x)) + F.relu(m.b(x)))), TOKENS,
@@ -206,6 +291,11 @@ add("a group norm modulated by a condition, before a function", Modulated, MAPS,
 add("the scale of a norm before a gated unit", GatedByHand, TOKENS, draws=48)
 add("the scale of a norm before a gated unit that is normalized, too", BetweenNorms, TOKENS, draws=48)
 add("the scale of a norm before a function", PlainByHand, TOKENS, draws=48)
+add("the scale of a norm before a gated unit of rows taken by an index", OfRows, TOKENS, draws=48)
+add("the scale of norms before and behind the parts of a stream", NormedTwice, TOKENS, draws=48)
+add("the scale of norms before attention to all tokens", AttendingToAll, LONG, draws=48)
+add("the scale of norms before attention to those before", AttendingToThePast, LONG, draws=48)
+add("the scale of norms of queries and keys", AttendingByAngles, LONG, draws=48)
 
 
 @pytest.mark.parametrize("row", TABLE.parametrized())

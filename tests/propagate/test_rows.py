@@ -103,6 +103,22 @@ class Positioned(nn.Module):
         return x + attended(self.norm(x), self.qkv, self.out)
 
 
+class Conditioned(nn.Module):
+    """Sinusoids again, with a gain and a shift for each sample: rows of two samples have less in common, those of one do not."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embed, self.condition = nn.Linear(32, 128), nn.Linear(16, 256)
+        nn.init.normal_(self.embed.weight, std=0.05)
+        self.register_buffer("positions", sinusoids(64, 128))
+        self.qkv, self.out = nn.Linear(128, 384, bias=False), nn.Linear(128, 128, bias=False)
+
+    def forward(self, x: torch.Tensor, condition: torch.Tensor) -> torch.Tensor:
+        x = self.embed(x) + self.positions
+        gain, shift = self.condition(condition)[:, None].chunk(2, -1)
+        return x + attended(F.layer_norm(x, (128,)) * (1 + gain) + 2 * shift, self.qkv, self.out)
+
+
 class Turned(nn.Module):
     """Rotary positions (Su et al. 2021) of alike rates: keys of two places agree by the average cosine of the angle between them."""
 
@@ -128,6 +144,8 @@ add("points of six coordinates normalized", NormedPoints, torch.zeros(64, 6), dr
 add("attention over points of six coordinates", AttendedPoints, torch.zeros(8, 64, 6), draws=24)
 add("blocks on patches of few numbers", AttendedLatents, torch.zeros(4, 3, 16, 16), draws=24)
 add("attention over tokens with sinusoids added", Positioned, torch.zeros(4, 32, 32), draws=24)
+add("attention over tokens with sinusoids, modulated by a condition", Conditioned, torch.zeros(8, 64, 32), torch.zeros(8, 16), draws=24,
+    laws=((0.0, 1.0, 0.0),) * 2)  # fmt: skip
 add("attention over points turned by their places", Turned, torch.zeros(8, 48, 6), draws=24)
 add("attention over two kinds of tokens", JoinedStreams, torch.zeros(6, 48, 8), torch.zeros(6, 24, 16), draws=24,
     laws=((0.0, 1.0, 0.0),) * 2)  # fmt: skip

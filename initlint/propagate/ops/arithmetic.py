@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from initlint.propagate.attended import scaled_by_place
 from initlint.propagate.axes import Axis
 from initlint.propagate.covariance import covariance
 from initlint.propagate.known import numbers
@@ -234,8 +235,9 @@ def normalized_by_hand(tape: Tape, x: Moments, scale: Moments, squares: Moments,
             return [None, None]
         into = times(total, spread(x))
         count = float(math.prod([x.shape[d] for d in dims]))
-        degree = felt(tape, shared, math.prod(x.shape) / count)
-        return [Cotangent(total), felt_by(scale, into.averaged(into.dim_axes(dims)).scaled(count * math.sqrt(degree)))]
+        into = into.averaged(into.dim_axes(dims)).scaled(count)
+        degree = felt(tape, tape.shown.get(id(shared), shared), math.prod(x.shape) / count)
+        return [Cotangent(total), felt_by(scale, scaled_by_place(into, degree))]
 
     return tape.record_coherent([y, scale], shared, report)
 
@@ -526,7 +528,8 @@ def div(tape: Tape, x: Any, y: Any, *, rounding_mode: str | None = None) -> Any:
         squares = normalizing(x, inverse)
         if squares is not None:
             z = normalized_by_hand(tape, x, inverse, *squares)
-            return reported_to(tape, z, y, times(spread(x), spread(apply(lambda v: v**-2.0, y))))
+            tape.shown[id(z)] = reported_to(tape, z, y, times(spread(x), spread(apply(lambda v: v**-2.0, y))))
+            return tape.shown[id(z)]
     return multiplied(tape, x, unary(tape, y, reciprocal))
 
 

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from initlint.propagate.attended import Attended
 from initlint.propagate.axes import Array, Axis, from_front, to_front
 from initlint.propagate.known import from_array, numbers
 from initlint.propagate.lineage import cosine_of
@@ -131,6 +132,8 @@ def softmax(tape: Tape, x: Any, dim: int, *args: Any, **kwargs: Any) -> Moments:
         g, weights, factor = align(single(g, d), y, cross)
         return [_pull_softmax(g, weights, factor.pair, g.position(d))]
 
+    tape.attended[id(y)] = Attended(x, k, None, cosine)
+    tape.kept.append(y)
     return tape.record([before], y, pull)
 
 
@@ -141,8 +144,11 @@ def apart_from_others(x: Moments, k: int) -> float:
     return x.q - x.average(others[tuple(slice(0, a.groups) for a in x.axes)])
 
 
-def _weights(x: Moments, k: int, axis: Axis, cosine: int) -> tuple[Moments, Moments]:
-    """The softmax along axis k; and E[p_u p_v]·(1 − participation) for the pullback."""
+def within_rows(x: Moments, k: int) -> tuple[Array, Array, Array, Array]:
+    """Of logits along axis k: the share of valid ones in each group of keys, and the weight of that group, by cell; by cell of the
+    other axes how many are valid in a row, and by pair state how much those of a row spread, or of two rows covary; the averages of
+    groups apart."""
+    axis = x.axes[k]
     groups = axis.groups
     others = [a for n, a in enumerate(x.axes) if n != k]
     pair = to_front(x.pair, k)
@@ -150,18 +156,24 @@ def _weights(x: Moments, k: int, axis: Axis, cosine: int) -> tuple[Moments, Mome
     means = to_front(x.mean, k)
     cells = np.ones_like(means) if x.valid is None else np.broadcast_to(to_front(x.valid, k), means.shape)
     counts = axis.counts.reshape(-1, *(1,) * (means.ndim - 1))
-    number = np.maximum((cells * counts).sum(0), 1e-9)  # valid entries of a row, by cell of the other axes
+    number = np.maximum((cells * counts).sum(0), 1e-9)
     # weight of each group of keys in a row: its number of valid entries times e^{mean logit}
     level = means - (means * cells * counts).sum(0) / number
     share = cells * counts * np.exp(np.clip(level, -50, 50))
     share /= np.maximum(share.sum(0), 1e-300)
-    # spread of the logits within a row, and covariance of two rows, by pair state of the other axes; group means taken out
     wu, wv = _both(others, cells * counts / number)
     within = (same * np.sqrt(wu * wv)).sum(0)
     between = np.einsum("a...,b...,ab...->...", wu, wv, different)
     mu = _both(others, level)
     structure = (np.sqrt(wu * wv) * mu[0] * mu[1]).sum(0) - (wu * mu[0]).sum(0) * (wv * mu[1]).sum(0)
-    spread = np.maximum(within - between - structure, 0.0)
+    return cells, share, number, np.maximum(within - between - structure, 0.0)
+
+
+def _weights(x: Moments, k: int, axis: Axis, cosine: int) -> tuple[Moments, Moments]:
+    """The softmax along axis k; and E[p_u p_v]·(1 − participation) for the pullback."""
+    groups = axis.groups
+    others = [a for n, a in enumerate(x.axes) if n != k]
+    cells, share, number, spread = within_rows(x, k)
     nu, nv = _both(others, number[None])
     size = np.sqrt(nu[0] * nv[0])
     p2, slope = participation(size, spread, cosine)
@@ -398,10 +410,14 @@ def attention(
     factor = q.shape[-1] ** -0.5 if scale is None else float(scale)
     logits = affine(tape, matmul(tape, q, transpose(tape, k, -2, -1)), factor, 0.0)
     logits.cosine = shared_length(tape, q, k, q.shape[-1])
+    product = logits
     if causal:
         rows, columns = logits.shape[-2:]
         logits = hide(tape, logits, torch.ones(rows, columns, dtype=torch.bool).triu(1), float("-inf"))
     if mask is not None:
         logits = with_bias(tape, logits, mask)
     weights = softmax(tape, logits, -1)
-    return matmul(tape, dropout(tape, weights, p, True), v)
+    y = matmul(tape, dropout(tape, weights, p, True), v)
+    if id(weights) in tape.attended:
+        tape.attended[id(y)] = replace(tape.attended[id(weights)], product=product)
+    return y

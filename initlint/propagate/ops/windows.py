@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
-from initlint.propagate.axes import Axis
+from initlint.propagate.axes import Array, Axis, along
+from initlint.propagate.linear import mapped, members
 from initlint.propagate.moments import Moments, constant
 from initlint.propagate.ops.gather import place, single, take
 from initlint.propagate.ops.portions import carried
 from initlint.propagate.ops.registry import as_moments, transfer
 from initlint.propagate.ops.view import cat, expanded, permuted, relabelled, reshaped, taken
 from initlint.propagate.rows import joined_rows
+from initlint.propagate.sparse import Sparse
 from initlint.propagate.tape import Known, Tape
+
+KINDS = 9  # kinds of windows times kinds of places in them that are told apart
 
 
 @transfer("roll")
@@ -121,14 +126,76 @@ def stretched(tape: Tape, x: Moments, d: int, size: int) -> Moments:
 
 @transfer("unfold")
 def unfold(tape: Tape, x: Any, dim: int, size: int, step: int) -> Moments:
-    """Windows along one dimension; overlapping windows are treated as if their entries were other ones."""
+    """Windows along one dimension. Of two entries in different windows some are one and the same; those of one window are others."""
     x = as_moments(x)
     d = x.dim(dim)
     count = (x.shape[d] - size) // step + 1
-    work = stretched(tape, x, d, count * size)
-    apart = reshaped(tape, work, [*x.shape[:d], count, size, *x.shape[d + 1 :]])
+    shape = [*x.shape[:d], count, size, *x.shape[d + 1 :]]
     order = [n for n in range(len(x.shape) + 1) if n != d + 1]
-    return permuted(tape, apart, [*order, d + 1])
+    if count * size == x.shape[d] and step == size:
+        return permuted(tape, reshaped(tape, x, shape), [*order, d + 1])
+    if min(count, size) == 1 or not x.dims[d] or x.valid is not None:
+        return permuted(tape, reshaped(tape, stretched(tape, x, d, count * size), shape), [*order, d + 1])
+    work = single(x, d)
+    k = work.position(d)
+    axis = work.axes[k]
+    axes, states, cells, places = windows_of(axis, count, size, step)
+    pair, mean = along(states, work.pair, k), along(cells, work.mean, k)
+    gram = work.gram
+    if gram is not None:
+        gram = gram.law.over(frozenset({n + (n > k) for n in gram.axes} | ({k + 1} if k in gram.axes else set())))
+    y = work.with_(
+        dims=(*work.dims[:d], (axes[0],), (axes[1],), *work.dims[d + 1 :]), gram=gram,
+        mean=mean.reshape(*mean.shape[:k], axes[0].groups, axes[1].groups, *mean.shape[k + 1 :]),
+        pair=pair.reshape(*pair.shape[:k], axes[0].states, axes[1].states, *pair.shape[k + 1 :]),
+    )  # fmt: skip
+
+    def pull(g: Moments) -> list[Moments]:
+        g = single(single(g, d), d + 1)
+        g = single(g.reshaped([*x.shape[:d], count * size, *x.shape[d + 1 :]]), d)
+        return [mapped(g, g.position(d), places.T, axis)]
+
+    return permuted(tape, tape.record([x], y, pull), [*order, d + 1])
+
+
+@lru_cache(maxsize=64)
+def windows_of(axis: Axis, count: int, size: int, step: int) -> tuple[tuple[Axis, Axis], Array, Array, Sparse]:
+    """Of an axis read in windows: the axes of windows and of places in them, in groups where few of these read other groups; by pair
+    state of both, the shares of the pair states of the axis; those of its groups; which index each place of each window is."""
+    labels = np.zeros(axis.size, dtype=np.int64) if axis.labels is None else axis.labels
+    index = np.arange(count)[:, None] * step + np.arange(size)
+    kinds = [np.unique(labels[index], axis=n, return_inverse=True)[1].reshape(-1).astype(np.int64) for n in (0, 1)]
+    if (kinds[0].max() + 1) * (kinds[1].max() + 1) > KINDS:
+        kinds = [np.zeros(n, dtype=np.int64) for n in (count, size)]
+    axes = Axis(count, kinds[0], axis.role), Axis(size, kinds[1], axis.role)
+    windows, places = (members(a) for a in axes)
+    read = members(axis)[index]  # by window, place and group of the axis
+    by_window, by_place = np.einsum("tb,wtg->wbg", places, read), np.einsum("wa,wtg->atg", windows, read)
+    cells = np.einsum("wa,wbg->abg", windows, by_window)
+    often = np.zeros((axis.size, axes[0].groups, axes[1].groups))
+    np.add.at(often, (index, kinds[0][:, None], kinds[1][None, :]), 1.0)
+    states = np.zeros((axes[0].states, axes[1].states, axis.states))
+    for a, c, b, e in np.ndindex(axes[0].groups, axes[0].groups, axes[1].groups, axes[1].groups):
+        one = np.diag(cells[a, b]) * (a == c) * (b == e)  # an entry and itself
+        row = np.einsum("wx,wy->xy", by_window[kinds[0] == a, b], by_window[kinds[0] == a, e]) * (a == c)
+        column = np.einsum("tx,ty->xy", by_place[a, kinds[1] == b], by_place[c, kinds[1] == b]) * (b == e)
+        twice = members(axis).T @ (often[:, a, b] * often[:, c, e]) - np.diagonal(one)  # one index in two windows
+        apart = np.outer(cells[a, b], cells[c, e]) - row - column + one - np.diag(twice)
+        w, t = axes[0].groups + a * axes[0].groups + c, axes[1].groups + b * axes[1].groups + e
+        states[w, t] = np.concatenate([twice, apart.reshape(-1)])
+        if a == c:
+            states[a, t, axis.groups :] = (row - one).reshape(-1)
+        if b == e:
+            states[w, b, axis.groups :] = (column - one).reshape(-1)
+        if a == c and b == e:
+            states[a, b, : axis.groups] = cells[a, b]
+    number = states.sum(-1, keepdims=True)
+    states = np.where(number > 0.0, states / np.maximum(number, 1.0), 0.0)
+    for k, n in np.argwhere(number[..., 0] <= 0.0):  # "different" in a group of one cannot happen: as the entry itself
+        states[k, n] = states[axes[0].rows[0][k], axes[1].rows[0][n]]
+    cells = (cells / cells.sum(-1, keepdims=True)).reshape(-1, axis.groups)
+    taken = Sparse((count * size, axis.size), np.arange(count * size), index.reshape(-1))
+    return axes, states.reshape(-1, axis.states), cells, taken
 
 
 @transfer("pixel_shuffle")
