@@ -37,6 +37,7 @@ LONGEST = 6.0  # seconds that the fewest draws of a refuted model may take
 # Nodes times the largest deviation of ln q, from which a model in no doubt is drawn once: errors of formulas add up along a graph, and what
 # they leave out is of the order of what draws differ by. On the tuned half of the corpus (docs/accuracy.md) that is a quarter of the models.
 UNSURE = 100.0
+MOSTLY, WIDE = 0.9, 1.0  # of signals, whose ln q may deviate so much between draws: the mean of heavier tails is not seen in a few draws
 AMISS, SHARE = 0.5, 0.16  # bits, and the share of gradients that have to differ by more from this one draw, to raise a doubt
 MEMORY = 2 * 2.0**30  # bytes that one draw may take
 MOST = 12  # draws, to measure what a prediction should have been; LEAST tell whether it is wrong, and as many what pairs are
@@ -73,7 +74,8 @@ def tried(traced: TracedModel, predicted: Propagation) -> Propagation:
 
 def _looks_wrong(sample: Sample, predicted: Propagation) -> bool:
     """Whether one draw of a model whose errors may have added up is unlike the prediction in many places."""
-    if predicted.coverage.nodes * max((signal.spread for signal in predicted.signals.values()), default=0.0) < UNSURE:
+    spreads = sorted(signal.spread for signal in predicted.signals.values())
+    if not spreads or predicted.coverage.nodes * spreads[-1] < UNSURE or spreads[int(MOSTLY * (len(spreads) - 1))] > WIDE:
         return False
     sample.draw(1, None)
     return amiss(predicted.signals, sample.measured(), AMISS, SHARE)
