@@ -30,7 +30,7 @@ from initlint.propagate.lineage import SLICES, VIEWS, Made, bare, moved, same_ca
 from initlint.propagate.meeting import alone, apart, plain, swapped, total, weighed
 from initlint.propagate.moments import Moments, align
 from initlint.propagate.neighbours import Neighbours
-from initlint.propagate.pointwise import Cotangent
+from initlint.propagate.pointwise import Cotangent, profile_of
 from initlint.propagate.slopes import slopes, through_function, through_functions
 from initlint.propagate.tape import Tape, pull_back
 
@@ -49,10 +49,12 @@ class Returning:
         self.found: dict[tuple[int, int, bool], Moments | None] = {}
         self.parts: dict[tuple[int, int, int, bool], Moments | None] = {}
         self.neighbours = Neighbours(self)
+        self.recorded = {id(entry.output) for entry in tape.entries}  # others send nothing back, as `detach`
+        self.asked: Moments | None = None  # of whose cotangent the surplus is looked for
 
     def uses(self, x: Moments) -> list[tuple[Moments, float]]:
         """What calls made of x, as multiples; of a slice that only serves to move x by some places, the moved tensor."""
-        return [self.whole(x, y, s) for y, s in self.tape.uses.get(id(x), ())]
+        return [self.whole(x, y, s) for y, s in self.tape.uses.get(id(x), ()) if id(y) in self.recorded]
 
     def whole(self, x: Moments, y: Moments, s: float) -> tuple[Moments, float]:
         joined = self.tape.uses.get(id(y), [])
@@ -67,6 +69,7 @@ class Returning:
         uses = self.uses(x)
         if len(uses) < 2 or x.complex:
             return None
+        self.asked = x
         terms: list[Moments | None] = []
         for (i, j), count in representatives(len(uses)).items():
             (y, s), (z, t) = uses[i], uses[j]
@@ -110,8 +113,8 @@ class Returning:
     def common(self, a: Moments, b: Moments, depth: int, apart: bool) -> Moments | None:
         """Cov(g_a u, g_b v) of the cotangents of two results of calls."""
         if a is b:
-            if not apart:
-                return None
+            if not apart or (self.asked is not None and profile_of(a).source is profile_of(self.asked).source):
+                return None  # paths that meet in a function of the tensor alone are coherent terms of its cotangent
             known = self.cotangents.get(id(a))
             moments = None if known is None else known.total()
             return None if moments is None else plain(moments.dims, moments.pair)
