@@ -12,10 +12,13 @@ import libcst as cst
 
 from initlint.fixes.calls import calls_named, outer
 from initlint.fixes.edit import Edit, Span
+from initlint.fixes.names import added, reach
 
 if TYPE_CHECKING:
     from initlint.fixes.calls import Draw
     from initlint.fixes.tree import Code
+
+ARITHMETIC = frozenset("0123456789.eE+-*/() ")
 
 
 def branch_divided(code: Code, line: int, divisor: str) -> Edit | None:
@@ -220,6 +223,25 @@ def number_replaced(code: Code, line: int, value: float, text: str) -> Edit | No
         if isinstance(number, int | float) and math.isclose(number, value, rel_tol=1e-6):
             found.append(item)
     return code.replaced(found[0], text) if len(found) == 1 else None
+
+
+def logarithm_taken(code: Code, line: int, value: float) -> Iterator[Edit]:
+    """`torch.tensor(1 / 0.07)` → `torch.tensor(math.log(1 / 0.07))`: of the expressions of numbers on a line, the outermost that has this
+    value. Powers are left alone: those of powers would not end."""
+    for item in (*code.all(cst.BinaryOperation), *code.all(cst.Float), *code.all(cst.Integer)):
+        text = code.text(item)
+        if code.first_line(item) != line or "**" in text or not set(text) <= ARITHMETIC:
+            continue
+        try:
+            number = eval(compile(ast.parse(text, mode="eval"), "", "eval"), {"__builtins__": {}})  # noqa: S307 - digits and signs alone
+        except (SyntaxError, ArithmeticError, ValueError, TypeError):
+            continue
+        if isinstance(number, int | float) and number > 0 and math.isclose(number, value, rel_tol=1e-6):
+            found = reach(code, "math")
+            yield code.replaced(item, f"{found.text}.log({text})")
+            if found.missing:
+                yield added(code, found.missing)
+            return
 
 
 # -- the logits of an attention -----------------------------------------------------------------------------------------

@@ -158,11 +158,17 @@ def _source(facts: Facts, node: Node, layer: WeightLayer) -> Segment:
 
 
 def fixes(found: Finding, facts: Facts) -> Iterator[Fix]:
-    """The table as small as GPT-2's, and where others are added to it, which would drown it then, those as well."""
+    """The table as small as GPT-2's, or the logarithm of a scale; where others are added to it, which would drown it then, those as well."""
+    from initlint.fixes.expressions import logarithm_taken
     from initlint.fixes.starts import SMALL
     from initlint.lint.cures import layers_of, unsafe
-    from initlint.lint.starting import started
+    from initlint.lint.starting import Files, started
 
+    if "factor" in found.evidence:
+        code = Files(facts).code(found.span.path)
+        edits = () if code is None else logarithm_taken(code, found.span.line, found.evidence["start"])
+        yield from unsafe("start it at the logarithm", edits)
+        return
     wanted = {layer.weight: SMALL for layer in layers_of(found, facts)}
     yield from unsafe("start it with a standard deviation of 0.02", started(facts, wanted))
     kinds = facts.traced.module_types
