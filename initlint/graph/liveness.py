@@ -66,8 +66,8 @@ class Liveness:
 
     dead      never, although they are connected to an output
     waiting   not in the first step, but later (LoRA's A while B is zero)
-    zeros     parameters, and buffers that cut every output off the input, that are zero and stay so, and that would let others of
-              `dead` learn if they were not
+    zeros     parameters, and buffers that cut every output off the input, that are zero and stay so: those that would let all others
+              of `dead` learn if they were not, if such a part of them does
     """
 
     dead: tuple[str, ...]
@@ -101,14 +101,18 @@ def liveness_of(traced: TracedModel) -> Liveness:
         kept = set()
     dead = connected - end.learning - hidden
     zeros = (zero - end.learning) & (dead | (zero - trainable)) if dead else set[str]()
-    causes: set[str] = set()
-    for group in _by_role(zeros, traced):
-        without = _trained(order, zero - group - kept, made | (kept - group), trainable, outputs)
-        causes |= group if dead & without.learning - group else set()
+
+    def revived(drawn: set[str]) -> set[str]:
+        """What else would learn if these were not zero."""
+        return dead & _trained(order, zero - drawn - kept, made | (kept - drawn), trainable, outputs).learning - drawn
+
+    causes = set[str]().union(*(group for group in _by_role(zeros, traced) if revived(group)))
+    if dead - causes - revived(causes):  # others would be left, which several zeros keep dead together
+        causes = zeros
     return Liveness(
         dead=_in_order(order, dead),
         waiting=_in_order(order, end.learning - end.first),
-        zeros=_in_order(order, causes or zeros),
+        zeros=_in_order(order, causes),
     )
 
 
