@@ -12,6 +12,7 @@ from initlint.lint.finding import Severity
 from initlint.lint.paths import Step, main_path, segments_of, steps_of, stretches
 from initlint.lint.recurrences import recurrences, severity_over
 from initlint.lint.rule import Rule
+from initlint.lint.tolerance import GROWN
 from initlint.lint.wording import counted, finding, module_at, module_of, number, pattern_of, places_of_layers, site_of_law
 
 if TYPE_CHECKING:
@@ -109,18 +110,19 @@ def _over_time(facts: Facts) -> Iterator[Finding]:
         if found.unrolled or found.signal < WARN_OVER_TIME:
             continue
         module, fails = module_of(facts.parameter(found.weight)), found.signal >= FAIL_OVER_TIME and not normalized_after
-        rate = 10 ** (found.signal / (found.steps - 1))
+        rate, severity = 10 ** (found.signal / (found.steps - 1)), severity_over(facts, fails=fails)
         yield finding(
             RULE,
             facts,
             at=site_of_law(facts.parameter(found.weight), facts),
-            severity=severity_over(facts, fails=fails),
+            severity=severity,
             message=(
                 f"the state of `{module}` grows {number(rate)}x per step, {number(_power(found.signal))}x over {found.steps} steps. "
                 + _consequence(normalized_after=normalized_after, fails=fails)
             ),
             help=f"start the weights of the states {number(rate)}x smaller (of the identity or an orthogonal matrix: gain 1 at most)",
             modules=[module],
+            tolerated=severity is Severity.WARNING and found.signal < GROWN,
             evidence={"decades": found.signal, "per_step": rate, "steps": float(found.steps)},
             rests_on=(found.node,),
         )
