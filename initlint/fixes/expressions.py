@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import ast
 import math
+import operator
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from initlint.fixes.calls import Draw
     from initlint.fixes.tree import Code
 
-ARITHMETIC = frozenset("0123456789.eE+-*/() ")
+ARITHMETIC = {ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.Div: operator.truediv}
 
 
 def branch_divided(code: Code, line: int, divisor: str) -> Edit | None:
@@ -227,21 +228,28 @@ def number_replaced(code: Code, line: int, value: float, text: str) -> Edit | No
 
 def logarithm_taken(code: Code, line: int, value: float) -> Iterator[Edit]:
     """`torch.tensor(1 / 0.07)` → `torch.tensor(math.log(1 / 0.07))`: of the expressions of numbers on a line, the outermost that has this
-    value. Powers are left alone: those of powers would not end."""
+    value."""
     for item in (*code.all(cst.BinaryOperation), *code.all(cst.Float), *code.all(cst.Integer)):
         text = code.text(item)
-        if code.first_line(item) != line or "**" in text or not set(text) <= ARITHMETIC:
-            continue
-        try:
-            number = eval(compile(ast.parse(text, mode="eval"), "", "eval"), {"__builtins__": {}})  # noqa: S307 - digits and signs alone
-        except (SyntaxError, ArithmeticError, ValueError, TypeError):
-            continue
-        if isinstance(number, int | float) and number > 0 and math.isclose(number, value, rel_tol=1e-6):
+        number = _computed(ast.parse(text, mode="eval").body) if code.first_line(item) == line == code.last_line(item) else None
+        if number is not None and number > 0 and math.isclose(number, value, rel_tol=1e-6):
             found = reach(code, "math")
             yield code.replaced(item, f"{found.text}.log({text})")
             if found.missing:
                 yield added(code, found.missing)
             return
+
+
+def _computed(node: ast.expr) -> float | None:
+    """The value of sums, products and quotients of numbers; None where anything else is in them."""
+    if isinstance(node, ast.Constant) and isinstance(node.value, int | float):
+        return float(node.value)
+    if not isinstance(node, ast.BinOp) or type(node.op) not in ARITHMETIC:
+        return None
+    left, right = _computed(node.left), _computed(node.right)
+    if left is None or right is None or (right == 0.0 and isinstance(node.op, ast.Div)):
+        return None
+    return float(ARITHMETIC[type(node.op)](left, right))
 
 
 # -- the logits of an attention -----------------------------------------------------------------------------------------

@@ -107,7 +107,7 @@ def liveness_of(traced: TracedModel) -> Liveness:
         return dead & _trained(order, zero - drawn - kept, made | (kept - drawn), trainable, outputs).learning - drawn
 
     causes = set[str]().union(*(group for group in _by_role(zeros, traced) if revived(group)))
-    if dead - causes - revived(causes):  # others would be left, which several zeros keep dead together
+    if dead and dead - causes - revived(causes):  # others would be left, which several zeros keep dead together
         causes = zeros
     return Liveness(
         dead=_in_order(order, dead),

@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from initlint.lint.facts import Facts
     from initlint.lint.starting import Files
 
-BOUNDED = frozenset({*SATURATING, "sin", "cos"})
+WAVES = frozenset({"sin", "cos"})
+BOUNDED = frozenset({*SATURATING, *WAVES})
 SLIGHT = 0.1  # a factor so near to zero is a gate that is shut, one so near to one needs no answer
 
 
@@ -56,7 +57,7 @@ def starts_before(facts: Facts, layer: WeightLayer) -> Sequence[Start]:
     """The starts that suit a layer; first, where a constant ω multiplies what it gives to a sine, the one whose arguments have variance
     one all the same: 2/(n·ω²), since E[sin²] is a half."""
     found, usual = multiplied_by(facts, layer), starts_of(facts, layer)
-    if found is None:
+    if found is None or not follows(facts, layer, among=WAVES)[0]:
         return usual
     start = scaled_start(facts, layer, 2.0)
     return (replace(start, arguments=tuple(f"{item} / {found[0]:g}" for item in start.arguments)), *usual)

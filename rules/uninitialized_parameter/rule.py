@@ -81,8 +81,8 @@ def _emptied(facts: Facts, parameter: Parameter) -> Site | None:
 
 
 def fixes(found: Finding, facts: Facts) -> Iterator[Fix]:
-    """The class's own start, where nobody calls it; ones for a factor, zeros for a term, a random start that suits its layer for a matrix; where to_empty took the values away,
-    the model made on the device that it is to be on."""
+    """The class's own start, where nobody calls it; ones for a factor, zeros for a term, a random start that suits its layer for a
+    matrix; where to_empty took the values away, the model made on the device that it is to be on."""
     from initlint.fixes.moves import made_on_device
     from initlint.fixes.starts import ONES, SMALL, ZEROS
     from initlint.lint.calling import called, own_initializers

@@ -31,7 +31,8 @@ def check(facts: Facts) -> Iterator[Finding]:
     if not constants:
         return
     kinds = facts.instances_by_class()
-    yield from _containers(facts, kinds)
+    if facts.traced.hidden:
+        yield from _containers(facts, kinds)
     for path, item in ((path, item) for path, tree in facts.sources() for item in plain_weights(tree)):
         names = [f"{module}.{item.name}" if module else item.name for module in kinds.get(item.owner, ())]
         used = [name for name in names if name in constants]
