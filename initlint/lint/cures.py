@@ -189,13 +189,24 @@ def restarted(
         some = starts(facts, layer)
         usual.setdefault(role_of(module_at(layer, facts)), Counter())[some[min(choice, len(some) - 1)]] += 1
     most = {role: counts.most_common(1)[0][0] for role, counts in usual.items()}  # one loop, one start
-    wanted = {layer.weight: most[role_of(module_at(layer, facts))] for layer in layers}
+    wanted = {name: most[role_of(module_at(layer, facts))] for layer in layers for name in _drawn_together(facts, layer)}
     edits = started(facts, wanted)
     if wanted and edits is not None:
         start = Counter(wanted.values()).most_common(1)[0][0]
         parts = tuple(before)
         said = "".join(f"{part.message}, and " for part in parts) + f"start these weights with nn.init.{start}"
         yield from unsafe(said, merged((*(edit for part in parts for edit in part.edits), *edits)))
+
+
+def _drawn_together(facts: Facts, layer: WeightLayer) -> Iterator[str]:
+    """The weight of a layer; of a recurrent one, all matrices that the same call draws: what is wrong with one is so with each."""
+    yield layer.weight
+    write = own_draw(facts.parameter(layer.weight), facts)
+    if layer.kind == "recurrent" and write is not None:
+        for name in layer.weights:
+            other = own_draw(facts.parameter(name), facts)
+            if other is not None and other.site == write.site and name != layer.weight:
+                yield name
 
 
 # -- one call, and what made a parameter --------------------------------------------------------------------------------

@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from initlint.graph.dataflow import is_node, operator
-from initlint.lint.finding import Severity
+from initlint.lint.doubt import PER_DECADE
+from initlint.propagate.signals import Level
 
 if TYPE_CHECKING:
     from torch.fx import Node
@@ -22,9 +23,15 @@ if TYPE_CHECKING:
     from initlint.graph.layers import WeightLayer
     from initlint.lint.facts import Facts
 
-    Levels = Sequence[tuple[float, float]]  # (step, second moment)
-
 SHORTEST = 5  # steps; fewer give no trend
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Growth:
+    """Decades of root mean square that the typical draw grows by, and their standard deviation over draws."""
+
+    decades: float
+    spread: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,15 +41,15 @@ class Recurrence:
     weight    the parameter that multiplies the state, by node name
     node      what makes the state, or its first step
     unrolled  its steps are weight layers of the graph, one after the other
-    signal, gradient  decades of root mean square by which the state grows over all steps, and its gradient on the way back
+    signal, gradient  growth of the state over all steps, and of its gradient on the way back
     """
 
     weight: str
     node: str
     unrolled: bool
     steps: int
-    signal: float
-    gradient: float
+    signal: Growth
+    gradient: Growth
 
 
 def recurrences(facts: Facts) -> Iterator[Recurrence]:
@@ -61,13 +68,6 @@ def recurrences(facts: Facts) -> Iterator[Recurrence]:
     yield from (_unrolled(facts, weight, chain) for weight, chain in calls.items() if len(chain) >= SHORTEST)
 
 
-def severity_over(facts: Facts, *, fails: bool) -> Severity:
-    """Of growth over the steps of a recurrence: one step less where the length of the sequence is guessed, as shorter ones may be meant."""
-    if facts.guessed:
-        return Severity.WARNING if fails else Severity.INFO
-    return Severity.ERROR if fails else Severity.WARNING
-
-
 def _weight_of_cell(node: Node) -> str:
     """Of a step of a recurrent cell (input, state, weight of the input, weight of the state, …)."""
     weight = node.args[3] if operator(node).endswith("_cell") and len(node.args) > 3 else None
@@ -83,7 +83,8 @@ def _operator(facts: Facts, node: Node, layer: WeightLayer) -> Iterator[Recurren
     forwards = facts.signals[_state_of(node).name].levels if _state_of(node) is not node else ()
     if not forwards:
         return
-    last, given = forwards[-1][0], node.args[2]
+    last, given = forwards[-1].step, node.args[2]
+    back = [replace(level, step=last - level.step) for level in reversed(facts.signals[layer.source].grad_levels)]
     matrices = (
         [item.name for item in given if is_node(item) and item.name in layer.weights] if isinstance(given, list | tuple) else []
     )
@@ -93,15 +94,15 @@ def _operator(facts: Facts, node: Node, layer: WeightLayer) -> Iterator[Recurren
         unrolled=False,
         steps=round(last) + 1,
         signal=growth(forwards),
-        gradient=growth([(last - step, square) for step, square in reversed(facts.signals[layer.source].grad_levels)]),
+        gradient=growth(back),
     )
 
 
 def _unrolled(facts: Facts, weight: str, chain: Sequence[Node]) -> Recurrence:
     """The first call reads a state of zeros, so that it is left out forwards."""
     signals = [facts.signals.get(_state_of(node).name) for node in chain]
-    forwards = [(float(step), (signal and signal.second_moment) or 0.0) for step, signal in enumerate(signals)]
-    back = [(float(step), (signal and signal.grad_second_moment) or 0.0) for step, signal in enumerate(reversed(signals))]
+    forwards = [Level(step=n, second_moment=(signal and signal.second_moment) or 0.0) for n, signal in enumerate(signals)]
+    back = [Level(step=n, second_moment=(signal and signal.grad_second_moment) or 0.0) for n, signal in enumerate(reversed(signals))]
     return Recurrence(
         weight=weight,
         node=chain[0].name,
@@ -112,12 +113,12 @@ def _unrolled(facts: Facts, weight: str, chain: Sequence[Node]) -> Recurrence:
     )
 
 
-def growth(levels: Levels) -> float:
-    """Decades from the first level to the last, or what the pace of the last half makes of all steps, if that is less."""
-    known = [(step, math.log10(square) / 2) for step, square in levels if square > 0 and math.isfinite(square)]
+def growth(levels: Sequence[Level]) -> Growth:
+    """From the first level to the last, or what the pace of the last half makes of all steps, if that is less."""
+    known = [(level.step, math.log10(level.second_moment) / 2) for level in levels if 0 < level.second_moment < math.inf]
     if len(known) < len(levels) or len(known) < 2 or known[-1][0] - known[0][0] < SHORTEST - 1:
-        return 0.0
+        return Growth(decades=0.0)
     (first, low), (last, high) = known[0], known[-1]
     middle, level = next((step, value) for step, value in known if step >= (first + last) / 2)
     pace = (high - level) / (last - middle) if last > middle else 0.0
-    return min(high - low, pace * (last - first))
+    return Growth(decades=min(high - low, pace * (last - first)), spread=max(levels[0].spread, levels[-1].spread) / PER_DECADE)

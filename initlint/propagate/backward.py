@@ -13,14 +13,12 @@ import numpy as np
 
 from initlint.propagate.assumptions import flags_of
 from initlint.propagate.axes import Array, Axis
-from initlint.propagate.calls import name_of
 from initlint.propagate.drawn import Draws
 from initlint.propagate.formula import expression_of
 from initlint.propagate.forward import Forward, propagate_graph
 from initlint.propagate.laws import input_value, parameter_value
-from initlint.propagate.linear import members
 from initlint.propagate.moments import Moments
-from initlint.propagate.ops.recurrent import GATES
+from initlint.propagate.ops.recurrent import levels
 from initlint.propagate.rank import ranks
 from initlint.propagate.signals import Method, Signal
 from initlint.propagate.spread import Spread, spreads
@@ -169,7 +167,6 @@ def _finite(value: float) -> float | None:
 
 def _signals(floating: Sequence[fx.Node], forward: Forward, cotangents: Mapping[int, Moments]) -> dict[str, Signal]:
     signals: dict[str, Signal] = {}
-    stepped = _stepped(floating)
     for node in floating:
         value = forward.produced.get(node)
         shape = tuple(int(n) for n in node.meta["val"].shape)
@@ -179,8 +176,13 @@ def _signals(floating: Sequence[fx.Node], forward: Forward, cotangents: Mapping[
         elif isinstance(value, Moments):
             gradient = cotangents.get(id(value))
             signal = _signal(value, gradient, shape, node.name in forward.sampled)
-            if node in stepped:
-                signal = replace(signal, levels=_levels(value), grad_levels=() if gradient is None else _levels(gradient))
+            forwards, back = forward.tape.steps.get(id(value)), forward.tape.steps_back.get(id(value))
+            if forwards is not None or back is not None:
+                signal = replace(
+                    signal,
+                    levels=() if forwards is None else levels(forwards),
+                    grad_levels=() if back is None else levels(np.sum(back, axis=0)),  # of several results: cotangents are independent
+                )
             signals[node.name] = signal
         elif isinstance(value, Unknown) or value is None:
             signals[node.name] = Signal(mean=None, second_moment=None, shape=shape)
@@ -209,25 +211,6 @@ def _signal(value: Moments, gradient: Moments | None, shape: tuple[int, ...], wa
         flags=value.flags,
         shape=shape,
     )
-
-
-def _stepped(floating: Sequence[fx.Node]) -> set[fx.Node]:
-    """What recurrent operators read, and what they give."""
-    recurrent = {node for given in floating for node in (given, *given.all_input_nodes) if name_of(node.target) in GATES}
-    return {near for node in recurrent for near in (node, *node.all_input_nodes, *node.users)}
-
-
-def _levels(x: Moments) -> tuple[tuple[float, float], ...]:
-    """The second moment along the one axis of which there are groups, features apart: by the mean place of each group."""
-    told = [k for k, axis in enumerate(x.axes) if axis.groups > 1 and axis.role != "channel"]
-    if len(told) != 1 or x.valid is not None:
-        return ()
-    (k,) = told
-    square: Array = x.cells
-    for n in reversed([n for n in range(len(x.axes)) if n != k]):
-        square = np.tensordot(square, x.axes[n].shares, (n, 0))
-    places = members(x.axes[k]).T @ np.arange(x.axes[k].size) / x.axes[k].counts
-    return tuple(sorted(zip(places.tolist(), square.tolist(), strict=True)))
 
 
 def _apart(x: Moments, role: str) -> float | None:

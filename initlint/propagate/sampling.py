@@ -11,7 +11,7 @@ has exactly these moments, negative ones included; along several axes the effect
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -224,30 +224,21 @@ def _group_means(axis: Axis, noise: Array, n: int) -> Array:
 def sampled(
     tape: Tape, function: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any], seed: int, *, draws: int = DRAWS,
     outputs: Sequence[Dims] = (), gradients: dict[int, Dims] | None = None, ends: Collection[int] = (),
+    look: Callable[[Moments | None, Sequence[npt.NDArray[Any]]], None] = lambda of, drawn: None,
 ) -> Any:  # fmt: skip
     """The outputs of a torch operator, measured over some draws of its inputs; the pullback is measured too.
 
     outputs    axes of the results, where the caller knows which of their positions differ
     gradients  axes of the cotangents of some inputs, by id
     ends       ids of inputs at which gradients end, so that of their cotangents only second moments matter
+    look       called with what was drawn: with None and the draws of each result, later with an input and the draws of its cotangent
 
     Raises:
         CannotPredict: the inputs are too large, or the operator refuses them.
     """
     import torch
 
-    inputs: list[Moments] = []
-
-    def collect(value: Any) -> None:
-        if isinstance(value, Moments):
-            inputs.append(value)
-        elif isinstance(value, list | tuple):
-            for item in value:
-                collect(item)
-
-    collect(list(args))
-    collect(list(kwargs.values()))
-    unique = list({id(x): x for x in inputs}.values())
+    unique = list({id(x): x for x in _moments_in((*args, *kwargs.values()))}.values())
     if sum(int(np.prod(x.shape)) for x in unique) > LARGEST:
         raise CannotPredict("tensors too large to sample")
     runs = []
@@ -282,6 +273,7 @@ def sampled(
             results.append(Known(first.detach()))
             continue
         values = [run[1][position].detach().numpy() for run in runs]
+        look(None, values)
         y = measured(values, outputs[position] if outputs else _dims_like(values[0].shape, unique))
         y.method = "sampled"
         y.positive, y.negative = signs_of(values)
@@ -300,6 +292,8 @@ def sampled(
                 )
                 for slot, x, grad in zip(grads, unique, back, strict=True):
                     slot.append(np.zeros(x.shape) if grad is None else grad.numpy())
+            for x, values in zip(unique, grads, strict=True):
+                look(x, values)
             return [
                 _plain(values, x) if id(x) in ends else _cotangent(measured(values, (gradients or {}).get(id(x)) or x.dims))
                 for values, x in zip(grads, unique, strict=True)
@@ -307,6 +301,14 @@ def sampled(
 
         results.append(tape.record(unique, y, pull))
     return results[0] if not isinstance(result, tuple | list) else results
+
+
+def _moments_in(value: Any) -> Iterator[Moments]:
+    if isinstance(value, Moments):
+        yield value
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from _moments_in(item)
 
 
 def _single(values: npt.NDArray[Any]) -> Any:

@@ -14,6 +14,20 @@ Method = Literal["closed", "quadrature", "sampled"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Level:
+    """The typical draw at one group of neighbouring steps of a recurrence.
+
+    step           their mean index
+    second_moment  e to the mean, over draws and these steps, of ln q
+    spread         standard deviation over draws of ln q here less that of the first step: nats of a second moment
+    """
+
+    step: float
+    second_moment: float
+    spread: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Signal:
     """Per-element statistics of one tensor at initialization, over redrawn parameters and inputs.
 
@@ -26,8 +40,7 @@ class Signal:
     method                  how second_moment was found
     flags                   assumptions that no longer hold exactly, () while all do (`flags` has their meaning)
     spread                  standard deviation of ln q over initializations, from finite width (`spread`): nats of a second moment
-    levels, grad_levels     (index, second moment) by group of steps, of what a recurrent operator reads and gives; () elsewhere. As
-                            formulas have it, even where draws refute the average
+    levels, grad_levels     by group of steps, of what a recurrent operator gives and, its gradient, of what it reads; () elsewhere
     lag                     mean of ln q over initializations less ln E[q]: how far the typical draw lies below, ≤ 0
     """
 
@@ -43,8 +56,8 @@ class Signal:
     shape: tuple[int, ...] = ()
     spread: float = 0.0
     lag: float = 0.0
-    levels: tuple[tuple[float, float], ...] = ()
-    grad_levels: tuple[tuple[float, float], ...] = ()
+    levels: tuple[Level, ...] = ()
+    grad_levels: tuple[Level, ...] = ()
     _formula: Callable[[], sympy.Expr | None] | None = field(default=None, repr=False, compare=False)
 
     @property

@@ -109,6 +109,9 @@ class Tape:
     # normalization left, what this makes of the power of its cotangent
     bending: dict[int, Array] = field(default_factory=dict)
     swelling: dict[int, float] = field(default_factory=dict)
+    # second moments by draw and step of what recurrent operators give and, of its cotangent, of what they read; by id
+    steps: dict[int, Array] = field(default_factory=dict)
+    steps_back: dict[int, list[Array]] = field(default_factory=dict)
     cotangents: dict[int, Cotangent] = field(default_factory=dict)  # on the way back, those known so far, by id
     # by id of a masked tensor, this tensor, and it with its mask's number in place (see `masked`)
     uncovered: dict[int, tuple[Moments, Moments]] = field(default_factory=dict)

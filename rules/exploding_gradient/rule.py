@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from initlint.lint.backward import trends
 from initlint.lint.doubt import between_draws, lowered
 from initlint.lint.finding import Severity
-from initlint.lint.recurrences import recurrences, severity_over
+from initlint.lint.recurrences import recurrences
 from initlint.lint.rule import Rule
 from initlint.lint.tolerance import FEW
 from initlint.lint.wording import counted, finding, module_at, module_of, number, pattern_of, places_of_layers, site_of_law
@@ -85,7 +85,7 @@ def check(facts: Facts) -> Iterator[Finding]:
 def _over_time(facts: Facts) -> Iterator[Finding]:
     """Recurrences whose gradient grows although the state does not: where both do, the state is what matters."""
     for found in recurrences(facts):
-        decades = found.gradient - max(found.signal, 0.0)
+        decades = found.gradient.decades - max(found.signal.decades, 0.0)
         if decades < WARN_AT["recurrent"]:
             continue
         module, fails = module_of(facts.parameter(found.weight)), decades >= FAIL_AT["recurrent"]
@@ -94,7 +94,7 @@ def _over_time(facts: Facts) -> Iterator[Finding]:
             RULE,
             facts,
             at=site_of_law(facts.parameter(found.weight), facts),
-            severity=severity_over(facts, fails=fails),
+            severity=(Severity.INFO, Severity.WARNING, Severity.ERROR)[fails + (not facts.guessed)],  # shorter sequences may be meant
             message=(
                 f"gradient grows {number(rate)}x per step on the way back through {found.steps} steps of `{module}`: at the first step it "
                 f"is {number(10**decades)}x what it is at the last. The state is chaotic: "

@@ -7,12 +7,11 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from initlint.graph.dataflow import operands, operator, strip
-from initlint.lint.doubt import between_draws, lag_over, lowered, spread_over
+from initlint.lint.doubt import between_draws, by_chance, lag_over, lowered, spread_over
 from initlint.lint.finding import Severity
 from initlint.lint.paths import Step, main_path, segments_of, steps_of, stretches
-from initlint.lint.recurrences import recurrences, severity_over
+from initlint.lint.recurrences import recurrences
 from initlint.lint.rule import Rule
-from initlint.lint.tolerance import GROWN
 from initlint.lint.wording import counted, finding, module_at, module_of, number, pattern_of, places_of_layers, site_of_law
 
 if TYPE_CHECKING:
@@ -36,9 +35,8 @@ WARN_AT = 2.0
 FAIL_AT = 3.5
 # Before a normalization the scale is set right: what is left is overflow in half precision (largest number 65504).
 WARN_BEFORE_NORM = 4.0
-# Over the steps of a recurrent operator: nets of 32 steps train at 3.0 with Adam and SGD, at 4.7 at one rate of four, at 6.4 not (doc.md).
-WARN_OVER_TIME = 4.0
-FAIL_OVER_TIME = 6.0
+# A step of a recurrence is a layer. Where the length of a sequence is a guess, one a quarter as long may be meant (doc.md).
+SHORTER = 4.0
 # One wide layer with unit weights is a matter of taste; growth that comes with depth needs several layers, each of which
 # either grows by itself or has at least half of an average layer's part in what they come to together.
 LAYERS = 3
@@ -106,26 +104,34 @@ def _over_time(facts: Facts) -> Iterator[Finding]:
     """Operators and cells; the steps of others are layers of a path."""
     dependence = facts.structure.dependence
     for found in recurrences(facts):
-        normalized_after = bool(dependence.descendants[found.node] & dependence.bits(facts.structure.norms))
-        if found.unrolled or found.signal < WARN_OVER_TIME:
+        decades, spread = found.signal.decades, found.signal.spread
+        if found.unrolled or decades < WARN_AT or by_chance(decades, spread):
             continue
-        module, fails = module_of(facts.parameter(found.weight)), found.signal >= FAIL_OVER_TIME and not normalized_after
-        rate, severity = 10 ** (found.signal / (found.steps - 1)), severity_over(facts, fails=fails)
+        normalized_after = bool(dependence.descendants[found.node] & dependence.bits(facts.structure.norms))
+        severity = _severity_over_time(decades / (SHORTER if facts.guessed else 1.0), normalized_after=normalized_after)
+        module, rate = module_of(facts.parameter(found.weight)), 10 ** (decades / (found.steps - 1))
+        length = f"{'an assumed ' if facts.guessed else ''}{found.steps} steps"
         yield finding(
             RULE,
             facts,
             at=site_of_law(facts.parameter(found.weight), facts),
             severity=severity,
             message=(
-                f"the state of `{module}` grows {number(rate)}x per step, {number(_power(found.signal))}x over {found.steps} steps. "
-                + _consequence(normalized_after=normalized_after, fails=fails)
+                f"the state of `{module}` grows {number(rate)}x per step, {number(_power(decades))}x over {length}{between_draws(spread)}. "
+                + _consequence(normalized_after=normalized_after, fails=severity is Severity.ERROR)
             ),
             help=f"start the weights of the states {number(rate)}x smaller (of the identity or an orthogonal matrix: gain 1 at most)",
             modules=[module],
-            tolerated=severity is Severity.WARNING and found.signal < GROWN,
-            evidence={"decades": found.signal, "per_step": rate, "steps": float(found.steps)},
+            evidence={"decades": decades, "per_step": rate, "steps": float(found.steps), "spread_decades": spread},
             rests_on=(found.node,),
         )
+
+
+def _severity_over_time(decades: float, *, normalized_after: bool) -> Severity:
+    """Of growth over the shortest length that may be meant."""
+    if normalized_after:
+        return Severity.WARNING if decades >= WARN_BEFORE_NORM else Severity.INFO
+    return Severity.ERROR if decades >= FAIL_AT else Severity.WARNING if decades >= WARN_AT else Severity.INFO
 
 
 def _consequence(*, normalized_after: bool, fails: bool) -> str:

@@ -38,7 +38,6 @@ LOOSE: Mapping[str, Any] = {
     "exploding_gradient.WARN_AT": {"normalized": 0.3, "plain": 0.3, "residual": 0.3, "recurrent": 0.3},
     "exploding_signal.WARN_AT": 0.5,
     "exploding_signal.WARN_BEFORE_NORM": 1.0,
-    "exploding_signal.WARN_OVER_TIME": 0.5,
     "exploding_signal.LAYERS": 1,
     "exploding_signal.GROWING": 0.02,
     "vanishing_signal.WARN_AT": {"share": -0.5, "born": -0.5},

@@ -10,6 +10,8 @@
     frozen  what a trainable branch adds to a frozen perceptron, relative to it           disturbed-frozen-model
     fan     convolutions drawn for a fan without their groups or without their kernel     miscounted-fan
     alpha   the scale of adapters, with the usual start and with the zero in A            lora-scaling, zero-down-projection
+    grow    by how much the state of rectified recurrent nets grows per step                exploding-signal
+    start   how far adapters with two random factors change a layer                       lora-not-identity
     gate    where the sigmoid starts that lets the only nonlinear path through            closed-gate
 
 They are trained and labelled as the others are (`training`, `labels`), into records of their own. A frozen net counts as an
@@ -32,13 +34,15 @@ ALPHAS = {
     "usual": (0.002, 0.01, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 1, 16, 256, 1000, 3000, 10000, 30000),
     "random_b": (1, 8, 32, 128, 512, 2000),
 }
+FACTORS = (1.2, 1.4, 1.6, 1.8, 2.0, 2.2, 2.5, 3.0, 4.0, 6.0)
+CHANGES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.75, 0.9, 1.1, 1.3, 1.6, 2.0)  # two kaiming_uniform_ factors: scale/√3
 STARTS = (-12.0, -10.0, -8.0, -7.0, -6.0, -5.0, -4.0, -2.0, 6.0, 8.0)
 
 
 @cache
 def probes() -> Sequence[Generated]:
     """All of them."""
-    return (*_stacks(), *_alphas(), *_attentions(), *_constants(), *_scales(), *_gates(), *_fans(), *_frozen())
+    return (*_stacks(), *_alphas(), *_attentions(), *_constants(), *_scales(), *_recurrences(), *_gates(), *_fans(), *_frozen())
 
 
 def gate_reference() -> Generated:
@@ -59,6 +63,12 @@ def _scales() -> Iterator[Generated]:
                 "    def forward(self, x: Tensor) -> Tensor:\n        x = F.relu(self.stem(x))\n        for layer in self.layers:\n            x = F.relu(layer(x))\n        return self.head(x)\n"
             )
             yield Generated(name=f"mlp_scale_{depth}_{decades}", kind="mlp", traits=traits, text=text)
+
+
+def _recurrences() -> Iterator[Generated]:
+    for factor in FACTORS:
+        for cell, width in (("RNN", 16), ("RNN", 64), ("hand", 32)):
+            yield sequences.stacked(f"recurrent_grow_{cell}_{width}_{factor}", cell, width, 1, f"x{factor}", "none", "relu")
 
 
 def _attentions() -> Iterator[Generated]:
@@ -148,6 +158,10 @@ def _constants() -> Iterator[Generated]:
 def _alphas() -> Iterator[Generated]:
     for alpha in ALPHAS["usual"][2:9]:
         yield adapters.written(f"adapter_alpha_deep_{alpha:g}", "usual", "alpha / rank", 16, alpha, 4, 64, "tanh")
+    for change in CHANGES:
+        for depth, width, activation in ((1, 64, "relu"), (2, 128, "gelu"), (4, 64, "tanh")):
+            scale = f"{change * 3**0.5:.3g}"
+            yield adapters.written(f"adapter_start_{depth}_{change}", "both_random", scale, 8, 8, depth, width, activation)
     for start, alphas in ALPHAS.items():
         for alpha in alphas:
             yield adapters.written(f"adapter_alpha_{start}_{alpha:g}", start, "alpha / rank", 8, alpha, 2, 64, "relu")

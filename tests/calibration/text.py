@@ -90,8 +90,9 @@ def activated(activation: str, argument: str) -> str:
 
 
 def law_of(law: str, activation: str, weight: str = "module.weight") -> str:
-    """The statement that draws a weight."""
-    return LAWS[law].format(w=weight, gain=GAINS.get(activation, "2**0.5"), fan=f"{weight}[0].numel()")
+    """The statement that draws a weight; `x1.7` is for 1.7 times what keeps a linear signal."""
+    written = "nn.init.normal_({w}, std=" + law[1:] + " * {fan} ** -0.5)" if law[1:2].isdigit() else LAWS[law]
+    return written.format(w=weight, gain=GAINS.get(activation, "2**0.5"), fan=f"{weight}[0].numel()")
 
 
 def initializer(law: str, activation: str, *, kinds: str = "nn.Linear", bias: float | None = 0.0) -> str:

@@ -10,6 +10,7 @@ from torch import nn
 
 import initlint
 from initlint.lint.recurrences import growth
+from initlint.propagate.signals import Level
 
 STEPS = 32
 
@@ -25,23 +26,32 @@ STEPS = 32
 )
 def test_growth_is_what_goes_on(level, decades: float) -> None:
     """What grows in proportion to time comes to twice what its last half does, at most."""
-    assert growth([(float(t), level(t) ** 2) for t in range(STEPS)]) == pytest.approx(decades, abs=0.05)
+    assert growth([Level(step=t, second_moment=level(t) ** 2) for t in range(STEPS)]).decades == pytest.approx(decades, abs=0.05)
 
 
-def test_levels_over_time_are_those_of_draws() -> None:
-    """A rectified recurrent layer whose weights have 1.2 times the variance that keeps a state."""
-    steps, units, draws = 12, 256, 32
+@pytest.mark.parametrize(("units", "power"), [(16, 4.0), (256, 2.4)])
+def test_levels_over_time_are_those_of_the_typical_draw(units: int, power: float) -> None:
+    """Rectified layers whose weights have more variance than what keeps a state, `power` times 1/units: the mean of ln q over draws.
+
+    Of 16 units the mean of q itself is that of the largest draws, decades above.
+    """
+    steps, draws, at_least = 32, 64, 4
 
     def made() -> nn.RNN:
         layer = nn.RNN(8, units, nonlinearity="relu", batch_first=True)
-        nn.init.normal_(layer.weight_hh_l0, std=(2.4 / units) ** 0.5)
+        nn.init.normal_(layer.weight_hh_l0, std=(power / units) ** 0.5)
         return layer
 
-    signals = initlint.analyze(made, [torch.randn(4, steps, 8)]).signals
-    levels = dict(next(signal for signal in signals.values() if signal.levels).levels)
+    signals = initlint.analyze(made, [torch.randn(16, steps, 8)]).signals
+    levels = {level.step: level for level in next(signal for signal in signals.values() if signal.levels).levels}
     torch.manual_seed(0)
     with torch.no_grad():
-        drawn = torch.stack([made()(torch.randn(64, steps, 8))[0].square().mean((0, 2)) for _ in range(draws)])
-    for step in (0, steps - 1):  # other levels are averages over neighbouring steps
-        error = float(drawn[:, step].std()) / draws**0.5
-        assert levels[step] == pytest.approx(float(drawn[:, step].mean()), abs=5 * error)
+        logs = torch.stack([made()(torch.randn(64, steps, 8))[0].square().mean((0, 2)).log() for _ in range(draws)])
+    for step in (0, steps - 1):
+        spread = float(logs[:, step].std())
+        error = spread * (1 / draws + 1 / at_least) ** 0.5
+        assert math.log(levels[step].second_moment) == pytest.approx(float(logs[:, step].mean()), abs=4 * error)
+    measured = float((logs[:, -1] - logs[:, 0]).std())
+    # a deviation of four numbers: half to twice the true one in most cases, and never beyond
+    assert measured / 4 < levels[steps - 1].spread < 3 * measured
+    assert units > 16 or logs[:, -1].exp().mean().log() > math.log(levels[steps - 1].second_moment) + 5

@@ -36,3 +36,14 @@ def test_labels_dropped_at_random_are_looked_up() -> None:
 
     wrong = [row for row in judged(net(run, a=linear, e=lambda: nn.Embedding(20, 64)), VECTORS) if row[0].node != "e"]
     assert not wrong
+
+
+def test_indices_among_floating_inputs_are_any_row_alike() -> None:
+    """A place of the table that the values of the input name: uniform here, as Φ of a Gaussian is."""
+
+    def run(m: Any, x: torch.Tensor) -> torch.Tensor:
+        place = (20 * torch.special.ndtr(x[:, 0])).long()
+        return m.a(x) + m.e(place)  # type: ignore[no-any-return]
+
+    rows = judged(net(run, a=linear, e=lambda: nn.Embedding(20, 64)), VECTORS)
+    assert not [row for row in rows if row[0].node not in ("special_ndtr", "mul", "to")]

@@ -98,9 +98,16 @@ def as_broadcast(tape: Tape, table: Moments, indices: Known) -> Moments:
 
 @transfer("embedding")
 def embedding(tape: Tape, table: Any, indices: Any, padding: int = -1, *args: Any) -> Moments:
+    """Rows of a table. Indices that stand among floating inputs, as places of patches do, are taken as any row alike."""
+    import torch
+
+    table = as_moments(table)
+    if isinstance(indices, Moments):
+        generator = torch.Generator().manual_seed(len(tape.entries))
+        indices = Known(torch.randint(table.shape[0], indices.shape, generator=generator), distinct=table.shape[0])
     if not isinstance(indices, Known):
         raise CannotPredict("indices that are not known")
-    return looked_up(tape, as_moments(table), indices)
+    return looked_up(tape, table, indices)
 
 
 @transfer("_grouped_mm", "transformers::grouped_mm_fallback")

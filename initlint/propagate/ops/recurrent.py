@@ -11,18 +11,20 @@ every sum over units, forward and backward, keeps its second moment (the infinit
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
-from initlint.propagate.axes import GROUP_LIMIT, Axis, Labels, canonical, common
+from initlint.propagate.axes import GROUP_LIMIT, Array, Axis, Labels, canonical, common
 from initlint.propagate.moments import Dims, Moments, replaced
 from initlint.propagate.ops.arithmetic import add, mul
 from initlint.propagate.ops.functions import affine, torch_function, unary
 from initlint.propagate.ops.matrix import linear
 from initlint.propagate.ops.registry import CannotPredict, as_moments, transfer
 from initlint.propagate.ops.view import chunk
+from initlint.propagate.signals import Level
 from initlint.propagate.tape import Known, Tape
 
 GATES = {"lstm": 4, "gru": 3, "rnn_tanh": 1, "rnn_relu": 1}
@@ -79,6 +81,31 @@ def ends(size: int) -> Labels:
     return canonical(np.where(np.arange(size) < size - size // 2, octave, GROUP_LIMIT - octave))
 
 
+def by_step(values: Sequence[Array], time: int) -> Array:
+    """Second moments of each draw at each index of one dimension, a row per draw."""
+    return np.stack([np.square(np.moveaxis(drawn, time, 0).reshape(drawn.shape[time], -1), dtype=np.float64).mean(1) for drawn in values])
+
+
+def levels(steps: Array) -> tuple[Level, ...]:
+    """Steps by draw (`by_step`) → what is typical of each group of steps.
+
+    A state that is multiplied by the same weights at every step grows by a power of their size, so that its mean over draws is
+    that of a few: with 16 rectified units of twice the usual deviation 10^11 over 32 steps, where the typical draw grows 10^4.5.
+    """
+    groups = ends(steps.shape[1])
+    places = np.arange(steps.shape[1])
+    with np.errstate(divide="ignore"):
+        logs = np.log(steps)
+    found = []
+    for group in range(int(groups.max()) + 1):
+        inside = groups == group
+        level = logs[:, inside].mean(1)
+        typical = float(level.mean())
+        spread = float((level - logs[:, 0]).std()) if math.isfinite(typical) and np.isfinite(logs[:, 0]).all() else 0.0
+        found.append(Level(step=float(places[inside].mean()), second_moment=math.exp(min(typical, 700.0)), spread=spread))
+    return tuple(sorted(found, key=lambda level: level.step))
+
+
 def _axis(size: int, labels: Labels | None, role: Any) -> tuple[Axis, ...]:
     return (Axis(size, labels, role),) if size > 1 else ()
 
@@ -110,6 +137,7 @@ def _layer(kind: str) -> Callable[..., Any]:
         if not isinstance(has_biases, bool) or isinstance(x, list):
             raise CannotPredict("a packed sequence")
         x, params, directions = as_moments(x), [as_moments(p) for p in params], 1 + both_ways
+        source = x
         time = 1 if batch_first and len(x.shape) == 3 else 0
         batch = x.dims[1 - time] if len(x.shape) == 3 else None
         each = len(params) // (layers * directions)
@@ -145,12 +173,23 @@ def _layer(kind: str) -> Callable[..., Any]:
         last = [
             (_axis(count, level, "position"), *([] if batch is None else [batch]), _axis(n, None, "channel")) for n in (given, width)
         ]
+        drawn: list[Array] = []
+
+        def look(of: Moments | None, values: Sequence[Array]) -> None:
+            if of is x:
+                tape.steps_back.setdefault(id(source), []).append(by_step(values, time))
+            elif of is None:
+                drawn.append(by_step(values, time))
+
         results = sampled(
             tape, packet, [x, states if kind == "lstm" else states[0], params, has_biases, layers, dropout, train, both_ways, batch_first],
             {}, seed=len(tape.entries), draws=int(np.clip(WORK // work(width), FEWEST, MOST)),
-            outputs=[out, *last], gradients={id(x): line}, ends={id(p) for p in params},
+            outputs=[out, *last], gradients={id(x): line}, ends={id(p) for p in params}, look=look,
         )  # fmt: skip
-        return [_more(tape, y, hidden, directions if n == 0 else 1) for n, y in enumerate(results)] if width < hidden else results
+        if width < hidden:
+            results = [_more(tape, y, hidden, directions if n == 0 else 1) for n, y in enumerate(results)]
+        tape.steps[id(results[0])] = drawn[0]
+        return results
 
     return run
 

@@ -9,7 +9,7 @@ class Counter(nn.Module):
         super().__init__()
         self.rnn = nn.RNN(features, width, nonlinearity="relu", batch_first=True)
         with torch.no_grad():
-            self.rnn.weight_hh_l0.copy_(1.6 * torch.eye(width))  # finding: exploding-signal
+            self.rnn.weight_hh_l0.copy_(3 * torch.eye(width))  # finding: exploding-signal
         self.head = nn.Linear(width, 10)
 
     def forward(self, x: Tensor) -> Tensor:
