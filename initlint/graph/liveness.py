@@ -15,7 +15,6 @@ where zero buffers keep the whole input from every output are they held responsi
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -31,6 +30,7 @@ from initlint.graph.dataflow import (
     operator,
     strip,
 )
+from initlint.graph.roles import role_of
 
 if TYPE_CHECKING:
     from torch.fx import Node
@@ -171,10 +171,10 @@ def is_cut_off(traced: TracedModel, zero: frozenset[str]) -> bool:
 
 
 def _by_role(names: Iterable[str], traced: TracedModel) -> list[set[str]]:
-    """The same with those together whose names differ in numbers alone."""
+    """The same with those of one role together."""
     roles: dict[str, set[str]] = {}
     for name in sorted(names):
-        roles.setdefault(re.sub(r"\d+", "*", traced.parameters[name].name), set()).add(name)
+        roles.setdefault(role_of(traced.parameters[name].name), set()).add(name)
     return list(roles.values())
 
 

@@ -13,9 +13,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from initlint.graph.roles import role_of
 from initlint.lint.doubt import PER_DECADE
 from initlint.lint.paths import main_path, weights_along
-from initlint.lint.wording import module_at, role_of
+from initlint.lint.wording import module_at
 
 if TYPE_CHECKING:
     from initlint.graph.layers import WeightLayer

@@ -16,9 +16,10 @@ from initlint.fixes.moves import with_residual
 from initlint.fixes.starts import RECTIFIERS, SMALL, SMOOTH, ZEROS, Fan, Start, lora_start, scaled, starts_for
 from initlint.fixes.tree import Code
 from initlint.graph.dataflow import NORMALIZING, PASSING, SATURATING, SELECTING, operands, operator
+from initlint.graph.roles import role_of
 from initlint.lint.paths import main_path, weights_along
 from initlint.lint.starting import Files, merged, multiplied, own_draw, started
-from initlint.lint.wording import module_at, module_of, role_of, site_of_node
+from initlint.lint.wording import module_at, module_of, site_of_node
 
 if TYPE_CHECKING:
     from torch.fx import Node

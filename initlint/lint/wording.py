@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from initlint.graph.frames import is_below
+from initlint.graph.roles import role_of
 from initlint.lint.finding import Finding, Related, Severity, Span
 
 if TYPE_CHECKING:
@@ -173,11 +173,6 @@ def module_of(parameter: Parameter) -> str:
 def module_at(layer: WeightLayer, facts: Facts) -> str:
     """The path of the module that holds a layer's weight."""
     return module_of(facts.parameter(layer.weight))
-
-
-def role_of(module: str) -> str:
-    """`layers.3.fc` → `layers.*.fc`: what modules of repeated blocks have in common."""
-    return re.sub(r"(?<![^.])\d+(?![^.])", "*", module)
 
 
 def pattern_of(modules: Iterable[str]) -> str:

@@ -7,10 +7,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from initlint.graph.dataflow import operands, operator, unscaled
+from initlint.graph.roles import role_of
 from initlint.lint.finding import Severity
 from initlint.lint.paths import feeding_layer
 from initlint.lint.rule import Rule
-from initlint.lint.wording import counted, finding, module_at, number, pattern_of, role_of, site_of_node
+from initlint.lint.wording import counted, finding, module_at, number, pattern_of, site_of_node
 
 if TYPE_CHECKING:
     from initlint.fixes.edit import Fix

@@ -7,9 +7,10 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from initlint.graph.model import Site
+from initlint.graph.roles import role_of
 from initlint.lint.finding import Severity
 from initlint.lint.rule import Rule
-from initlint.lint.wording import finding, role_of
+from initlint.lint.wording import finding
 from initlint.source.initializers import name_tests, texts_of, tree_of
 
 if TYPE_CHECKING:

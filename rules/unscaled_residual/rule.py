@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from initlint.graph.dataflow import operands, operator, shape_of, strip
+from initlint.graph.roles import role_of
 from initlint.lint.doubt import PER_DECADE, between_draws, lowered
 from initlint.lint.finding import Severity
 from initlint.lint.rule import Rule
@@ -17,7 +18,6 @@ from initlint.lint.wording import (
     number,
     pattern_of,
     places_of_layers,
-    role_of,
     site_of_node,
     span_of,
     step_at,

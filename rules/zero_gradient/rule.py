@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from initlint.graph.dataflow import PASSING, RECTIFYING, SELECTING, operands, operator, strip
 from initlint.graph.liveness import is_cut_off
+from initlint.graph.roles import role_of
 from initlint.lint.finding import Severity
 from initlint.lint.rule import Rule
 from initlint.lint.wording import (
@@ -15,7 +16,6 @@ from initlint.lint.wording import (
     is_own,
     module_of,
     pattern_of,
-    role_of,
     site_of_law,
     site_of_node,
     span_of,
