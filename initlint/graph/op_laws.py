@@ -234,6 +234,17 @@ def _named(target: torch.Tensor, indices: Sequence[torch.Tensor | None]) -> floa
     return float(min(places * rest, target.numel()))
 
 
+def _picked(target: torch.Tensor, args: Sequence[Any], kwargs: Mapping[str, Any], of: Laws) -> Law | None:
+    """Rows or entries that integers name, whatever the values are: each has the law of any."""
+    indices = [item for item in torch.utils._pytree.tree_leaves(args[1:]) if isinstance(item, torch.Tensor)]
+    if not target.is_meta or any(item.dtype in (torch.bool, torch.uint8) for item in indices):
+        return None
+    law = of(args[0])
+    if law.family in ("normal", "uniform", "truncated normal", "constant", "measured"):
+        return law
+    return None
+
+
 def _triangle(target: torch.Tensor, args: Sequence[Any], kwargs: Mapping[str, Any], of: Laws) -> Law:
     """Entries outside the triangle become zero: the moments of a random entry shrink by the share that is kept."""
     law = of(args[0])
@@ -281,6 +292,7 @@ def _length(target: torch.Tensor, args: Sequence[Any], kwargs: Mapping[str, Any]
 
 RULES: Mapping[str, Callable[[torch.Tensor, Sequence[Any], Mapping[str, Any], Laws], Law | None]] = {
     **dict.fromkeys(("_to_copy", "clone", "contiguous", "detach", "alias", "expand", "repeat"), _first),
+    **dict.fromkeys(("index", "index_select", "embedding", "gather"), _picked),
     "index_put": _put,
     "copy": _copy,
     "add": _sum(1.0),

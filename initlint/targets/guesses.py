@@ -279,7 +279,7 @@ SHAPED = re.compile(
 )
 AXES = {
     "batch": BATCH, "b": BATCH, "bs": BATCH, "n": BATCH, "batch_size": BATCH, "seq": TIME, "t": TIME, "time": TIME, "l": TIME,
-    "length": TIME, "seq_len": TIME, "s": TIME, "tokens": TIME, "h": 32, "w": 32, "height": 32, "width": 32, "nodes": NODES,
+    "length": TIME, "seq_len": TIME, "seq_length": TIME, "sequence_length": TIME, "s": TIME, "tokens": TIME, "h": 32, "w": 32, "height": 32, "width": 32, "nodes": NODES,
     "edges": EDGES, "num_nodes": NODES, "num_edges": EDGES,
 }  # fmt: skip
 

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
+from initlint.targets.documented import documented
 from initlint.targets.guesses import Stem, guesses_for, signature_of, stem_of
 from initlint.targets.probe import Refused, Trial, run
 from initlint.targets.records import assembled, records_of, short
@@ -210,6 +211,9 @@ class _Search:
         names = frozenset(p.name for p in wanted.values()) | self.fixed.keys()
         choices = {name: guesses_for(p, self.stem, names) for name, p in wanted.items()}
         first = {name: specs[0] for name, specs in choices.items()}
+        told = {name: spec for name in wanted if (spec := documented(self.model, name, first[name])) is not None}
+        if told:
+            yield {**first, **told} if told.keys() == first.keys() else self.one_batch({**first, **told})
         yield self.one_batch(first)
         yield first
         for name, specs in choices.items():

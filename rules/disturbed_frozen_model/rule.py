@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from initlint.graph.dataflow import is_node, operator, strip
+from initlint.graph.roles import role_of
 from initlint.lint.finding import Severity
 from initlint.lint.rule import Rule
 from initlint.lint.wording import finding, module_at, number, pattern_of, site_of_layer, site_of_node, step_at
@@ -63,7 +64,8 @@ def _mostly_frozen(facts: Facts) -> bool:
 
 def _own_layers(facts: Facts, frozen: Node, branch: Node, trainable: dict[str, bool]) -> list[WeightLayer]:
     """The layers of the branch alone, all trainable, where the other side has frozen ones only. A branch that starts from the
-    frozen side itself is one of the model's own blocks, unless it narrows, as an adapter does."""
+    frozen side itself is one of the model's own blocks, unless it narrows, as an adapter does; and so is one whose roles other blocks
+    have frozen."""
     dependence = facts.structure.dependence
     on_frozen, on_branch = (
         [
@@ -78,7 +80,8 @@ def _own_layers(facts: Facts, frozen: Node, branch: Node, trainable: dict[str, b
         return []
     if dependence.reaches(strip(frozen), branch) and not any(layer.fan_out < own[-1].fan_out for layer in own[:-1]):
         return []
-    return own
+    kept = {role_of(module_at(layer, facts)) for name, layer in facts.structure.layers.items() if not trainable[name]}
+    return [] if kept & {role_of(module_at(layer, facts)) for layer in own} else own
 
 
 def _finding(facts: Facts, add: Node, frozen: Node, branch: Node, layers: list[WeightLayer]) -> Finding | None:

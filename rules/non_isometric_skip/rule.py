@@ -65,9 +65,10 @@ def check(facts: Facts) -> Iterator[Finding]:
 def _stages(facts: Facts) -> Iterator[_Stage]:
     structure = facts.structure
     norms, layers = structure.dependence.bits(structure.norms), structure.dependence.bits(structure.layers)
+    adapters = {adapter.add for adapter in structure.adapters}
     for residual in structure.residuals:
-        if residual.identity:
-            continue
+        if residual.identity or residual.add in adapters:
+            continue  # beside an adapter stands the layer that it adapts, and no shortcut
         fork, trunk = structure.nodes[residual.fork], structure.nodes[residual.trunk]
         between = structure.dependence.between(fork, trunk)
         found = structure.dependence.names(between & layers)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
@@ -93,6 +94,8 @@ def _all_still(facts: Facts) -> Iterator[Finding]:
     all dead, and memory that nobody wrote, have rules of their own."""
     if any(item.law.family == "uninitialized" for item in facts.traced.parameters.values()):
         return
+    if facts.guessed and any(signal.second_moment == math.inf for signal in facts.signals.values()):
+        return  # what overflows may do so for inputs that nobody gives
     zero = frozenset(name for name, signal in facts.signals.items() if signal.second_moment == 0.0)
     starts = [node for node in facts.structure.dependence.order if _loses_all(node, zero, facts)]
     waiting = {*facts.liveness.waiting}

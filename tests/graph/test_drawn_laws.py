@@ -52,6 +52,9 @@ WRITTEN = {
     "masked_fill_": lambda: _into("masked_fill_", torch.rand(SHAPE) > 0.9, 0.0),
     "scatter_": lambda: _into("scatter_", 1, torch.randint(0, 500, (400, 50)), 3.0),
     "a mask by rows": lambda: _connected(40, 30, 8),
+    "rows of a table": lambda: torch.empty(1000, 500).normal_(0.1, 0.3)[torch.randperm(1000)[:400]],
+    "rows looked up": lambda: nn.functional.embedding(torch.randint(0, 1000, (400,)), torch.empty(1000, 500).uniform_(-1, 2)),
+    "columns selected": lambda: torch.empty(400, 900).normal_(std=0.2).index_select(1, torch.arange(500)),
 }
 
 
