@@ -35,7 +35,7 @@ SHARED = ("initlint.lint.backward", "initlint.lint.doubt", "initlint.lint.paths"
 LOOSE: Mapping[str, Any] = {
     "dead_relu.WARN_AT": 0.05,
     "dead_relu.LOWEST_MEAN": 0.0,
-    "exploding_gradient.WARN_AT": {"normalized": 0.3, "plain": 0.3, "residual": 0.3, "recurrent": 0.3},
+    "exploding_gradient.WARN_AT": {"normalized": 0.3, "within": 0.3, "plain": 0.3, "residual": 0.3, "recurrent": 0.3},
     "exploding_signal.WARN_AT": 0.5,
     "exploding_signal.WARN_BEFORE_NORM": 1.0,
     "exploding_signal.LAYERS": 1,
