@@ -7,7 +7,8 @@ of m_k degrees of freedom, and S = Σ A + nε. With E[e^{−tS}] = e^{−nεt} �
     E[A_k/S]      = ∫ E[A_k e^{−tS}] dt                  the power of x/√(v̂+ε) in these directions, over n
     E[1/S], E[A_k/S²], E[A_k A_j/S³]                     what the pullback (g − x (x·g)/S)/√(v̂+ε) needs
 
-of the quotient of a quadratic form by another (Magnus 1986). A strong direction that stands alone, as what all tokens of a
+of the quotient of a quadratic form by another (Magnus 1986). A mean μ of all entries is a fixed length δ = nμ² along their average,
+whose power has a non-central law: (1 + 2λt)^{−1/2} e^{−δt/(1 + 2λt)} in place of (1 + 2λt)^{−1/2} (Johnson & Kotz 1970). A strong direction that stands alone, as what all tokens of a
 sample share when there are four samples, is less of the whole than its variance says: a ratio is concave.
 """
 
@@ -18,7 +19,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from initlint.propagate.axes import Array, Axis, along
+from initlint.propagate.axes import Array, Axis, along, weighed
 from initlint.propagate.moments import Moments
 
 POINTS = 200  # of the integral over log t
@@ -44,9 +45,10 @@ class Quotient:
     twice: Array
 
 
-def quotient(values: Array, counts: Array, eps: float, unlike: Array) -> Quotient:
-    """For eigenvalues of the covariance, the number of directions that each has, and ε.
+def quotient(values: Array, counts: Array, eps: float, unlike: Array, fixed: float = 0.0) -> Quotient:
+    """For second moments of directions, the number of directions that each has, and ε.
 
+    fixed     how much of the first, which is one direction, is the square of a mean
     unlike    (mean of squares)/(mean)² − 1 of directions that have one eigenvalue on average only: they are taken to have two,
               one of them zero where these two must differ most
     """
@@ -58,11 +60,13 @@ def quotient(values: Array, counts: Array, eps: float, unlike: Array) -> Quotien
     upper = np.minimum(1.0 / (1.0 + unlike), 0.5)
     share = np.stack([upper, 1.0 - upper], axis=1)
     apart = np.sqrt(unlike)[:, None] * np.array([1.0, -1.0]) * np.sqrt(share[:, ::-1] / share)
-    own = np.maximum(values[:, None] * (1.0 + apart), 0.0)[:, :, None]
+    length = np.zeros((len(values), 1, 1))
+    length[0] = min(fixed, values[0])
+    own = np.maximum((values[:, None] - length[:, 0]) * (1.0 + apart), 0.0)[:, :, None]
     shrink = 1.0 / (1.0 + 2.0 * own * t)
-    decay = np.exp(0.5 * np.einsum("k,ks,kst->t", counts, share, np.log(shrink)) - n * eps * t)
+    decay = np.exp(np.einsum("k,ks,kst->t", counts, share, 0.5 * np.log(shrink) - length * t * shrink) - n * eps * t)
     weight = n * decay * t * (logs[1] - logs[0])
-    once = np.einsum("ks,kst->kt", share, own * shrink)
+    once = np.einsum("ks,kst->kt", share, own * shrink + length * shrink**2)
     pairs = np.einsum("kt,jt,t->kj", once, once, weight * t**2 / 2.0) * counts
     return Quotient(
         values=values,
@@ -71,12 +75,12 @@ def quotient(values: Array, counts: Array, eps: float, unlike: Array) -> Quotien
         kept=np.where(values > 0, (once @ weight) / np.where(values > 0, values, 1.0), weight.sum()),
         inverse=float(weight.sum()),
         once=once @ (weight * t),
-        twice=pairs + np.diag(np.einsum("ks,kst,t->k", share, (own * shrink) ** 2, weight * t**2)),
+        twice=pairs + np.diag(np.einsum("ks,kst,t->k", share, (own * shrink) ** 2 + 2.0 * own * length * shrink**3, weight * t**2)),
     )
 
 
-def quotient_of(x: Moments, pair: Array, axes: Sequence[int], eps: float) -> Quotient:
-    """For a tensor with the pair moments `pair`, divided by its root mean square over some axes.
+def quotient_of(x: Moments, mean: Array, pair: Array, axes: Sequence[int], eps: float) -> Quotient:
+    """For a tensor with these moments, divided by its root mean square over some axes.
 
     Directions of one eigenvalue are less alike than that where groups differ. That the covariance itself fluctuates, being one
     of few features, is left out: one layer's gradient gains by it, but not that of a tower.
@@ -89,7 +93,19 @@ def quotient_of(x: Moments, pair: Array, axes: Sequence[int], eps: float) -> Quo
         for k in np.flatnonzero(values):
             squares = squared(x, weighted(x, pair, np.eye(len(values))[k], axes), axes)
             unlike[k] = max(squares / (counts[k] * values[k] ** 2) - 1.0, 0.0)
-    return quotient(values, counts, eps, unlike)
+    return quotient(values, counts, eps, unlike, float(counts.sum()) * square_of_mean(x, mean, axes))
+
+
+def square_of_mean(x: Moments, mean: Array, axes: Sequence[int]) -> float:
+    """The square of the average over some axes of what is known to be there, averaged over the cells of the others."""
+    if not mean.any():
+        return 0.0
+    for k in axes:
+        mean = weighed(mean, x.axes[k].shares, k, keep=True)
+    square = mean**2
+    for k in reversed(range(len(x.axes))):
+        square = square[..., 0] if k in axes else np.tensordot(square, x.axes[k].shares, (k, 0))
+    return float(square)
 
 
 def squared(x: Moments, pair: Array, axes: Sequence[int]) -> float:

@@ -281,9 +281,20 @@ def matmul(tape: Tape, x: Any, y: Any) -> Moments:
     return z
 
 
-@transfer("addmm", "baddbmm", "addbmm", "addmv")
+@transfer("addmm", "baddbmm", "addmv")
 def addmm(tape: Tape, bias: Any, x: Any, y: Any, *, beta: float = 1.0, alpha: float = 1.0) -> Moments:
-    z = affine(tape, matmul(tape, x, y), alpha, 0.0)
+    return beside(tape, bias, matmul(tape, x, y), beta, alpha)
+
+
+@transfer("addbmm")
+def addbmm(tape: Tape, bias: Any, x: Any, y: Any, *, beta: float = 1.0, alpha: float = 1.0) -> Moments:
+    """The products of all matrices of a batch, added up."""
+    return beside(tape, bias, product(tape, as_moments(x), as_moments(y), "BXY", "BYZ", "XZ"), beta, alpha)
+
+
+def beside(tape: Tape, bias: Any, z: Moments, beta: float, alpha: float) -> Moments:
+    """alpha·z + beta·bias."""
+    z = affine(tape, z, alpha, 0.0)
     if beta == 0:
         return z
     if isinstance(bias, Known):

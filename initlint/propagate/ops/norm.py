@@ -50,9 +50,14 @@ def _same(x: Moments, k: int) -> slice:
     return slice(0, x.axes[k].groups)
 
 
-def within(x: Moments, pair: Array, axes: Sequence[int]) -> tuple[Array, Array]:
-    """Average over `axes` of the second moment `pair` has, by cell of the other axes, and its degrees of freedom."""
+def within(x: Moments, mean: Array, pair: Array, axes: Sequence[int]) -> tuple[Array, Array]:
+    """Average over `axes` of the second moment `pair` has, by cell of the other axes, and its degrees of freedom.
+
+    These are 2/f = Var/E² of the average square. Of Gaussian entries Cov(x², y²) = 2 E[xy]² − 2 (E[x] E[y])² (Isserlis 1918).
+    """
     trace, squares = _trace(x, pair, axes), pair**2
+    if mean.any():
+        squares = squares - outer_means(x.axes, mean, mean) ** 2
     for k in sorted(axes, reverse=True):
         squares = weighed(squares, x.axes[k].pairs, k)
     squares = squares[tuple([axis.cells for k, axis in enumerate(x.axes) if k not in axes])]
@@ -86,14 +91,14 @@ def standardized(tape: Tape, x: Moments, dims: Sequence[int], eps: float, centre
         mean, pair = project(x, axes, -1.0)
     else:
         mean, pair = x.mean, x.pair
-    plain = within(x, pair, axes)
+    plain = within(x, mean, pair, axes)
     variance = np.maximum(plain[0], 0.0)
     if centre:
         level = _trace(x, x.pair, axes) / float(math.prod([x.axes[k].size for k in axes]))
         variance = np.where(variance < 1e-14 * level, 0.0, variance)
     scale = 1.0 / np.sqrt(variance + eps) if eps > 0 else np.where(variance > 0, 1.0 / np.sqrt(np.maximum(variance, 1e-300)), 0.0)
     share = variance / (variance + eps) if eps > 0 else np.ones_like(variance)
-    few = few_directions(x, pair, axes, eps, plain)
+    few = few_directions(x, mean, pair, axes, eps, plain)
     y = rescaled(tape, x, dims, mean, pair, scale, share, centre, few, plain[1], offsets_of(x, axes, eps) if centre else None)
     if centre:
         tape.normalized[id(x)] = frozenset(dims), float(np.mean(share))
@@ -104,18 +109,19 @@ def standardized(tape: Tape, x: Moments, dims: Sequence[int], eps: float, centre
 
 
 def few_directions(
-    x: Moments, pair: Array, axes: Sequence[int], eps: float, plain: tuple[Array, Array] | None = None
+    x: Moments, mean: Array, pair: Array, axes: Sequence[int], eps: float, plain: tuple[Array, Array] | None = None
 ) -> Quotient | None:
-    """How a Gaussian tensor is divided by its deviation over `axes`, where few directions fluctuate; `pair` of what is divided.
+    """How a Gaussian tensor is divided by its deviation over `axes`, where few directions fluctuate; moments of what is divided.
 
     plain  `within` of it, where that is known
     """
-    if not axes or root_of(x).profile is not None or x.sample is not None or x.positive or x.negative or x.valid is not None:
+    law = root_of(x).profile
+    if not axes or (law is not None and not law.normal) or x.sample is not None or x.positive or x.negative or x.valid is not None:
         return None
-    variance, each = within(x, pair, axes) if plain is None else plain
+    variance, each = within(x, mean, pair, axes) if plain is None else plain
     if not np.any(variance > HELD * eps) or freedom_of_rows(x, axes, each) is not each:
         return None
-    return quotient_of(x, pair, axes, eps) if each.mean() <= FEW else None
+    return quotient_of(x, mean, pair, axes, eps) if each.mean() <= FEW else None
 
 
 def rescaled(
@@ -129,7 +135,7 @@ def rescaled(
     there are, where that is known; `offsets` has the law where what is divided has offsets of its own.
     """
     axes = x.dim_axes(dims)
-    directions = within(x, pair, axes)[1] if directions is None else directions
+    directions = within(x, mean, pair, axes)[1] if directions is None else directions
     freedom = freedom_of_rows(x, axes, directions)
     factor = by_state(x, axes, scale)
     shape = [1 if k in axes else axis.groups for k, axis in enumerate(x.axes)]
@@ -141,7 +147,7 @@ def rescaled(
         pair = np.where(rows, weighted(x, pair, np.sqrt(few.kept * level), axes), pair)
     y = x.with_(mean=mean * scale.reshape(shape), pair=pair * factor, zeros=0.0, valid=None, positive=False, negative=False)
     y.gram, y.tails, y.wander = normalized_rows(x, axes), x.tails, x.wander
-    known = as_function(x, mean, scale.reshape(shape), centre) if offsets is None else None
+    known = as_function(x, mean, scale.reshape(shape), centre) if offsets is None and few is None else None
     wobble = np.where(freedom > 1.0 + 1e-6, 1.0 + share * (freedom / np.maximum(freedom - 2.0, LEAST_FREEDOM) - 1.0), 1.0)
     apart = np.where(freedom > 1.0 + 1e-6, inverse_deviation(freedom), 1.0)  # E[1/√v̂], of which two rows have one each
     # (g − x̂a)(g' − x̂'a') with a = g·x̂/n: within a row two of four terms cancel one; between rows gx̂'a' meets g' only in x̂' itself
@@ -189,7 +195,7 @@ def rescaled(
 def _finer(few: Quotient, x: Moments, fine: Moments, inside: Sequence[int], centre: bool) -> Quotient | None:
     """The law of few directions for a cotangent that tells more of them apart."""
     wide = align(x, fine)[0]
-    return few_directions(wide, project(wide, inside, -1.0)[1] if centre else wide.pair, inside, few.eps)
+    return few_directions(wide, *(project(wide, inside, -1.0) if centre else (wide.mean, wide.pair)), inside, few.eps)
 
 
 def _overheard(tape: Tape, x: Moments, y: Moments, scale: float, dims: Sequence[int], pull: CoherentPull) -> CoherentPull:
