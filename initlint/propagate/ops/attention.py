@@ -396,17 +396,25 @@ def with_bias(tape: Tape, x: Moments, bias: Any) -> Moments:
     return add(tape, x, bias)
 
 
-@transfer("scaled_dot_product_attention", "_scaled_dot_product_flash_attention_for_cpu")
+@transfer("scaled_dot_product_attention")
 def attention(
     tape: Tape, q: Any, k: Any, v: Any, mask: Any = None, p: float = 0.0, causal: bool = False, *, scale: float | None = None,
     enable_gqa: bool = False,
 ) -> Moments:  # fmt: skip
-    import torch
-
     q, k, v = as_moments(q), as_moments(k), as_moments(v)
     if enable_gqa and q.shape[-3] != k.shape[-3]:
         times = q.shape[-3] // k.shape[-3]
         k, v = repeat_interleave(tape, k, times, -3), repeat_interleave(tape, v, times, -3)
+    return attended(tape, q, k, v, mask, p, causal, scale)[0]
+
+
+def attended(
+    tape: Tape, q: Any, k: Any, v: Any, mask: Any, p: float, causal: bool, scale: float | None
+) -> tuple[Moments, Moments]:
+    """The values, averaged with the weights of a softmax; and its logits."""
+    import torch
+
+    q, k, v = as_moments(q), as_moments(k), as_moments(v)
     factor = q.shape[-1] ** -0.5 if scale is None else float(scale)
     logits = affine(tape, matmul(tape, q, transpose(tape, k, -2, -1)), factor, 0.0)
     logits.cosine = shared_length(tape, q, k, q.shape[-1])
@@ -420,4 +428,4 @@ def attention(
     y = matmul(tape, dropout(tape, weights, p, True), v)
     if id(weights) in tape.attended:
         tape.attended[id(y)] = replace(tape.attended[id(weights)], product=product)
-    return y
+    return y, logits

@@ -297,7 +297,7 @@ def swelling(tape: Tape, g: Cotangent) -> float:
     return after / before if before > 0.0 and after > 0.0 else 1.0
 
 
-@transfer("layer_norm", "native_layer_norm")
+@transfer("layer_norm")
 def layer_norm(
     tape: Tape, x: Any, shape: Sequence[int], weight: Any = None, bias: Any = None, eps: float = 1e-5, *args: Any
 ) -> Moments:
@@ -306,7 +306,7 @@ def layer_norm(
     return scaled_and_shifted(tape, standardized(tape, x, dims, eps, centre=True), weight, bias)
 
 
-@transfer("rms_norm", "_fused_rms_norm")
+@transfer("rms_norm")
 def rms_norm(tape: Tape, x: Any, shape: Sequence[int], weight: Any = None, eps: float | None = None) -> Moments:
     x = as_moments(x)
     dims = list(range(len(x.dims) - len(shape), len(x.dims)))
@@ -329,7 +329,7 @@ def channel_vector(tape: Tape, value: Any, rank: int) -> Any:
     return reshaped(tape, value, [value.shape[0], *(1,) * (rank - 2)])
 
 
-@transfer("group_norm", "native_group_norm")
+@transfer("group_norm")
 def group_norm(
     tape: Tape, x: Any, groups: int, weight: Any = None, bias: Any = None, eps: float = 1e-5, *args: Any
 ) -> Moments:
@@ -363,7 +363,7 @@ def _fixed(tape: Tape, x: Moments, weight: Any, bias: Any, mean: Any, var: Any, 
     return scaled_and_shifted(tape, y, channel_vector(tape, weight, rank), channel_vector(tape, bias, rank))
 
 
-@transfer("batch_norm", "_native_batch_norm_legit", "native_batch_norm", "_native_batch_norm_legit_functional", "cudnn_batch_norm")
+@transfer("batch_norm")
 def batch_norm(
     tape: Tape, x: Any, weight: Any, bias: Any, mean: Any, var: Any, train: bool, momentum: float, eps: float, *args: Any
 ) -> Moments:
@@ -374,7 +374,7 @@ def batch_norm(
     return by_channel(tape, standardized(tape, x, [d for d in range(rank) if d != 1], eps, centre=True), weight, bias)
 
 
-@transfer("_weight_norm", "_weight_norm_interface")
+@transfer("_weight_norm")
 def weight_norm(tape: Tape, v: Any, g: Any, dim: int = 0) -> Moments:
     """g v/‖v‖, each slice along `dim` of unit length before g."""
     from initlint.propagate.ops.functions import affine

@@ -95,7 +95,7 @@ def _register_pools() -> None:
             return [max_pooled(tape, x, taps), None]
 
         transfer(f"avg_pool{n}d")(average)
-        transfer(f"adaptive_avg_pool{n}d", f"_adaptive_avg_pool{n}d")(adaptive)
+        transfer(f"adaptive_avg_pool{n}d", *([f"_adaptive_avg_pool{n}d"] if n > 1 else []))(adaptive)
         transfer(f"max_pool{n}d")(greatest)
         transfer(f"max_pool{n}d_with_indices")(functools.partial(_with_indices, greatest, n))
         transfer(f"adaptive_max_pool{n}d")(adaptive_greatest)

@@ -21,7 +21,7 @@ from initlint.propagate.ops.functions import affine, torch_function, unary
 from initlint.propagate.ops.gather import shown, single
 from initlint.propagate.ops.registry import CannotPredict, as_moments, transfer
 from initlint.propagate.ops.view import reshaped
-from initlint.propagate.pointwise import Cotangent, Profile, Source, coarsened, grid, pair_of, profile_of, times
+from initlint.propagate.pointwise import Cotangent, Profile, Source, coarsened, grid, pair_of, profile_of, root_of, times
 from initlint.propagate.sums import correlations
 from initlint.propagate.tape import Known, Tape, Unknown
 
@@ -200,9 +200,12 @@ def logsumexp(tape: Tape, x: Any, dim: Any, keepdim: bool = False) -> Moments:
     axes = x.dim_axes(dims)
     tape.blocked += 1
     try:
-        terms = unary(tape, x, torch_function("exp", (), {}))
+        common, rest = common_part(x, axes)
+        terms = unary(tape, rest, torch_function("exp", (), {}))
         total = reduced(tape, terms if x.valid is None else times(terms, shown(x)), dims, keepdim, mean=False)
         y = unary(tape, total, torch_function("log", (), {}))
+        if common is not None:
+            y = Moments(y.dims, y.mean, y.pair + common, method=y.method, flags=y.flags)
         share = softmax(tape, x, dims[0]) if x.valid is not None and len(dims) == 1 else None
     finally:
         tape.blocked -= 1
@@ -230,6 +233,29 @@ def logsumexp(tape: Tape, x: Any, dim: Any, keepdim: bool = False) -> Moments:
         return [result]
 
     return tape.record([x], y, pull)
+
+
+def common_part(x: Moments, axes: Sequence[int]) -> tuple[Array | None, Moments]:
+    """What entries along some axes have in common, as covariances by pair state of the other axes, and x without it.
+
+    Gaussian entries that are equally correlated are a common one plus independent ones: log Σ exp(c + e) = c + log Σ exp e.
+    """
+    base = root_of(x)
+    count = float(math.prod([x.axes[k].size for k in axes]))
+    if (base.profile is not None and not base.profile.normal) or base.sample is not None or count < 2:
+        return None, x
+    if base.positive or base.negative:
+        return None, x
+    whole, own = x.centered(), x.centered()
+    for k in sorted(axes, reverse=True):
+        whole = weighed(whole, x.axes[k].pairs, k)
+        own = weighed(own[(slice(None),) * k + (x.axes[k].cells,)], x.axes[k].counts, k)
+    common = np.asarray((whole - own) / (count * (count - 1.0)))
+    cells = tuple([axis.cells for k, axis in enumerate(x.axes) if k not in axes])
+    if np.any(common[cells] <= 0.0):
+        return None, x
+    wide = np.expand_dims(common, tuple(axes)) if axes else common
+    return common, x.with_(pair=x.pair - wide)
 
 
 def largest(tape: Tape, x: Moments, dims: Sequence[int], keep: bool, sign: float = 1.0) -> Moments:
