@@ -411,6 +411,12 @@ def multiplied(tape: Tape, x: Moments, y: Moments, table: Known | None = None, k
     The way back meets a table by the groups of the cotangent, which may be finer than those of x: a causal mask sends
     early positions other gradients, and a rotary table is different there.
     """
+    if x.complex and y.complex:
+        from initlint.propagate.ops.spectral import square_of_size
+
+        square = square_of_size(tape, x, y)
+        if square is not None:
+            return square
     together = binary_on_source(tape, x, y, lambda a, b: a * b)
     if together is not None:
         return together

@@ -26,7 +26,7 @@ from initlint.propagate.ops.functions import torch_function, unary
 from initlint.propagate.ops.gather import flags_of, single, worst
 from initlint.propagate.ops.registry import CannotPredict, as_moments, transfer
 from initlint.propagate.ops.view import unbroadcast
-from initlint.propagate.pointwise import Profile, apply, from_profile, times
+from initlint.propagate.pointwise import Cotangent, Profile, apply, from_profile, times
 from initlint.propagate.tape import Tape
 
 Complex = npt.NDArray[np.complex128]
@@ -303,7 +303,7 @@ def polar(tape: Tape, size: Any, angle: Any) -> Moments:
     return complex_(tape, *(mul(tape, size, unary(tape, angle, torch_function(name, (), {}))) for name in ("cos", "sin")))
 
 
-@transfer("conj", "_conj", "conj_physical", "resolve_conj")
+@transfer("conj", "_conj", "conj_physical")
 def conjugate(tape: Tape, x: Any) -> Moments:
     def same(z: Moments) -> Moments:
         result = z.with_()
@@ -313,6 +313,34 @@ def conjugate(tape: Tape, x: Any) -> Moments:
 
     x = as_moments(x)
     return tape.record([x], same(x), lambda g: [same(g)])
+
+
+def square_of_size(tape: Tape, x: Moments, y: Moments) -> Moments | None:
+    """x·y where one is the conjugate of the other: |x|² = a² + b² for Gaussian, independent parts; None of others.
+
+    Cov(a_u², a_v²) = 2 E[a_u a_v]² − 2 (E[a_u] E[a_v])² (Isserlis 1918). A cotangent g goes back as 2 Re(g) x.
+    """
+    for base, other in ((x, y), (y, x)):
+        made = other.made
+        if made is None or made.name not in ("conj", "_conj", "conj_physical") or made.args[0] is not base:
+            continue
+        pair = outer_means(base.axes, base.cells, base.cells)
+        for own, mean in zip(parts(base), means(base), strict=True):
+            pair = pair + 2.0 * (own**2 - outer_means(base.axes, mean, mean) ** 2)
+        z = Moments(base.dims, np.array(base.cells), pair, zeros=base.zeros, method=base.method, flags=base.flags, complex=True)
+        z.real = pair
+
+        def pull(g: Cotangent, base: Moments = base) -> list[Cotangent | None]:
+            total = g.total()
+            if total is None:
+                return [None, None]
+            lean = real_part(as_complex(total)).scaled(2.0)
+            sent, told = (times(v, Moments(base.dims, np.zeros(base.mean.shape), base.pair)) for v in (lean, total))
+            sent.complex = told.complex = True
+            return [Cotangent(sent), Cotangent(spent=told)]
+
+        return tape.record_coherent([base, other], z, pull)
+    return None
 
 
 def of_complex(tape: Tape, z: Moments, name: str) -> Moments:

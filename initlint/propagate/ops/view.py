@@ -31,7 +31,7 @@ def type_as(tape: Tape, x: Any, other: Any) -> Any:
 
 
 @transfer(
-    "contiguous", "to", "_to_copy", "requires_grad_", "cpu", "resolve_neg", "lift_fresh", "lift", "lift_fresh_copy",
+    "contiguous", "to", "_to_copy", "requires_grad_", "cpu", "resolve_neg", "resolve_conj", "lift_fresh", "lift", "lift_fresh_copy",
 )  # fmt: skip
 def itself(tape: Tape, x: Any, *args: Any, **kwargs: Any) -> Any:
     """The very tensor: torch returns its argument, so later uses of either are uses of both."""
