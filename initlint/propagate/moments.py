@@ -113,6 +113,7 @@ class Moments:
     spectrum  axes that are frequencies of a real tensor's transform, so that those of k and −k are conjugate
     gram      what it is a random linear image of, or None
     broadcast_of what it was expanded from, or None
+    turned    (base, order) of which it is a permutation of dimensions, or None
     filtered  the real tensors of whose transforms along one dimension it is the product, or None
     shifted   (known table, random part) of which it is the sum, or None (see `shifted`)
     averaged_of  (base, dimensions) where the tensor is the average of base over those dimensions, kept with size one
@@ -120,7 +121,7 @@ class Moments:
 
     __slots__ = (
         "_level", "_shape", "affine", "averaged_of", "axes", "both", "broadcast_of", "centred", "complex", "cosine", "dims", "fill", "filtered", "flags", "gram", "imaginary", "made", "mean", "method", "near", "negative", "pair", "parts", "positive",
-        "profile", "real", "sample", "shifted", "slice_of", "spectrum", "tails", "thinned", "valid", "wander",
+        "profile", "real", "sample", "shifted", "slice_of", "spectrum", "tails", "thinned", "turned", "valid", "wander",
         "zeros",
     )  # fmt: skip
 
@@ -171,6 +172,7 @@ class Moments:
         self.slice_of: tuple[Moments, int, Labels] | None = None
         self.spectrum: frozenset[int] = frozenset()
         self.broadcast_of: Moments | None = None
+        self.turned: tuple[Moments, tuple[int, ...]] | None = None
         self.filtered: Filtered | None = None
         self.real: Array | None = None
         self.imaginary: Array | None = None

@@ -20,6 +20,7 @@ from initlint.propagate.moments import Gram, Moments, common_factors, factored, 
 from initlint.propagate.ops.arithmetic import add, added, mul
 from initlint.propagate.ops.functions import affine
 from initlint.propagate.ops.gather import flags_of, tidy, worst
+from initlint.propagate.ops.grams import places_of, roles_of, with_itself
 from initlint.propagate.ops.registry import CannotPredict, as_moments, transfer
 from initlint.propagate.ops.view import reshaped
 from initlint.propagate.rows import image_of_rows, shifted_rows
@@ -196,6 +197,8 @@ def _inherited(x: Moments, y: Moments, index_x: list[int], index_y: list[int], i
 def product(tape: Tape, x: Moments, y: Moments, a: str, b: str, out: str) -> Moments:
     """`contract` with its pullback; a letter that only one factor has and `out` lacks is summed."""
     z = contract(x, y, a, b, out)
+    if (roles := roles_of(x, y, a, b, out)) is not None and (places := places_of(z, roles, x, y, a, b, out)) is not None:
+        z = with_itself(z, x, roles, places)
     z.zeros = 1.0 if z.is_zero else 0.0
     z.cosine = shared_length(tape, x, y, math.prod(x.shape[a.index(letter)] for letter in (set(a) & set(b)) - set(out)))
     z.complex = x.complex or y.complex

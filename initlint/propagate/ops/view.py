@@ -148,6 +148,7 @@ def permuted(tape: Tape, x: Moments, order: Sequence[int]) -> Moments:
     if order == list(range(rank)):
         return same(tape, x)
     y = x.permuted(order)
+    y.turned = x, tuple(order)
     back = [order.index(d) for d in range(rank)]
     return tape.record([x], y, lambda g: [g.permuted(back)])
 
