@@ -22,6 +22,7 @@ from initlint.propagate.ops.functions import affine
 from initlint.propagate.ops.gather import flags_of, tidy, worst
 from initlint.propagate.ops.grams import places_of, roles_of, with_itself
 from initlint.propagate.ops.registry import CannotPredict, as_moments, transfer
+from initlint.propagate.ops.regressed import tell_input, tell_weight
 from initlint.propagate.ops.view import reshaped
 from initlint.propagate.rows import image_of_rows, shifted_rows
 from initlint.propagate.tape import Known, Tape
@@ -242,10 +243,13 @@ def linear(tape: Tape, x: Any, weight: Any, bias: Any = None) -> Moments:
         y = product(tape, x, weight, lead + "Y", "ZY", lead + "Z")
         if not weight.mean.any():
             y.gram = image_of(x)
-    if bias is None:
-        return y
-    z = added(tape, y, as_moments(bias))
-    z.gram = shifted_rows(y, z)
+    z = y
+    if bias is not None:
+        z = added(tape, y, as_moments(bias))
+        z.gram = shifted_rows(y, z)
+    if len(weight.dims) > 1 and not weight.mean.any():
+        tell_weight(tape, z, x, weight, len(z.dims) - 1)
+        tell_input(tape, z, x, weight)
     return z
 
 
