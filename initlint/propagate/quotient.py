@@ -7,8 +7,12 @@ of m_k degrees of freedom, and S = Σ A + nε. With E[e^{−tS}] = e^{−nεt} �
     E[A_k/S]      = ∫ E[A_k e^{−tS}] dt                  the power of x/√(v̂+ε) in these directions, over n
     E[1/S], E[A_k/S²], E[A_k A_j/S³]                     what the pullback (g − x (x·g)/S)/√(v̂+ε) needs
 
-of the quotient of a quadratic form by another (Magnus 1986). A mean μ of all entries is a fixed length δ = nμ² along their average,
-whose power has a non-central law: (1 + 2λt)^{−1/2} e^{−δt/(1 + 2λt)} in place of (1 + 2λt)^{−1/2} (Johnson & Kotz 1970). A strong direction that stands alone, as what all tokens of a
+of the quotient of a quadratic form by another (Magnus 1986). Two rows x and x' that covary by κ_k in these directions have
+
+    E[x_k x'_k/√(S S')] = ∫∫ E[x_k x'_k e^{−tS − t'S'}] dt dt'/(π √(t t')),     E[e^{…}] = Π ((1 + 2λt)(1 + 2λt') − 4κ²tt')^{−m/2}.
+
+A mean μ of all entries is a fixed length δ = nμ² along their average, whose power has a non-central law: (1 + 2λt)^{−1/2}
+e^{−δt/(1 + 2λt)} in place of (1 + 2λt)^{−1/2} (Johnson & Kotz 1970). A strong direction that stands alone, as what all tokens of a
 sample share when there are four samples, is less of the whole than its variance says: a ratio is concave.
 """
 
@@ -23,6 +27,9 @@ from initlint.propagate.axes import Array, Axis, along, weighed
 from initlint.propagate.moments import Moments
 
 POINTS = 200  # of the integral over log t
+LEAST_OF_TWO, MOST_OF_TWO, STEP = -18.0, 24.0, 0.5  # of the integrals for two rows
+FIXED = 24.0  # degrees of freedom of a length above which those of two rows are not told from fixed ones: what is lost is 1/24
+SHARED = 1e-6  # second moment between two rows, of the largest in one, that is nothing
 LOWEST, HIGHEST = -12.0, 60.0  # range of log t, in units of 1/E[S]
 
 
@@ -30,6 +37,7 @@ LOWEST, HIGHEST = -12.0, 60.0  # range of log t, in units of 1/E[S]
 class Quotient:
     """Moments of the quotient by S of a Gaussian with these eigenvalues; directions along the first dimension.
 
+    fixed     how much of the first value is the square of a mean
     kept      n E[A_k/S]/(m_k λ_k)          what the second moment of a direction is multiplied by
     inverse   n E[1/S]
     once      n E[A_k/S²]/m_k
@@ -39,6 +47,7 @@ class Quotient:
     values: Array
     counts: Array
     eps: float
+    fixed: float
     kept: Array
     inverse: float
     once: Array
@@ -72,6 +81,7 @@ def quotient(values: Array, counts: Array, eps: float, unlike: Array, fixed: flo
         values=values,
         counts=counts,
         eps=eps,
+        fixed=float(length[0, 0, 0]),
         kept=np.where(values > 0, (once @ weight) / np.where(values > 0, values, 1.0), weight.sum()),
         inverse=float(weight.sum()),
         once=once @ (weight * t),
@@ -94,6 +104,48 @@ def quotient_of(x: Moments, mean: Array, pair: Array, axes: Sequence[int], eps: 
             squares = squared(x, weighted(x, pair, np.eye(len(values))[k], axes), axes)
             unlike[k] = max(squares / (counts[k] * values[k] ** 2) - 1.0, 0.0)
     return quotient(values, counts, eps, unlike, float(counts.sum()) * square_of_mean(x, mean, axes))
+
+
+def of_two(few: Quotient, cross: Array) -> Array:
+    """n E[x_k x'_k/√(S S')]/E[x_k x'_k] by direction, for two rows with these second moments between them; one where there are none."""
+    n = few.counts.sum()
+    logs = np.arange(LEAST_OF_TWO, MOST_OF_TWO, STEP)
+    t = np.exp(logs) / float(few.values @ few.counts)
+    length = np.zeros_like(few.values)
+    length[0] = few.fixed
+    own = np.maximum(few.values - length, 0.0)[:, None, None]
+    shared = np.clip(cross - length, -own[:, 0, 0], own[:, 0, 0])[:, None, None]
+    first, second = 1.0 + 2.0 * own * t[:, None], 1.0 + 2.0 * own * t[None]
+    whole = first * second - 4.0 * shared**2 * (t[:, None] * t[None])
+    root = np.sqrt(length)[:, None, None]
+    left, right = root * (second - 2.0 * shared * t[None]) / whole, root * (first - 2.0 * shared * t[:, None]) / whole
+    decay = -0.5 * np.tensordot(few.counts, np.log(whole), 1) - (root * (t[:, None] * left + t[None] * right)).sum(0)
+    decay = decay - n * few.eps * (t[:, None] + t[None])
+    weight = np.exp(decay) * np.sqrt(t[:, None] * t[None]) * (STEP**2 * n / np.pi)
+    met = ((shared / whole + left * right) * weight).sum((1, 2))
+    return np.where(cross != 0.0, met / np.where(cross != 0.0, cross, 1.0), 1.0)
+
+
+def between_rows(few: Quotient, x: Moments, pair: Array, axes: Sequence[int], plain: Array) -> Array:
+    """Pair moments of entries of different rows, each row divided by its length over `axes`: `plain` where rows have nothing in common."""
+    squares = few.values**2
+    squares[0] -= few.fixed**2
+    if (few.values @ few.counts) ** 2 > FIXED * float(squares @ few.counts):
+        return plain
+    values = spectrum(x, pair, axes)
+    result = np.array(np.broadcast_to(plain, pair.shape))
+    others = [k for k in range(len(x.axes)) if k not in axes]
+    for states in np.ndindex(*(x.axes[k].states for k in others)):
+        if all(state < x.axes[k].groups for k, state in zip(others, states, strict=True)):
+            continue
+        here: list[slice] = [slice(None)] * len(x.axes)
+        for k, state in zip(others, states, strict=True):
+            here[k] = slice(state, state + 1)
+        cross = values[tuple(here)].reshape(-1)
+        if np.any(np.abs(cross) > SHARED * few.values.max()):
+            ratio = np.maximum(of_two(few, cross), 0.0)
+            result[tuple(here)] = weighted(x, pair[tuple(here)], np.sqrt(ratio), axes)
+    return result
 
 
 def square_of_mean(x: Moments, mean: Array, axes: Sequence[int]) -> float:

@@ -7,7 +7,7 @@ import pytest
 
 from initlint.propagate.axes import Array, Axis
 from initlint.propagate.moments import Moments
-from initlint.propagate.quotient import LOWEST, Quotient, by_states, eigenvalues, quotient, spectrum, weighted
+from initlint.propagate.quotient import LOWEST, Quotient, by_states, eigenvalues, of_two, quotient, spectrum, weighted
 
 DRAWS = 200_000
 
@@ -48,6 +48,20 @@ def test_a_mean_is_a_fixed_length_along_the_average(fixed: float, eps: float) ->
     first = (np.sqrt(fixed) + np.sqrt(0.8) * generator.standard_normal(DRAWS)) ** 2
     a = np.stack([first, 0.4 * generator.chisquare(15.0, DRAWS)])
     check(quotient(own, counts, eps, np.zeros(2), fixed), own, counts, a, a.sum(0) + 16.0 * eps)
+
+
+@pytest.mark.parametrize(("fixed", "shared", "eps"), [(0.0, 6.0, 0.0), (0.0, 6.0, 0.3), (0.0, 0.0, 0.0), (3.0, 0.5, 0.0)])
+def test_two_rows_have_lengths_with_something_in_common(fixed: float, shared: float, eps: float) -> None:
+    """E[x_k x'_k/√(S S')] of two rows whose averages covary, against draws of them."""
+    generator = np.random.default_rng(2)
+    own, counts = np.array([6.5, 0.4]), np.array([1.0, 15.0])
+    common = np.sqrt(shared) * generator.standard_normal(DRAWS)
+    first = [np.sqrt(fixed) + common + np.sqrt(6.5 - shared) * generator.standard_normal(DRAWS) for _ in range(2)]
+    s = [x**2 + 0.4 * generator.chisquare(15.0, DRAWS) + 16.0 * eps for x in first]
+    cross = np.array([shared + fixed, 0.0])
+    ratio = of_two(quotient(own + [fixed, 0.0], counts, eps, np.zeros(2), fixed), cross)
+    samples = 16.0 * first[0] * first[1] / np.sqrt(s[0] * s[1])
+    assert abs(ratio[0] * cross[0] - samples.mean()) < 5.0 * samples.std() / np.sqrt(DRAWS) + 1e-3 * samples.mean()
 
 
 def check(few: Quotient, own: Array, counts: Array, a: Array, s: Array) -> None:

@@ -58,7 +58,9 @@ def roles_of(x: Moments, y: Moments, a: str, b: str, out: str) -> Roles | None:
     other, of_y, second = origin_of(y)
     if base is not other or first == 0.0 or x.complex:
         return None
-    shared, rows, summed = [], [], []
+    shared: list[int] = []
+    rows: list[int] = []
+    summed: list[int] = []
     for d, letter in enumerate(a):
         same = b[of_y.index(of_x[d])]
         if letter == same:

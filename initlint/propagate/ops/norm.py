@@ -36,7 +36,7 @@ from initlint.propagate.ops.reduce import marginals, project
 from initlint.propagate.ops.registry import as_moments, scalar_of, transfer
 from initlint.propagate.ops.view import reshaped
 from initlint.propagate.pointwise import Cotangent, Profile, note_law, profile_of, root_of
-from initlint.propagate.quotient import Quotient, quotient_of, sent_back, weighted
+from initlint.propagate.quotient import Quotient, between_rows, quotient_of, sent_back, weighted
 from initlint.propagate.rows import freedom_of_rows, normalized_rows
 from initlint.propagate.sources import grid
 from initlint.propagate.tape import CoherentPull, Tape
@@ -144,7 +144,8 @@ def rescaled(
     if few is not None:
         told = share[share > HELD / (1.0 + HELD)]  # cells of zeros, of which nothing is left, have no law
         level = float(few.values @ few.counts / few.counts.sum()) * (1.0 + float(np.mean((1.0 - told) / told)))
-        pair = np.where(rows, weighted(x, pair, np.sqrt(few.kept * level), axes), pair)
+        apart = between_rows(few, x, pair, axes, pair / level) * level
+        pair = np.where(rows, weighted(x, pair, np.sqrt(few.kept * level), axes), apart)
     y = x.with_(mean=mean * scale.reshape(shape), pair=pair * factor, zeros=0.0, valid=None, positive=False, negative=False)
     y.gram, y.tails, y.wander = normalized_rows(x, axes), x.tails, x.wander
     known = as_function(x, mean, scale.reshape(shape), centre) if offsets is None and few is None else None
