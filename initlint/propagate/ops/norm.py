@@ -140,12 +140,7 @@ def rescaled(
     factor = by_state(x, axes, scale)
     shape = [1 if k in axes else axis.groups for k, axis in enumerate(x.axes)]
     rows = same_rows(x, axes)
-    level = 1.0
-    if few is not None:
-        told = share[share > HELD / (1.0 + HELD)]  # cells of zeros, of which nothing is left, have no law
-        level = float(few.values @ few.counts / few.counts.sum()) * (1.0 + float(np.mean((1.0 - told) / told)))
-        apart = between_rows(few, x, pair, axes, pair / level) * level
-        pair = np.where(rows, weighted(x, pair, np.sqrt(few.kept * level), axes), apart)
+    pair, level = (pair, 1.0) if few is None else by_directions(few, x, pair, axes, share, rows)
     y = x.with_(mean=mean * scale.reshape(shape), pair=pair * factor, zeros=0.0, valid=None, positive=False, negative=False)
     y.gram, y.tails, y.wander = normalized_rows(x, axes), x.tails, x.wander
     known = as_function(x, mean, scale.reshape(shape), centre) if offsets is None and few is None else None
@@ -191,6 +186,14 @@ def rescaled(
         return [result]
 
     return tape.record_coherent([x], y, _overheard(tape, x, y, float(np.sqrt(np.mean(scale**2))), dims, pull))
+
+
+def by_directions(few: Quotient, x: Moments, pair: Array, axes: Sequence[int], share: Array, rows: Array) -> tuple[Array, float]:
+    """The pair moments that, divided by the average square and ε, are those of the quotient; and these two together."""
+    told = share[share > HELD / (1.0 + HELD)]  # cells of zeros, of which nothing is left, have no law
+    level = float(few.values @ few.counts / few.counts.sum()) * (1.0 + float(np.mean((1.0 - told) / told)))
+    apart = between_rows(few, x, pair, axes, pair / level) * level
+    return np.where(rows, weighted(x, pair, np.sqrt(few.kept * level), axes), apart), level
 
 
 def _finer(few: Quotient, x: Moments, fine: Moments, inside: Sequence[int], centre: bool) -> Quotient | None:
