@@ -33,7 +33,6 @@ def test_what_does_not_run_here_has_the_formula_of_what_does(name, other):
     assert TRANSFERS[name] is TRANSFERS[other]
 
 
-@pytest.mark.parametrize("name", sorted(name for name in TRANSFERS if "::" not in name))
-def test_every_registered_name_is_one_of_an_operator(name):
+def test_every_registered_name_is_one_of_an_operator():
     """A formula under a name that no graph has is never used."""
-    assert hasattr(torch.ops.aten, name)
+    assert not [name for name in TRANSFERS if "::" not in name and not hasattr(torch.ops.aten, name)]

@@ -59,7 +59,7 @@ def test_two_rows_have_lengths_with_something_in_common(fixed: float, shared: fl
     first = [np.sqrt(fixed) + common + np.sqrt(6.5 - shared) * generator.standard_normal(DRAWS) for _ in range(2)]
     s = [x**2 + 0.4 * generator.chisquare(15.0, DRAWS) + 16.0 * eps for x in first]
     cross = np.array([shared + fixed, 0.0])
-    ratio = of_two(quotient(own + [fixed, 0.0], counts, eps, np.zeros(2), fixed), cross)
+    ratio = of_two(quotient(own + np.array([fixed, 0.0]), counts, eps, np.zeros(2), fixed), cross)
     samples = 16.0 * first[0] * first[1] / np.sqrt(s[0] * s[1])
     assert abs(ratio[0] * cross[0] - samples.mean()) < 5.0 * samples.std() / np.sqrt(DRAWS) + 1e-3 * samples.mean()
 

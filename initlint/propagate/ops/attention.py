@@ -30,6 +30,7 @@ from initlint.propagate.ops.choice import dropout
 from initlint.propagate.ops.functions import affine
 from initlint.propagate.ops.gather import gate_of, single
 from initlint.propagate.ops.matrix import matmul, shared_length
+from initlint.propagate.ops.norm import same_rows
 from initlint.propagate.ops.registry import as_moments, scalar_of, transfer
 from initlint.propagate.ops.view import expanded, repeat_interleave, transpose
 from initlint.propagate.pointwise import times
@@ -206,10 +207,13 @@ def _weights_about(x: Moments, k: int, known: Array, rest: Moments) -> tuple[Mom
     """
     axis = x.axes[k]
     groups = axis.groups
-    dims = tuple(dim if n > 1 else () for dim, n in zip(x.dims, known.shape, strict=True))
+    dims = tuple(dim if n > 1 else () for dim, n in zip(x.dims, known.shape[1:], strict=True))
     d = next(n for n, dim in enumerate(x.dims) if dim and x.position(n) == k)
-    squares = (known**2).sum(d, keepdims=True)
-    _, plain, own, back = align(x, *(from_array(a, dims) for a in (known, known**2, known**2 * (1.0 - 2.0 * known + squares))))
+    squares = (known**2).sum(d + 1, keepdims=True)
+    tables = [from_array(a, dims, draws=True) for a in (known, known**2, known**2 * (1.0 - 2.0 * known + squares))]
+    _, plain, own, back, apart = align(x, *tables, from_array(known.mean(0), dims))
+    if len(known) > 1:  # every row has a ξ of its own
+        plain = plain.with_(pair=np.where(same_rows(x, [k]), plain.pair, apart.pair))
     entries = 1.0 / float(squares.mean())
     others = [a for n, a in enumerate(x.axes) if n != k]
     pair = to_front(align(x, rest)[1].pair, k)

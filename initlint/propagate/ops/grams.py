@@ -114,7 +114,11 @@ def _about_diagonal(
     z: Moments, plain: Moments, roles: Roles, sides: Sequence[Axis], rows: Sequence[Axis], expected: Array, of_means: Array,
     crossed: Array, order: Sequence[int],
 ) -> Shifted | None:  # fmt: skip
-    """z as what its diagonal is more than the rest on average, a table, and a rest without it."""
+    """z as what its diagonal is more than the rest on average, a table, and a rest without it.
+
+    Beside the others of its row, z_ii − z_ij spreads by C_00 + C_11 − 2 C_01 more than z_ij' − z_ij, with C_pq the sums in `crossed`
+    for rows that are the same (0) or not (1): the sway of the table.
+    """
     step = expected[..., 0] - expected[..., 1]
     weight = step
     for axis in reversed(sides):
@@ -124,12 +128,18 @@ def _about_diagonal(
     flat[..., 0] -= height
     common = _met(sides, rows, flat, crossed) - 2.0 * _met(sides, rows, of_means, None)
     back = np.argsort(order)
-    rest = plain.with_(mean=_means(rows, flat).transpose(back), pair=plain.pair + common.transpose(back))
+    extra = crossed[..., 0, 0] + crossed[..., 1, 1] - 2.0 * crossed[..., 0, 1]
+    for axis in reversed(sides):
+        extra = extra[..., axis.cells] @ axis.shares
+    sway = float(np.sqrt(max(float(extra), 0.0)))
+    pair = plain.pair + common.transpose(back)
+    pair[tuple([axis.cells for axis in plain.axes])] -= sway**2 / rows[0].size
+    rest = plain.with_(mean=_means(rows, flat).transpose(back), pair=pair)
     places = [d for d, dim in enumerate(z.dims) if dim and not set(z.dim_axes([d])).isdisjoint(order[-2:])]
     if len(places) != 2:
         return None
     shape = [n if d in places else 1 for d, n in enumerate(z.shape)]
-    return Shifted(height * np.eye(rows[0].size).reshape(shape), rest)
+    return Shifted(height * np.eye(rows[0].size).reshape(shape), rest, sway / height if height > 0.0 else 0.0)
 
 
 def _diagonal(pair: Array, axes: Sequence[Axis], kept: int, lines: int, scale: float) -> Array:
