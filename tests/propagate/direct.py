@@ -116,6 +116,11 @@ rows("of batches of matrices", {
     "einsum bij,bij->bi": lambda x, y: torch.einsum("bij,bij->bi", x, y), "einsum bij,bik->bjk": lambda x, y: torch.einsum("bij,bik->bjk", x, y),
     "x xᵀ": lambda x, y: torch.bmm(x, x.mT), "cosine_similarity": lambda x, y: torch.cosine_similarity(x, y, -1),
 }, T, T)  # fmt: skip
+rows("of one tensor with itself", {
+    "xᵀ x": lambda x: x.mT @ x, "a multiple": lambda x: (0.5 * x).mT @ x / 3, "over the batch": lambda x: torch.einsum("bij,bkj->ik", x, x),
+    "of rows of two sizes": lambda x: (lambda q: q @ q.mT)(torch.cat([x[:, :4], 2 * x[:, 4:]], 1)), "linear": lambda x: F.linear(x[0], x[0]),
+}, T)  # fmt: skip
+row("products of all pairs of rows", lambda x: torch.einsum("bijc,bklc->bikjl", x, x), torch.zeros(4, 5, 6, 8))
 rows("of vectors", {
     "dot": lambda x, y: aten.dot(x[0], y[0]), "vdot": lambda x, y: aten.vdot(x[0], y[1]), "outer": lambda x, y: aten.outer(x[0], y[1]),
     "ger": lambda x, y: aten.ger(x[2], y[3]),
@@ -205,7 +210,7 @@ rows("of tokens", {
 rows("as query, key and value", {
     "attention": lambda x: F.scaled_dot_product_attention(x, x, x), "causal attention":
     lambda x: F.scaled_dot_product_attention(x, x, x, is_causal=True),
-}, torch.zeros(4, 2, 12, 32), bits=0.15, grad_bits=0.3, why="a query meets itself: its logit is no Gaussian")  # fmt: skip
+}, torch.zeros(4, 2, 12, 32))  # fmt: skip
 rows("of three inputs", {
     "attention": F.scaled_dot_product_attention, "flash attention": lambda q, k, v: aten._scaled_dot_product_flash_attention_for_cpu(q, k, v)[0],
 }, *(torch.zeros(4, 2, 12, 32),) * 3)  # fmt: skip

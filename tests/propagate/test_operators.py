@@ -205,6 +205,8 @@ for _name, _options in {
     case(f"a transposed convolution: {_name}", lambda m, x: m.c(F.relu(m.s(x))), IMAGES, s=conv(16, 16, padding=1),
          c=lambda o=_options: nn.ConvTranspose2d(16, 24, **o))  # fmt: skip
 case("a transposed 1d convolution", lambda m, x: m.c(x), SIGNALS, c=lambda: nn.ConvTranspose1d(16, 24, 4, stride=2, padding=1))
+case("ReLUs of a convolution, averaged over positions", lambda m, x: F.relu(m.c(x)).mean((2, 3)), IMAGES, c=conv())
+case("ReLUs of a layer, averaged over tokens", lambda m, x: F.relu(m.fc(x)).mean(1), TOKENS, fc=linear(16 * 4, 96))
 case("five convolutions in a row", lambda m, x: m.e(F.relu(m.d(F.relu(m.c(F.relu(m.b(F.relu(m.a(x))))))))), IMAGES,
      a=conv(16, 48, padding=1), b=conv(48, 48, padding=1), c=conv(48, 48, stride=2, padding=1), d=conv(48, 48, padding=1),
      e=conv(48, 48, padding=1))  # fmt: skip

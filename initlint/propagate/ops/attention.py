@@ -211,9 +211,9 @@ def _weights_about(x: Moments, k: int, known: Array, rest: Moments) -> tuple[Mom
     d = next(n for n, dim in enumerate(x.dims) if dim and x.position(n) == k)
     squares = (known**2).sum(d + 1, keepdims=True)
     tables = [from_array(a, dims, draws=True) for a in (known, known**2, known**2 * (1.0 - 2.0 * known + squares))]
-    _, plain, own, back, apart = align(x, *tables, from_array(known.mean(0), dims))
+    _, plain, own, back, unlike = align(x, *tables, from_array(known.mean(0), dims))
     if len(known) > 1:  # every row has a ξ of its own
-        plain = plain.with_(pair=np.where(same_rows(x, [k]), plain.pair, apart.pair))
+        plain = plain.with_(pair=np.where(same_rows(x, [k]), plain.pair, unlike.pair))
     entries = 1.0 / float(squares.mean())
     others = [a for n, a in enumerate(x.axes) if n != k]
     pair = to_front(align(x, rest)[1].pair, k)

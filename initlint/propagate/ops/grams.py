@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from initlint.propagate.axes import Array, Axis, state_of
+from initlint.propagate.lineage import SLICES, VIEWS
 from initlint.propagate.moments import Moments, outer_means
 from initlint.propagate.shifted import Shifted
 
@@ -52,11 +53,21 @@ def origin_of(x: Moments) -> tuple[Moments, list[int], float]:
             return x, order, scale
 
 
+def same_entries(x: Moments, y: Moments) -> bool:
+    """Whether both are one tensor, or the same view of one."""
+    a, b = x.made, y.made
+    if x is y or a is None or b is None:
+        return x is y
+    if a.name != b.name or a.name not in VIEWS | SLICES or a.piece != b.piece or a.args[0] is not b.args[0]:
+        return False
+    return str(a.args[1:]) == str(b.args[1:]) and str(a.kwargs) == str(b.kwargs)
+
+
 def roles_of(x: Moments, y: Moments, a: str, b: str, out: str) -> Roles | None:
     """Of a product of x, with dimensions named a, and y, which is x in another order and has its dimensions named b; else None."""
     base, of_x, first = origin_of(x)
     other, of_y, second = origin_of(y)
-    if base is not other or first == 0.0 or x.complex:
+    if not same_entries(base, other) or first == 0.0 or x.complex:
         return None
     shared: list[int] = []
     rows: list[int] = []
