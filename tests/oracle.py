@@ -4,7 +4,7 @@
 
 The rows are those of `propagate.test_operators` (layers as models use them) and `propagate.direct` (operators by themselves,
 with and without a mean, correlated and not). A NAME is an operator ("conv2d") or part of a row's name; without one, all. Lists
-apart: wrong (a row disagrees, and it begins at this operator), broken (a row cannot be run), missing (registered, or met in
+apart: wrong (a row disagrees, and it begins at this operator), known (rows that say themselves that they are wrong), broken (a row cannot be run), missing (registered, or met in
 real models, but in no row), sampled (no formula fitted the arguments of some row).
 """
 
@@ -35,13 +35,16 @@ class Tally:
     wrong: dict[str, list[str]] = field(default_factory=dict)
     sampled: dict[str, list[str]] = field(default_factory=dict)
     broken: list[str] = field(default_factory=list)
+    known: list[str] = field(default_factory=list)
 
     def add(self, row: Case, found: Examined) -> None:
         self.rows += 1
         self.seen |= found.operators
         for name in found.sampled:
             self.sampled.setdefault(name, []).append(row.name)
-        if found.wrong:
+        if found.wrong and row.broken:
+            self.known.append(f"{row.name}: {row.why}")
+        elif found.wrong:
             node, text = found.wrong[0]
             more = f" (and {len(found.wrong) - 1} more)" if len(found.wrong) > 1 else ""
             for name in found.blamed or {"?"}:
@@ -88,6 +91,8 @@ def report(tally: Tally, names: Sequence[str]) -> str:
             lines += [f"  {name}", *(f"    {sentence}" for sentence in sentences)]
     lines.append(f"broken: {len(tally.broken)} rows" if tally.broken else "broken: none")
     lines += [f"  {sentence}" for sentence in tally.broken]
+    lines.append(f"known to be wrong: {len(tally.known)} rows" if tally.known else "known to be wrong: none")
+    lines += [f"  {sentence}" for sentence in tally.known]
     for title, some in (("missing, though models have them", missing & CENSUS), ("missing, registered only", missing - CENSUS)):
         lines.append(f"{title}: {', '.join(sorted(some)) or 'none'}")
     formula = sum(name not in tally.sampled for name in CENSUS & tally.seen)
