@@ -4,8 +4,8 @@
 
 The rows are those of `propagate.test_operators` (layers as models use them) and `propagate.direct` (operators by themselves,
 with and without a mean, correlated and not). A NAME is an operator ("conv2d") or part of a row's name; without one, all. Lists
-apart: wrong (a row disagrees, and it begins at this operator), known (rows that say themselves that they are wrong), broken (a row cannot be run), missing (registered, or met in
-real models, but in no row), sampled (no formula fitted the arguments of some row).
+apart: wrong (a row disagrees, and it begins at this operator), known (rows that say themselves that they are wrong), broken (a
+row cannot be run), missing (registered, or met in real models, but in no row), sampled (no formula fitted some row's arguments).
 """
 
 from __future__ import annotations

@@ -58,10 +58,11 @@ def with_table(rest: Moments, table: Array) -> Shifted:
     return Shifted(table.reshape((1,) * (len(rest.shape) - table.ndim) + table.shape), rest)
 
 
-def known_weights(shifted: Shifted, d: int) -> Array | None:
+def known_weights(shifted: Shifted, d: int, noise: float = 0.0) -> Array | None:
     """The softmax of the table alone along dimension d, size one where it is the same everywhere; None where it is flat or large.
 
-    Along a first dimension for equally likely ξ.
+    Along a first dimension for equally likely ξ. What stands out by a table that sways does so against a sum of exponentials of `rest`,
+    whose variance in a row is `noise`: e^{noise/2} on average for each; and it has the same noise of its own.
     """
     values = shifted.values
     if values.shape[d] != shifted.rest.shape[d]:
@@ -77,8 +78,11 @@ def known_weights(shifted: Shifted, d: int) -> Array | None:
     if np.ptp(values[seen]) == 0:
         return None
     found = []
-    for times in 1.0 + shifted.sway * NODES if shifted.sway else np.ones(1):
-        swayed = np.where(seen, np.where(seen, values, 0.0) * times, -np.inf)
+    level = np.where(seen, values, 0.0)
+    spread, shift = np.sqrt((shifted.sway * level) ** 2 + noise), noise / 2.0
+    for node in NODES if shifted.sway else np.zeros(1):
+        moved = np.where(level != 0.0, level + node * spread - shift, 0.0) if shifted.sway else level
+        swayed = np.where(seen, moved, -np.inf)
         weights = np.exp(swayed - swayed.max(axis=d, keepdims=True))
         found.append(weights / weights.sum(axis=d, keepdims=True))
     return np.stack(found)

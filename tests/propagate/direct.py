@@ -207,10 +207,10 @@ rows("of tokens", {
     aten.special_log_softmax(x, -1), "_safe_softmax": lambda x: aten._safe_softmax(x, -1), "softmax of 5 x": lambda x: F.softmax(5 * x, -1),
     "logsumexp": lambda x: torch.logsumexp(x, -1), "F.normalize": lambda x: F.normalize(x, dim=-1),
 }, T)  # fmt: skip
-rows("as query, key and value", {
-    "attention": lambda x: F.scaled_dot_product_attention(x, x, x), "causal attention":
-    lambda x: F.scaled_dot_product_attention(x, x, x, is_causal=True),
-}, torch.zeros(4, 2, 12, 32))  # fmt: skip
+row("attention as query, key and value", lambda x: F.scaled_dot_product_attention(x, x, x), torch.zeros(4, 2, 12, 32), grad_bits=0.3,
+    why="what comes back to x as a value, as a query and as a key is taken as independent")  # fmt: skip
+row("causal attention as query, key and value", lambda x: F.scaled_dot_product_attention(x, x, x, is_causal=True), torch.zeros(4, 2, 12, 32))
+row("attention as query and key", lambda x, v: F.scaled_dot_product_attention(x, x, v), *(torch.zeros(4, 2, 12, 32),) * 2)
 rows("of three inputs", {
     "attention": F.scaled_dot_product_attention, "flash attention": lambda q, k, v: aten._scaled_dot_product_flash_attention_for_cpu(q, k, v)[0],
 }, *(torch.zeros(4, 2, 12, 32),) * 3)  # fmt: skip
