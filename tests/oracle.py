@@ -4,8 +4,8 @@
 
 The rows are those of `propagate.test_operators` (layers as models use them) and `propagate.direct` (operators by themselves,
 with and without a mean, correlated and not). A NAME is an operator ("conv2d") or part of a row's name; without one, all. Lists
-apart: wrong (a row disagrees, and it begins at this operator), broken (a row cannot be run), missing (registered, or met in
-real models, but in no row), sampled (no formula fitted the arguments of some row).
+apart: wrong (a row disagrees, and it begins at this operator), known (rows that say themselves that they are wrong), broken (a
+row cannot be run), missing (registered, or met in real models, but in no row), sampled (no formula fitted some row's arguments).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import torch
 from initlint.graph.built import build_recorded
 from initlint.graph.capture import capture
 from initlint.propagate.ops import TRANSFERS
-from tests.propagate.census import CENSUS
+from tests.propagate.census import CENSUS, ELSEWHERE
 from tests.propagate.direct import ROWS
 from tests.propagate.judged import Examined, base_name, examined
 from tests.propagate.test_operators import CASES, Case
@@ -35,13 +35,16 @@ class Tally:
     wrong: dict[str, list[str]] = field(default_factory=dict)
     sampled: dict[str, list[str]] = field(default_factory=dict)
     broken: list[str] = field(default_factory=list)
+    known: list[str] = field(default_factory=list)
 
     def add(self, row: Case, found: Examined) -> None:
         self.rows += 1
         self.seen |= found.operators
         for name in found.sampled:
             self.sampled.setdefault(name, []).append(row.name)
-        if found.wrong:
+        if found.wrong and row.broken:
+            self.known.append(f"{row.name}: {row.why}")
+        elif found.wrong:
             node, text = found.wrong[0]
             more = f" (and {len(found.wrong) - 1} more)" if len(found.wrong) > 1 else ""
             for name in found.blamed or {"?"}:
@@ -80,7 +83,7 @@ def report(tally: Tally, names: Sequence[str]) -> str:
     """The lists, each with its rows."""
     registered = {name for name in TRANSFERS if "::" not in name}
     known = registered | CENSUS
-    missing = {name for name in known - tally.seen if not names or name in names}
+    missing = {name for name in known - tally.seen - ELSEWHERE.keys() if not names or name in names}
     lines = []
     for title, table in (("wrong", tally.wrong), ("sampled", tally.sampled)):
         lines.append(f"{title}: {len(table)} operators" if table else f"{title}: none")
@@ -88,6 +91,8 @@ def report(tally: Tally, names: Sequence[str]) -> str:
             lines += [f"  {name}", *(f"    {sentence}" for sentence in sentences)]
     lines.append(f"broken: {len(tally.broken)} rows" if tally.broken else "broken: none")
     lines += [f"  {sentence}" for sentence in tally.broken]
+    lines.append(f"known to be wrong: {len(tally.known)} rows" if tally.known else "known to be wrong: none")
+    lines += [f"  {sentence}" for sentence in tally.known]
     for title, some in (("missing, though models have them", missing & CENSUS), ("missing, registered only", missing - CENSUS)):
         lines.append(f"{title}: {', '.join(sorted(some)) or 'none'}")
     formula = sum(name not in tally.sampled for name in CENSUS & tally.seen)

@@ -59,8 +59,10 @@ def copies(node: Node) -> bool:
     """
     name, first = name_of(node.target), node.args[0] if node.args else None
     before, after = (getattr(n, "meta", {}).get("val") for n in (first, node))
-    if name not in ("contiguous", "to") or before is None or after is None or len(getattr(first, "users", ())) < 2:
+    if before is None or after is None or len(getattr(first, "users", ())) < 2:
         return False
+    if name not in ("contiguous", "to"):
+        return name not in VIEWS and not writes(node.target)  # x · 1, or a dropout of nothing
     if name == "contiguous":
         layout = argument_of(node, "memory_format")
         return not (before.is_contiguous() if layout is None else before.is_contiguous(memory_format=layout))

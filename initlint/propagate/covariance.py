@@ -13,6 +13,7 @@ meet, by walking back over the calls that made both, the later one first:
     the same view of both       that view of the covariance
     the same weights on both    Cov(Wu, Wv) from E[u_s v_t], contracted with the moments of W, plus Cov of what is added
     different weights           none: zero-mean weights that the other tensor knows nothing of leave nothing behind
+    entries of one of both      at one index or in another order: the average over the places where both meet
     a normalization             linear in what is normalized: its spread over the normalized axes hardly varies
 
 Everything else counts as independent. A residual branch ends in weights of its own, so in ordinary models a meeting costs one
@@ -29,8 +30,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from initlint.propagate.axes import Array, Axis, state_of
-from initlint.propagate.lineage import SLICES, VIEWS, Made, bare, moved, roots_of, same_call, sliced
-from initlint.propagate.meeting import alone, apart, correlation, plain, series_on, swapped, total, weighed
+from initlint.propagate.lineage import SLICES, VIEWS, Made, bare, moved, picked, roots_of, same_call, sliced
+from initlint.propagate.meeting import alone, apart, correlation, of_picked, plain, series_on, swapped, total, weighed
 from initlint.propagate.moments import Moments, align, outer_means
 from initlint.propagate.sources import ORDER, Profile, Source
 
@@ -141,6 +142,10 @@ def _stepped(tape: Tape, x: Moments, y: Moments, depth: int) -> Any:
         return covariance(tape, bias, y, depth + 1) if isinstance(bias, Moments) else None
     if made.name in NORMS and isinstance(made.args[0], Moments):
         return normalized(x, covariance(tape, made.args[0], y, depth + 1))
+    if (found := picked(x)) is not None and found[0].shape == y.shape:
+        base, d, indices, gone = found
+        c = covariance(tape, base, y, depth + 1)
+        return None if c is None else of_picked(_shaped(c, base), d, indices, gone)
     return NotImplemented
 
 

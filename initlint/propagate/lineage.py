@@ -185,6 +185,23 @@ def sliced(x: Moments) -> tuple[Moments, int, Labels, bool] | None:
     return base, d, _range(total_size)[start : start + sizes[made.piece or 0]], False
 
 
+def picked(x: Moments) -> tuple[Moments, int, Labels, bool] | None:
+    """(base, dimension, indices, whether the dimension is gone) of a slice at one index, or of all entries in another order."""
+    made = x.made
+    if made is None or not made.args or not isinstance(made.args[0], Moments):
+        return None
+    base = made.args[0]
+    if made.name in SLICES:
+        found = sliced(x)
+        return found if found is not None and len(found[2]) == 1 and (found[1] == 0 or not found[3]) else None
+    if made.name in ("channel_shuffle", "native_channel_shuffle"):
+        return base, 1, _range(base.shape[1]).reshape(made.args[1], -1).T.reshape(-1), False
+    if made.name == "flip" and len(made.args[1]) == 1:
+        d = base.dim(made.args[1][0])
+        return base, d, _range(base.shape[d])[::-1], False
+    return None
+
+
 def moved(x: Moments) -> tuple[Moments, int, int] | None:
     """(base, dimension, places) where x_t is base_{t − places} along the dimension, but at a border."""
     made = x.made

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from initlint.propagate.axes import Array, Axis, refinement, state_of
+from initlint.propagate.axes import Array, Axis, Labels, refinement, state_of
 from initlint.propagate.moments import Moments, align, outer_means
 from initlint.propagate.sources import Profile, grid
 
@@ -76,6 +76,28 @@ def apart(pair: Array, axes: tuple[Axis, ...], over: list[int]) -> Array:
         weight = axis.pairs / axis.size**2
         shared = np.expand_dims(np.tensordot(shared, weight, (k, 0)), k)
     return np.asarray(pair - shared)
+
+
+def of_picked(c: Moments, d: int, indices: Labels, gone: bool) -> Moments:
+    """Cov(u[i_o], y_v) from Cov(u, y) for entries of u at known indices of a dimension: one, or all of them in another order.
+
+    Of n entries in another order as many pairs (o, v) meet themselves as the order leaves in place, the others elsewhere.
+    """
+    from initlint.propagate.ops.gather import single
+
+    c = single(c, d)
+    k, size = c.position(d), c.shape[d]
+    if not c.dims[d]:
+        return plain((*c.dims[:d], *c.dims[d + 1 :]), c.pair) if gone else c
+    c = c.coarsened(k)
+    same, apart = np.moveaxis(c.pair, k, 0)
+    if len(indices) == 1:
+        dims = (*c.dims[:d], *(() if gone else ((),)), *c.dims[d + 1 :])
+        return plain(dims, same / size + apart * (1.0 - 1.0 / size))
+    kept = float(np.mean(indices == np.arange(size)))
+    moved = (1.0 - kept) / max(size - 1, 1)
+    pair = np.stack([kept * same + (1.0 - kept) * apart, moved * same + (1.0 - moved) * apart])
+    return plain(c.dims, np.moveaxis(pair, 0, k))
 
 
 def both_ways(c: Moments) -> Moments:

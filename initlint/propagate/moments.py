@@ -105,6 +105,7 @@ class Moments:
     affine    (base, a, b) where the tensor is a·base + b element by element, or None
     complex   the pair moments are Hermitian ones, of real and imaginary parts that are alike (see `ops.spectral`)
     real      of a complex tensor, the pair moments of its real part, where they are known not to be half of all
+    imaginary  of a complex tensor, the mean of its imaginary part, where it is not zero
     sample    the sorted values, where they are known and only their places are not
     made      the call of the graph whose result it is, or None (see `lineage`)
     thinned   (base, share) where an entry is that of base with this probability, and zero else
@@ -112,14 +113,15 @@ class Moments:
     spectrum  axes that are frequencies of a real tensor's transform, so that those of k and −k are conjugate
     gram      what it is a random linear image of, or None
     broadcast_of what it was expanded from, or None
+    turned    (base, order) of which it is a permutation of dimensions, or None
     filtered  the real tensors of whose transforms along one dimension it is the product, or None
     shifted   (known table, random part) of which it is the sum, or None (see `shifted`)
     averaged_of  (base, dimensions) where the tensor is the average of base over those dimensions, kept with size one
     """
 
     __slots__ = (
-        "_level", "_shape", "affine", "averaged_of", "axes", "both", "broadcast_of", "centred", "complex", "cosine", "dims", "fill", "filtered", "flags", "gram", "made", "mean", "method", "near", "negative", "pair", "parts", "positive",
-        "profile", "real", "sample", "shifted", "slice_of", "spectrum", "tails", "thinned", "valid", "wander",
+        "_level", "_shape", "affine", "averaged_of", "axes", "both", "broadcast_of", "centred", "complex", "cosine", "dims", "fill", "filtered", "flags", "gram", "imaginary", "made", "mean", "method", "near", "negative", "pair", "parts", "positive",
+        "profile", "real", "sample", "shifted", "slice_of", "spectrum", "tails", "thinned", "turned", "valid", "wander",
         "zeros",
     )  # fmt: skip
 
@@ -170,8 +172,10 @@ class Moments:
         self.slice_of: tuple[Moments, int, Labels] | None = None
         self.spectrum: frozenset[int] = frozenset()
         self.broadcast_of: Moments | None = None
+        self.turned: tuple[Moments, tuple[int, ...]] | None = None
         self.filtered: Filtered | None = None
         self.real: Array | None = None
+        self.imaginary: Array | None = None
         self.cosine = 0
         self.tails = (0.0, 0.0)
         self.wander: Array | None = None
@@ -458,7 +462,12 @@ class Moments:
 
     def scaled(self, factor: float) -> Moments:
         """factor · x."""
+        parts = {} if not self.complex else {
+            "real": None if self.real is None else self.real * (factor * factor),
+            "imaginary": None if self.imaginary is None else self.imaginary * factor,
+        }  # fmt: skip
         return self.with_(
+            **parts,
             mean=self.mean * factor,
             pair=self.pair * (factor * factor),
             positive=(self.positive and factor > 0) or (self.negative and factor < 0),

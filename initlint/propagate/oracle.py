@@ -409,17 +409,16 @@ def power(tensor: torch.Tensor) -> float:
 
 
 def summary(tensor: torch.Tensor, layout: Layout | None) -> dict[str, float]:
-    """Mean, second moment, share of zeros, and pair moments along the axes of the layout."""
+    """Mean (its real part), second moment, share of zeros, and pair moments along the axes of the layout: E[Re(x x̄')]."""
     import torch
 
     with torch.no_grad():
-        wide = tensor.detach()
-        wide = wide.real.double() if wide.is_complex() else wide.double()
+        wide = tensor.detach().to(torch.complex128 if tensor.is_complex() else torch.float64)
         if wide.numel() == 0:
             return {"m": 0.0, "q": 0.0, "z": 0.0}
-        squares = wide.square()
+        squares = wide.abs().square() if wide.is_complex() else wide.square()
         result = {
-            "m": float(wide.mean()),
+            "m": float(wide.real.mean() if wide.is_complex() else wide.mean()),
             "q": second_moment(tensor) if tensor.is_complex() else float(squares.mean()),
             "z": 1.0 - int(torch.count_nonzero(tensor)) / tensor.numel(),
         }
@@ -431,7 +430,8 @@ def summary(tensor: torch.Tensor, layout: Layout | None) -> dict[str, float]:
             count = math.prod(sizes[n] for n in along)
             if along and count > 1:
                 total, own = wide.reshape(sizes).sum(along), squares.reshape(sizes).sum(along)
-                result[key] = float((total.square_() - own).mean()) / (count * (count - 1))
+                total = total.abs().square_() if total.is_complex() else total.square_()
+                result[key] = float((total - own).mean()) / (count * (count - 1))
         return result
 
 

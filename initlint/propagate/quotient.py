@@ -7,7 +7,12 @@ of m_k degrees of freedom, and S = Σ A + nε. With E[e^{−tS}] = e^{−nεt} �
     E[A_k/S]      = ∫ E[A_k e^{−tS}] dt                  the power of x/√(v̂+ε) in these directions, over n
     E[1/S], E[A_k/S²], E[A_k A_j/S³]                     what the pullback (g − x (x·g)/S)/√(v̂+ε) needs
 
-of the quotient of a quadratic form by another (Magnus 1986). A strong direction that stands alone, as what all tokens of a
+of the quotient of a quadratic form by another (Magnus 1986). Two rows x and x' that covary by κ_k in these directions have
+
+    E[x_k x'_k/√(S S')] = ∫∫ E[x_k x'_k e^{−tS − t'S'}] dt dt'/(π √(t t')),     E[e^{…}] = Π ((1 + 2λt)(1 + 2λt') − 4κ²tt')^{−m/2}.
+
+A mean μ of all entries is a fixed length δ = nμ² along their average, whose power has a non-central law: (1 + 2λt)^{−1/2}
+e^{−δt/(1 + 2λt)} in place of (1 + 2λt)^{−1/2} (Johnson & Kotz 1970). A strong direction that stands alone, as what all tokens of a
 sample share when there are four samples, is less of the whole than its variance says: a ratio is concave.
 """
 
@@ -18,10 +23,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from initlint.propagate.axes import Array, Axis, along
+from initlint.propagate.axes import Array, Axis, along, weighed
 from initlint.propagate.moments import Moments
 
 POINTS = 200  # of the integral over log t
+LEAST_OF_TWO, MOST_OF_TWO, STEP = -18.0, 24.0, 0.5  # of the integrals for two rows
+FIXED = 24.0  # degrees of freedom of a length above which those of two rows are not told from fixed ones: what is lost is 1/24
+SHARED = 1e-6  # second moment between two rows, of the largest in one, that is nothing
 LOWEST, HIGHEST = -12.0, 60.0  # range of log t, in units of 1/E[S]
 
 
@@ -29,6 +37,7 @@ LOWEST, HIGHEST = -12.0, 60.0  # range of log t, in units of 1/E[S]
 class Quotient:
     """Moments of the quotient by S of a Gaussian with these eigenvalues; directions along the first dimension.
 
+    fixed     how much of the first value is the square of a mean
     kept      n E[A_k/S]/(m_k λ_k)          what the second moment of a direction is multiplied by
     inverse   n E[1/S]
     once      n E[A_k/S²]/m_k
@@ -38,15 +47,17 @@ class Quotient:
     values: Array
     counts: Array
     eps: float
+    fixed: float
     kept: Array
     inverse: float
     once: Array
     twice: Array
 
 
-def quotient(values: Array, counts: Array, eps: float, unlike: Array) -> Quotient:
-    """For eigenvalues of the covariance, the number of directions that each has, and ε.
+def quotient(values: Array, counts: Array, eps: float, unlike: Array, fixed: float = 0.0) -> Quotient:
+    """For second moments of directions, the number of directions that each has, and ε.
 
+    fixed     how much of the first, which is one direction, is the square of a mean
     unlike    (mean of squares)/(mean)² − 1 of directions that have one eigenvalue on average only: they are taken to have two,
               one of them zero where these two must differ most
     """
@@ -58,25 +69,28 @@ def quotient(values: Array, counts: Array, eps: float, unlike: Array) -> Quotien
     upper = np.minimum(1.0 / (1.0 + unlike), 0.5)
     share = np.stack([upper, 1.0 - upper], axis=1)
     apart = np.sqrt(unlike)[:, None] * np.array([1.0, -1.0]) * np.sqrt(share[:, ::-1] / share)
-    own = np.maximum(values[:, None] * (1.0 + apart), 0.0)[:, :, None]
+    length = np.zeros((len(values), 1, 1))
+    length[0] = min(fixed, values[0])
+    own = np.maximum((values[:, None] - length[:, 0]) * (1.0 + apart), 0.0)[:, :, None]
     shrink = 1.0 / (1.0 + 2.0 * own * t)
-    decay = np.exp(0.5 * np.einsum("k,ks,kst->t", counts, share, np.log(shrink)) - n * eps * t)
+    decay = np.exp(np.einsum("k,ks,kst->t", counts, share, 0.5 * np.log(shrink) - length * t * shrink) - n * eps * t)
     weight = n * decay * t * (logs[1] - logs[0])
-    once = np.einsum("ks,kst->kt", share, own * shrink)
+    once = np.einsum("ks,kst->kt", share, own * shrink + length * shrink**2)
     pairs = np.einsum("kt,jt,t->kj", once, once, weight * t**2 / 2.0) * counts
     return Quotient(
         values=values,
         counts=counts,
         eps=eps,
+        fixed=float(length[0, 0, 0]),
         kept=np.where(values > 0, (once @ weight) / np.where(values > 0, values, 1.0), weight.sum()),
         inverse=float(weight.sum()),
         once=once @ (weight * t),
-        twice=pairs + np.diag(np.einsum("ks,kst,t->k", share, (own * shrink) ** 2, weight * t**2)),
+        twice=pairs + np.diag(np.einsum("ks,kst,t->k", share, (own * shrink) ** 2 + 2.0 * own * length * shrink**3, weight * t**2)),
     )
 
 
-def quotient_of(x: Moments, pair: Array, axes: Sequence[int], eps: float) -> Quotient:
-    """For a tensor with the pair moments `pair`, divided by its root mean square over some axes.
+def quotient_of(x: Moments, mean: Array, pair: Array, axes: Sequence[int], eps: float) -> Quotient:
+    """For a tensor with these moments, divided by its root mean square over some axes.
 
     Directions of one eigenvalue are less alike than that where groups differ. That the covariance itself fluctuates, being one
     of few features, is left out: one layer's gradient gains by it, but not that of a tower.
@@ -89,7 +103,61 @@ def quotient_of(x: Moments, pair: Array, axes: Sequence[int], eps: float) -> Quo
         for k in np.flatnonzero(values):
             squares = squared(x, weighted(x, pair, np.eye(len(values))[k], axes), axes)
             unlike[k] = max(squares / (counts[k] * values[k] ** 2) - 1.0, 0.0)
-    return quotient(values, counts, eps, unlike)
+    return quotient(values, counts, eps, unlike, float(counts.sum()) * square_of_mean(x, mean, axes))
+
+
+def of_two(few: Quotient, cross: Array) -> Array:
+    """n E[x_k x'_k/√(S S')]/E[x_k x'_k] by direction, for two rows with these second moments between them; one where there are none."""
+    n = few.counts.sum()
+    logs = np.arange(LEAST_OF_TWO, MOST_OF_TWO, STEP)
+    t = np.exp(logs) / float(few.values @ few.counts)
+    length = np.zeros_like(few.values)
+    length[0] = few.fixed
+    own = np.maximum(few.values - length, 0.0)[:, None, None]
+    shared = np.clip(cross - length, -own[:, 0, 0], own[:, 0, 0])[:, None, None]
+    first, second = 1.0 + 2.0 * own * t[:, None], 1.0 + 2.0 * own * t[None]
+    whole = first * second - 4.0 * shared**2 * (t[:, None] * t[None])
+    root = np.sqrt(length)[:, None, None]
+    left, right = root * (second - 2.0 * shared * t[None]) / whole, root * (first - 2.0 * shared * t[:, None]) / whole
+    decay = -0.5 * np.tensordot(few.counts, np.log(whole), 1) - (root * (t[:, None] * left + t[None] * right)).sum(0)
+    decay = decay - n * few.eps * (t[:, None] + t[None])
+    weight = np.exp(decay) * np.sqrt(t[:, None] * t[None]) * (STEP**2 * n / np.pi)
+    met = ((shared / whole + left * right) * weight).sum((1, 2))
+    return np.where(cross != 0.0, met / np.where(cross != 0.0, cross, 1.0), 1.0)
+
+
+def between_rows(few: Quotient, x: Moments, pair: Array, axes: Sequence[int], plain: Array) -> Array:
+    """Pair moments of entries of different rows, each row divided by its length over `axes`: `plain` where rows have nothing in common."""
+    squares = few.values**2
+    squares[0] -= few.fixed**2
+    if (few.values @ few.counts) ** 2 > FIXED * float(squares @ few.counts):
+        return plain
+    values = spectrum(x, pair, axes)
+    result = np.array(np.broadcast_to(plain, pair.shape))
+    others = [k for k in range(len(x.axes)) if k not in axes]
+    for states in np.ndindex(*(x.axes[k].states for k in others)):
+        if all(state < x.axes[k].groups for k, state in zip(others, states, strict=True)):
+            continue
+        here: list[slice] = [slice(None)] * len(x.axes)
+        for k, state in zip(others, states, strict=True):
+            here[k] = slice(state, state + 1)
+        cross = values[tuple(here)].reshape(-1)
+        if np.any(np.abs(cross) > SHARED * few.values.max()):
+            ratio = np.maximum(of_two(few, cross), 0.0)
+            result[tuple(here)] = weighted(x, pair[tuple(here)], np.sqrt(ratio), axes)
+    return result
+
+
+def square_of_mean(x: Moments, mean: Array, axes: Sequence[int]) -> float:
+    """The square of the average over some axes of what is known to be there, averaged over the cells of the others."""
+    if not mean.any():
+        return 0.0
+    for k in axes:
+        mean = weighed(mean, x.axes[k].shares, k, keep=True)
+    square = mean**2
+    for k in reversed(range(len(x.axes))):
+        square = square[..., 0] if k in axes else np.tensordot(square, x.axes[k].shares, (k, 0))
+    return float(square)
 
 
 def squared(x: Moments, pair: Array, axes: Sequence[int]) -> float:

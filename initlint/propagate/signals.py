@@ -31,7 +31,8 @@ class Level:
 class Signal:
     """Per-element statistics of one tensor at initialization, over redrawn parameters and inputs.
 
-    mean, second_moment     E[x], E[x²], averaged over the elements; None where not predicted
+    mean, second_moment     E[x], E[x²], averaged over the elements; None where not predicted. Of complex tensors the real part of
+                            E[x], E[|x|²], and E[Re(x x̄')] in place of E[x x'] below
     grad_second_moment      E[(∂L/∂x)²] averaged over the elements, L = Σ⟨output, cotangent⟩; None where there is no gradient
     k_batch   E[x x'] of the same unit and position for two samples; None without a batch
     k_pos     E[x x'] of the same unit and sample at two positions; None without positions

@@ -149,6 +149,7 @@ def pull_back(tape: Tape, seeds: Sequence[tuple[Moments, Moments]]) -> dict[int,
     result: dict[int, Moments] = {}
     meeting = Returning(tape, cotangents)
     lost: set[int] = set()
+    met: set[int] = set()  # of an output that several entries read, the cotangents of all its readers meet once
     if tape.joint is not None:
         tape.joint.gathered.clear()
     for output, seed in seeds:
@@ -161,7 +162,9 @@ def pull_back(tape: Tape, seeds: Sequence[tuple[Moments, Moments]]) -> dict[int,
         if cotangent is None:
             continue
         try:
-            if len(tape.uses.get(id(entry.output), ())) > 1 and (extra := meeting.surplus(entry.output)) is not None:
+            again = id(entry.output) in met
+            met.add(id(entry.output))
+            if not again and len(tape.uses.get(id(entry.output), ())) > 1 and (extra := meeting.surplus(entry.output)) is not None:
                 cotangent.add_plain(extra)
             _pull(entry, cotangent, cotangents, tape.severed.get(id(entry.output)), tape.joint)
         except Exception as problem:  # noqa: BLE001 - what lies before is not predicted, and that is said

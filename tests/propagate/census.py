@@ -18,3 +18,11 @@ CENSUS = frozenset(
     upsample_bicubic2d upsample_bilinear2d upsample_nearest2d view where zero zeros zeros_like
     """.split()
 )
+
+# registered operators that no graph traced on a CPU has: the one that has the same formula and a row
+ELSEWHERE = {
+    "convolution_overrideable": "convolution",  # of other devices
+    "cpu": "to",  # what it is traced as
+    "cudnn_batch_norm": "native_batch_norm",  # of CUDA
+    "lift_fresh": "lift_fresh_copy",  # what it is traced as
+}

@@ -97,7 +97,9 @@ rows("as a number", {
 rows("of two conditions", {
     n: (lambda x, y, n=n: getattr(aten, n)(x > 0.1, y < 0.4).float() + x) for n in
     ("logical_and", "logical_or", "logical_xor", "__and__", "__or__", "bitwise_and", "bitwise_or")
-} | {"bitwise_not": lambda x, y: aten.bitwise_not(x > 0.1).float() * y}, V, V)  # fmt: skip
+} | {"bitwise_not": lambda x, y: aten.bitwise_not(x > 0.1).float() * y} | {
+    n: (lambda x, y, n=n: getattr(aten, n)(x > 0.1, y < 0.4).float() + x) for n in ("__xor__", "bitwise_xor")
+}, V, V)  # fmt: skip
 
 # -- products of matrices ---------------------------------------------------------------------------------------------------
 
@@ -114,10 +116,19 @@ rows("of batches of matrices", {
     "einsum bij,bij->bi": lambda x, y: torch.einsum("bij,bij->bi", x, y), "einsum bij,bik->bjk": lambda x, y: torch.einsum("bij,bik->bjk", x, y),
     "x xᵀ": lambda x, y: torch.bmm(x, x.mT), "cosine_similarity": lambda x, y: torch.cosine_similarity(x, y, -1),
 }, T, T)  # fmt: skip
+rows("of one tensor with itself", {
+    "xᵀ x": lambda x: x.mT @ x, "a multiple": lambda x: (0.5 * x).mT @ x / 3, "over the batch": lambda x: torch.einsum("bij,bkj->ik", x, x),
+    "of rows of two sizes": lambda x: (lambda q: q @ q.mT)(torch.cat([x[:, :4], 2 * x[:, 4:]], 1)), "linear": lambda x: F.linear(x[0], x[0]),
+}, T)  # fmt: skip
+row("products of all pairs of rows", lambda x: torch.einsum("bijc,bklc->bikjl", x, x), torch.zeros(4, 5, 6, 8))
 rows("of vectors", {
     "dot": lambda x, y: aten.dot(x[0], y[0]), "vdot": lambda x, y: aten.vdot(x[0], y[1]), "outer": lambda x, y: aten.outer(x[0], y[1]),
     "ger": lambda x, y: aten.ger(x[2], y[3]),
 }, V, V, draws=64)  # fmt: skip
+row("_weight_norm_interface", lambda m, x: x @ aten._weight_norm_interface(m.v, m.g, 0)[0].mT, V, v=parameter(32, 64), g=parameter(32, 1))
+# rows are sorted by expert, so that which sample a row is of says nothing about its expert: here every row is a sample
+row("_grouped_mm", lambda m, x: aten._grouped_mm(x, m.w, torch.tensor([30, 64, 96], dtype=torch.int32)), torch.zeros(96, 32),
+    w=parameter(3, 32, 48, std=0.1))  # fmt: skip
 row("bilinear of the same input", lambda m, x: m.f(x, x), V, f=lambda: nn.Bilinear(64, 64, 24))
 
 # -- convolutions -----------------------------------------------------------------------------------------------------------
@@ -173,15 +184,19 @@ rows("over a volume", {
     lambda x: aten.max_pool3d_with_indices(x, [3, 3, 3])[0], "adaptive_avg_pool3d": lambda x: F.adaptive_avg_pool3d(x, 2),
     "_adaptive_avg_pool3d": lambda x: aten._adaptive_avg_pool3d(x, [3, 3, 3]), "adaptive_max_pool3d": lambda x: F.adaptive_max_pool3d(x, 2),
     "upsample_nearest3d": lambda x: F.interpolate(x, scale_factor=2), "upsample_trilinear3d": lambda x:
-    F.interpolate(x, scale_factor=2, mode="trilinear"),
+    F.interpolate(x, scale_factor=2, mode="trilinear"), "max_unpool3d": lambda x: F.max_unpool3d(*F.max_pool3d(x, 2, return_indices=True), 2),
 }, O)  # fmt: skip
+row("col2im of patches", lambda x: F.fold(x, (8, 8), 3), torch.zeros(6, 144, 36))
+row("col2im of what a layer makes of patches", lambda m, x: F.fold((x.mT @ m.w).mT, (12, 12), 3, stride=2, padding=1), torch.zeros(6, 144, 36),
+    w=parameter(144, 72, std=0.1))  # fmt: skip
 
 # -- normalizations and softmax -------------------------------------------------------------------------------------------
 
 rows("of an image", {
     "batch_norm": lambda x: F.batch_norm(x, None, None, training=True), "native_batch_norm":
     lambda x: aten.native_batch_norm(x, None, None, None, None, True, 0.1, 1e-5)[0], "_native_batch_norm_legit":
-    lambda x: aten._native_batch_norm_legit(x, None, None, True, 0.1, 1e-5)[0], "group_norm": lambda x: F.group_norm(x, 4),
+    lambda x: aten._native_batch_norm_legit(x, None, None, True, 0.1, 1e-5)[0], "_native_batch_norm_legit_functional":
+    lambda x: aten._native_batch_norm_legit_functional(x, None, None, torch.zeros(16), torch.ones(16), True, 0.1, 1e-5)[0], "group_norm": lambda x: F.group_norm(x, 4),
     "native_group_norm": lambda x: aten.native_group_norm(x, None, None, 6, 16, 144, 4, 1e-5)[0], "instance_norm": F.instance_norm,
 }, I)  # fmt: skip
 rows("of tokens", {
@@ -192,10 +207,10 @@ rows("of tokens", {
     aten.special_log_softmax(x, -1), "_safe_softmax": lambda x: aten._safe_softmax(x, -1), "softmax of 5 x": lambda x: F.softmax(5 * x, -1),
     "logsumexp": lambda x: torch.logsumexp(x, -1), "F.normalize": lambda x: F.normalize(x, dim=-1),
 }, T)  # fmt: skip
-rows("as query, key and value", {
-    "attention": lambda x: F.scaled_dot_product_attention(x, x, x), "causal attention":
-    lambda x: F.scaled_dot_product_attention(x, x, x, is_causal=True),
-}, torch.zeros(4, 2, 12, 32), bits=0.15, grad_bits=0.3, why="a query meets itself: its logit is no Gaussian")  # fmt: skip
+row("attention as query, key and value", lambda x: F.scaled_dot_product_attention(x, x, x), torch.zeros(4, 2, 12, 32), grad_bits=0.3,
+    why="what comes back to x as a value, as a query and as a key is taken as independent")  # fmt: skip
+row("causal attention as query, key and value", lambda x: F.scaled_dot_product_attention(x, x, x, is_causal=True), torch.zeros(4, 2, 12, 32))
+row("attention as query and key", lambda x, v: F.scaled_dot_product_attention(x, x, v), *(torch.zeros(4, 2, 12, 32),) * 2)
 rows("of three inputs", {
     "attention": F.scaled_dot_product_attention, "flash attention": lambda q, k, v: aten._scaled_dot_product_flash_attention_for_cpu(q, k, v)[0],
 }, *(torch.zeros(4, 2, 12, 32),) * 3)  # fmt: skip
@@ -231,7 +246,8 @@ rows("of tokens", {
     lambda x: aten.unsafe_split(x, 4, 1)[1] * 2, "unsafe_split_with_sizes": lambda x: aten.unsafe_split_with_sizes(x, [4, 8], 1)[1] * 2,
     "unsafe_chunk": lambda x: aten.unsafe_chunk(x, 2, -1)[0] * 2, "unbind": lambda x: x.unbind(1)[3] * 2, "select_scatter": lambda x:
     torch.select_scatter(x, x[:, 0] * 3, 1, 4), "slice_scatter": lambda x: torch.slice_scatter(x, x[:, :2] * 3, 1, 4, 6), "index": lambda x:
-    x[:, torch.tensor([0, 3, 3])] * 2, "_unsafe_index": lambda x: aten._unsafe_index(x, [None, torch.tensor([0, 3])]) * 2, "index_select":
+    x[:, torch.tensor([0, 3, 3])] * 2, "_unsafe_index": lambda x: aten._unsafe_index(x, [None, torch.tensor([0, 3])]) * 2, "_unsafe_masked_index": lambda x:
+    aten._unsafe_masked_index(x, torch.arange(2)[None, :, None] < 1, [None, torch.arange(2) * 3], 0.5) * 2, "index_select":
     lambda x: x.index_select(-1, torch.tensor([1, 1, 5])), "gather": lambda x: x.gather(1, torch.full((8, 2, 32), 3)), "take_along_dim":
     lambda x: torch.take_along_dim(x, torch.full((1, 2, 1), 3), 1), "flip": lambda x: x.flip(1) * 2, "roll": lambda x: x.roll(2, 1) + x,
     "masked_fill": lambda x: x.masked_fill(torch.arange(12)[None, :, None] > 6, 2.0), "masked_fill_ by its own sign":
@@ -240,12 +256,17 @@ rows("of tokens", {
     lambda x: x.unflatten(-1, (4, 8)) * 2, "flatten": lambda x: x.flatten(1) * 2, "lift_fresh and lift": lambda x: aten.lift(aten.lift_fresh(x)) * 2,
     "resolve_conj and resolve_neg": lambda x: aten.resolve_neg(aten.resolve_conj(x)) * 2, "detach": lambda x: x + x.detach(), "detach_":
     lambda x: x + (x * 1).detach_(), "clone, contiguous": lambda x: x.mT.contiguous().clone() * 2, "copy": lambda x: x + aten.copy(torch.zeros(8, 12, 32), x.detach()),
-    "copy_ into a slice": lambda x: _copied(x), "index_put_": lambda x: _put(x), "scatter": lambda x: torch.zeros(8, 12, 32).scatter(1,
+    "copy_ into a slice": lambda x: _copied(x), "index_put_": lambda x: _put(x), "_unsafe_index_put":
+    lambda x: aten._unsafe_index_put(x, [None, torch.tensor([2, 5])], torch.tensor(0.5)) * 2, "scatter": lambda x: torch.zeros(8, 12, 32).scatter(1,
     torch.full((8, 1, 32), 2), x[:, :1]), "scatter_add": lambda x: torch.zeros(8, 3, 32).scatter_add(1, (torch.arange(12) % 3)[None, :,
-    None].expand(8, 12, 32), x), "index_add": lambda x: torch.zeros(8, 3, 32).index_add(1, torch.arange(12) % 3, x), "zero": lambda x:
+    None].expand(8, 12, 32), x), "index_add": lambda x: torch.zeros(8, 3, 32).index_add(1, torch.arange(12) % 3, x), "scatter_reduce by average": lambda x:
+    torch.zeros(8, 3, 32).scatter_reduce(1, (torch.arange(12) % 3)[None, :, None].expand(8, 12, 32), x, "mean", include_self=False),
+    "scatter_reduce by the largest": lambda x: torch.zeros(8, 3, 32).scatter_reduce(1, (torch.arange(12) % 3)[None, :, None].expand(8, 12, 32),
+    x, "amax", include_self=False), "index_reduce": lambda x: torch.zeros(8, 3, 32).index_reduce(1, torch.arange(12) % 3, x, "mean",
+    include_self=False), "zero": lambda x:
     aten.zero(x) + x, "fill": lambda x: aten.fill(x, 2.0) * x, "ones_like": lambda x: torch.ones_like(x) * x, "zeros_like": lambda x:
     torch.zeros_like(x) + x, "full_like": lambda x: torch.full_like(x, 0.5) * x, "new_full": lambda x: x.new_full((12, 32), 0.5) + x,
-    "new_ones": lambda x: x.new_ones(32) * x, "new_zeros": lambda x: x.new_zeros(32) + x, "requires_grad_": lambda x: (x * 1).requires_grad_() * 2,
+    "new_ones": lambda x: x.new_ones(32) * x, "new_zeros": lambda x: x.new_zeros(32) + x, "requires_grad_": lambda x: (x * 1).requires_grad_() * 2, "requires_grad_ as a call": lambda x: aten.requires_grad_(x * 1) * 2,
     "cpu and float": lambda x: x.cpu().double().float() * 2,
 }, T)  # fmt: skip
 
@@ -274,6 +295,15 @@ rows("of what is known", {
     "empty memory, filled": lambda x: x + torch.empty_like(torch.zeros(32)).fill_(0.5),
 }, T)  # fmt: skip
 
+# -- recurrent cells --------------------------------------------------------------------------------------------------------
+
+for _cell, _made in {
+    "gru_cell": lambda: nn.GRUCell(64, 64), "rnn_tanh_cell": lambda: nn.RNNCell(64, 64), "rnn_relu_cell":
+    lambda: nn.RNNCell(64, 64, nonlinearity="relu"),
+}.items():  # fmt: skip
+    row(f"{_cell} of an input and a state", lambda m, x, h: m.cell(x, h), V, V, cell=_made)
+row("rnn_relu over tokens", lambda m, x: m.f(x)[0], T, f=lambda: nn.RNN(32, 48, nonlinearity="relu", batch_first=True))
+
 # -- random numbers, dropout ------------------------------------------------------------------------------------------------
 
 rows("beside the input", {
@@ -295,7 +325,7 @@ row("an embedding, summed in bags", lambda m, i: aten._embedding_bag(m.w, i.flat
 rows("of complex numbers", {
     "real and imag": lambda x: x.real + 2 * x.imag, "view_as_real": lambda x: torch.view_as_real(x) * 2, "a product": lambda x: (x * x.conj()).real,
     "abs": lambda x: x.abs(), "a phase": lambda x: (x * torch.polar(torch.ones(32), torch.arange(32.0))).real,
-    "fft": lambda x: torch.fft.fft(x).real, "ifft": lambda x: torch.fft.ifft(x).imag,
+    "conj": lambda x: aten.conj(x).imag, "fft": lambda x: torch.fft.fft(x).real, "ifft": lambda x: torch.fft.ifft(x).imag,
 }, C)  # fmt: skip
 rows("made of real ones", {
     "complex": lambda x, y: torch.complex(x, y).real * 2, "view_as_complex": lambda x, y: torch.view_as_complex(torch.stack([x, y], -1)).imag * 2,

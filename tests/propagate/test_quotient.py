@@ -7,7 +7,7 @@ import pytest
 
 from initlint.propagate.axes import Array, Axis
 from initlint.propagate.moments import Moments
-from initlint.propagate.quotient import LOWEST, by_states, eigenvalues, quotient, spectrum, weighted
+from initlint.propagate.quotient import LOWEST, Quotient, by_states, eigenvalues, of_two, quotient, spectrum, weighted
 
 DRAWS = 200_000
 
@@ -37,18 +37,45 @@ def test_the_moments_are_those_of_draws(values: list[float], counts: list[float]
     a = np.array(powers)
     s = a.sum(0) + n * eps
     few = quotient(own, np.array(counts), eps, np.full(len(own), unlike))
-    per = np.array(counts)[:, None]
+    check(few, own, np.array(counts), a, s)
 
-    left_out = np.exp(LOWEST)  # of the integral, at its lower end
 
-    def check(found: Array | float, samples: Array) -> None:
+@pytest.mark.parametrize(("fixed", "eps"), [(0.5, 0.0), (3.0, 0.0), (3.0, 0.5)])
+def test_a_mean_is_a_fixed_length_along_the_average(fixed: float, eps: float) -> None:
+    """The same where the first direction is (√δ + √λ z)² for a known δ."""
+    generator = np.random.default_rng(1)
+    own, counts = np.array([0.8 + fixed, 0.4]), np.array([1.0, 15.0])
+    first = (np.sqrt(fixed) + np.sqrt(0.8) * generator.standard_normal(DRAWS)) ** 2
+    a = np.stack([first, 0.4 * generator.chisquare(15.0, DRAWS)])
+    check(quotient(own, counts, eps, np.zeros(2), fixed), own, counts, a, a.sum(0) + 16.0 * eps)
+
+
+@pytest.mark.parametrize(("fixed", "shared", "eps"), [(0.0, 6.0, 0.0), (0.0, 6.0, 0.3), (0.0, 0.0, 0.0), (3.0, 0.5, 0.0)])
+def test_two_rows_have_lengths_with_something_in_common(fixed: float, shared: float, eps: float) -> None:
+    """E[x_k x'_k/√(S S')] of two rows whose averages covary, against draws of them."""
+    generator = np.random.default_rng(2)
+    own, counts = np.array([6.5, 0.4]), np.array([1.0, 15.0])
+    common = np.sqrt(shared) * generator.standard_normal(DRAWS)
+    first = [np.sqrt(fixed) + common + np.sqrt(6.5 - shared) * generator.standard_normal(DRAWS) for _ in range(2)]
+    s = [x**2 + 0.4 * generator.chisquare(15.0, DRAWS) + 16.0 * eps for x in first]
+    cross = np.array([shared + fixed, 0.0])
+    ratio = of_two(quotient(own + np.array([fixed, 0.0]), counts, eps, np.zeros(2), fixed), cross)
+    samples = 16.0 * first[0] * first[1] / np.sqrt(s[0] * s[1])
+    assert abs(ratio[0] * cross[0] - samples.mean()) < 5.0 * samples.std() / np.sqrt(DRAWS) + 1e-3 * samples.mean()
+
+
+def check(few: Quotient, own: Array, counts: Array, a: Array, s: Array) -> None:
+    """Every moment lies within five standard errors of its average over draws of the powers `a` and their sum."""
+    n, per, left_out = counts.sum(), counts[:, None], np.exp(LOWEST)  # of the integral, at its lower end
+
+    def near(found: Array | float, samples: Array) -> None:
         error = samples.std(-1) / np.sqrt(DRAWS)
         np.testing.assert_array_less(np.abs(found - samples.mean(-1)), 5.0 * error + left_out)
 
-    check(few.inverse, n / s)
-    check(few.kept * own, n * a / s / per)
-    check(few.once, n * a / s**2 / per)
-    check(few.twice, n * a[:, None] * a[None] / s**3 / per[:, None])
+    near(few.inverse, n / s)
+    near(few.kept * own, n * a / s / per)
+    near(few.once, n * a / s**2 / per)
+    near(few.twice, n * a[:, None] * a[None] / s**3 / per[:, None])
 
 
 def dense(axes: tuple[Axis, Axis], pair: Array) -> Array:

@@ -2,7 +2,7 @@
 
 In reading order: `registry`, `gather`, `view`, `windows` and `fills` (moving elements), `functions` (of one tensor),
 `arithmetic`, `choice` (conditions, masks), `reduce`, `matrix`, `norm`, `maps` (known linear ones), `conv`, `pool`, `resize`,
-`attention`, `logits`, `embed`, `picked`, `ranked` (sorted values), `scatter`, `chance` (dropout and kin), `spectral`, `recurrent`.
+`attention`, `saved` (what a way back needs), `logits`, `embed`, `picked`, `ranked` (sorted values), `scatter`, `chance` (dropout and kin), `spectral`, `recurrent`.
 """
 
 from initlint.propagate.ops import (
@@ -24,6 +24,7 @@ from initlint.propagate.ops import (
     recurrent,
     reduce,
     resize,
+    saved,
     scatter,
     spectral,
     view,
@@ -52,6 +53,7 @@ __all__ = [
     "recurrent",
     "reduce",
     "resize",
+    "saved",
     "scatter",
     "spectral",
     "view",

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
 
 SLOW = 0.5  # share of its second moment that is the square of its mean, from which a factor is a gate that hardly varies
+TINY = 1e-6  # share of an average square below which what is added to it before the root is nothing
 MASKED = -64.0  # an additive or filled value at or below this takes an entry out of a softmax: e^{-64} is 1e-28
 
 
@@ -208,7 +209,7 @@ def normalizing(x: Moments, scale: Moments) -> tuple[Moments, tuple[int, ...]] |
 
 def normalized_by_hand(tape: Tape, x: Moments, scale: Moments, squares: Moments, dims: Sequence[int]) -> Moments:
     """x times a function of its own average square: a normalization, whatever it is written like."""
-    from initlint.propagate.ops.norm import rescaled
+    from initlint.propagate.ops.norm import few_directions, rescaled
 
     profile = profile_of(scale)
     middle = len(profile.values) // 2
@@ -225,8 +226,11 @@ def normalized_by_hand(tape: Tape, x: Moments, scale: Moments, squares: Moments,
     axes = x.dim_axes(dims)
     rest = [k for k in range(len(x.axes)) if k not in axes]
     shape = [x.axes[k].groups for k in rest]
-    y = rescaled(tape, x, dims, x.mean, x.pair, np.broadcast_to(typical.reshape(-1), (int(np.prod(shape)),)).reshape(shape) if typical.size == 1
-                 else typical.reshape(shape), share.reshape(shape) if share.size > 1 else np.full(shape, float(share.reshape(-1)[0])), False)  # fmt: skip
+    typical, share = (np.broadcast_to(a.reshape(-1) if a.size == 1 else a.reshape(shape), shape) for a in (typical, share))
+    size = float((w * level).sum(0).mean())
+    eps = float(np.mean((1.0 - share) / np.maximum(share, TINY))) * size
+    few = few_directions(x, x.mean, x.pair, axes, eps if eps > TINY * size else 0.0)
+    y = rescaled(tape, x, dims, x.mean, x.pair, typical, share, False, few)
     shared = y.with_(affine=(y, 1.0, 0.0))
 
     def report(g: Cotangent) -> list[Cotangent | None]:
@@ -407,6 +411,12 @@ def multiplied(tape: Tape, x: Moments, y: Moments, table: Known | None = None, k
     The way back meets a table by the groups of the cotangent, which may be finer than those of x: a causal mask sends
     early positions other gradients, and a rotary table is different there.
     """
+    if x.complex and y.complex:
+        from initlint.propagate.ops.spectral import square_of_size
+
+        square = square_of_size(tape, x, y)
+        if square is not None:
+            return square
     together = binary_on_source(tape, x, y, lambda a, b: a * b)
     if together is not None:
         return together
@@ -528,9 +538,22 @@ def div(tape: Tape, x: Any, y: Any, *, rounding_mode: str | None = None) -> Any:
         squares = normalizing(x, inverse)
         if squares is not None:
             z = normalized_by_hand(tape, x, inverse, *squares)
-            tape.shown[id(z)] = reported_to(tape, z, y, times(spread(x), spread(apply(lambda v: v**-2.0, y))))
+            tape.shown[id(z)] = reported_to(tape, z, y, slope_of_divisor(x, y.broadcast_of))
             return tape.shown[id(z)]
     return multiplied(tape, x, unary(tape, y, reciprocal))
+
+
+def slope_of_divisor(x: Moments, y: Moments) -> Moments:
+    """x/y² for a function y = h(v) of the average square v of x: of exchangeable entries E[x²/h⁴] is E[v/h⁴]."""
+    slope = apply(lambda v: v**-2.0, y)
+    assert slope.profile is not None
+    level, values = profile_of(slope.profile.source.origin).values, slope.profile.values
+    w = grid(len(level))[1]
+    level, values = level.reshape(len(w), -1), values.reshape(len(w), -1) ** 2
+    if level.shape != values.shape:
+        return times(spread(x), spread(slope))
+    even = (w @ (level * values)).mean() / max(float((w @ level).mean() * (w @ values).mean()), 1e-300)
+    return times(spread(x), spread(slope)).scaled(math.sqrt(even))
 
 
 def inverted(tensor: torch.Tensor) -> torch.Tensor:

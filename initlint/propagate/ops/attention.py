@@ -30,10 +30,11 @@ from initlint.propagate.ops.choice import dropout
 from initlint.propagate.ops.functions import affine
 from initlint.propagate.ops.gather import gate_of, single
 from initlint.propagate.ops.matrix import matmul, shared_length
+from initlint.propagate.ops.norm import same_rows
 from initlint.propagate.ops.registry import as_moments, scalar_of, transfer
 from initlint.propagate.ops.view import expanded, repeat_interleave, transpose
 from initlint.propagate.pointwise import times
-from initlint.propagate.shifted import known_weights, with_table
+from initlint.propagate.shifted import Shifted, known_weights, with_table
 from initlint.propagate.tape import Known, Tape
 
 if TYPE_CHECKING:
@@ -120,8 +121,9 @@ def softmax(tape: Tape, x: Any, dim: int, *args: Any, **kwargs: Any) -> Moments:
     k = x.position(d)
     axis = x.axes[k]
     y, cross = _weights(x, k, axis, cosine)
-    if x.shifted is not None and (weights := known_weights(x.shifted, d)) is not None:
-        y, cross = _weights_about(x, k, weights, x.shifted.rest)
+    noise = 0.0 if x.shifted is None or not x.shifted.sway else max(apart_from_others(x.shifted.rest, k), 0.0)
+    if x.shifted is not None and (weights := known_weights(x.shifted, d, noise)) is not None:
+        y, cross = _weights_about(x, k, weights, x.shifted, noise)
     y.flags, y.positive = x.flags, True
     if x.gram is not None and k in x.gram.axes:
         # of what the weights do not share, e^{s²} − 1 over N², only s²/N² follows the inner products
@@ -198,25 +200,40 @@ def _weights(x: Moments, k: int, axis: Axis, cosine: int) -> tuple[Moments, Mome
     return y, Moments(x.dims, np.zeros(y.mean.shape), from_front(back, k))
 
 
-def _weights_about(x: Moments, k: int, known: Array, rest: Moments) -> tuple[Moments, Moments]:
+def crowded(shifted: Shifted, d: int, noise: float) -> Array:
+    """What random logits multiply the squares of weights by that do not stand out: N times the participation of N such."""
+    seen = np.isfinite(shifted.values)
+    level = np.where(seen, shifted.values, 0.0)
+    others = np.maximum((seen & (level == 0.0)).sum(d, keepdims=True).astype(np.float64), 1.0)
+    return np.asarray(np.where(level != 0.0, 1.0, others * participation(others, np.array(noise))[0]))
+
+
+def _weights_about(x: Moments, k: int, known: Array, shifted: Shifted, noise: float) -> tuple[Moments, Moments]:
     """The softmax of a table plus random logits, from that of the table alone; and the factor of its pullback, as in `_weights`.
 
     Moments of p₀, its squares and p₀²(1 − 2p₀ + Σp₀²) are those of the table. Random logits of variance s² in a row multiply Σp²
-    as they do for 1/Σp₀² equal entries, exactly to first order in s².
+    as they do for 1/Σp₀² equal entries, exactly to first order in s². Where the table sways they are in it (see `shifted`).
     """
     axis = x.axes[k]
     groups = axis.groups
-    dims = tuple(dim if n > 1 else () for dim, n in zip(x.dims, known.shape, strict=True))
+    dims = tuple(dim if n > 1 else () for dim, n in zip(x.dims, known.shape[1:], strict=True))
     d = next(n for n, dim in enumerate(x.dims) if dim and x.position(n) == k)
-    squares = (known**2).sum(d, keepdims=True)
-    _, plain, own, back = align(x, *(from_array(a, dims) for a in (known, known**2, known**2 * (1.0 - 2.0 * known + squares))))
+    own_square = known**2 if len(known) == 1 else known**2 * crowded(shifted, d, noise)
+    squares = own_square.sum(d + 1, keepdims=True)
+    tables = [from_array(a, dims, draws=True) for a in (known, own_square, own_square * (1.0 - 2.0 * known + squares))]
+    _, plain, own, back, unlike = align(x, *tables, from_array(known.mean(0), dims))
+    if len(known) > 1:  # every row has a ξ of its own
+        plain = plain.with_(pair=np.where(same_rows(x, [k]), plain.pair, unlike.pair))
+        plain.pair[tuple([a.cells for a in x.axes])] = np.broadcast_to(own.mean, x.mean.shape)
     entries = 1.0 / float(squares.mean())
     others = [a for n, a in enumerate(x.axes) if n != k]
-    pair = to_front(align(x, rest)[1].pair, k)
+    pair = to_front(align(x, shifted.rest)[1].pair, k)
     apart = pair[groups:].reshape(groups, groups, *pair.shape[1:])
     share = axis.counts / axis.size
     spread = np.einsum("a...,a->...", pair[:groups], share) - np.einsum("ab...,a,b->...", apart, share, share)
     p2, slope = participation(np.full_like(spread, entries), np.maximum(spread, 0.0))
+    if len(known) > 1:  # the noise is in the table
+        p2 = np.full_like(spread, 1.0 / entries)
     p = to_front(plain.pair, k)
     equal = p[:groups] * (p2 * entries)
     different = p[groups:].reshape(groups, groups, *p.shape[1:])
@@ -229,7 +246,7 @@ def _weights_about(x: Moments, k: int, known: Array, rest: Moments) -> tuple[Mom
     with np.errstate(divide="ignore", invalid="ignore"):
         kept = to_front(np.where(own.mean > 0, back.mean / own.mean, 0.0), k)
     first, second = _both(others, np.sqrt(np.maximum(kept, 0.0)))
-    changed = slope * (1.0 - p2) / max(1.0 - 1.0 / entries, 1e-9) if entries > 1.0 + 1e-9 else np.ones_like(p2)
+    changed = slope * (1.0 - p2) / max(1.0 - 1.0 / entries, 1e-9) if entries > 1.0 + 1e-9 and len(known) == 1 else np.ones_like(p2)
     slopes = np.concatenate([equal * first * second * changed, np.zeros((groups * groups, *p.shape[1:]))])
     return y, Moments(x.dims, np.zeros(y.mean.shape), from_front(slopes, k))
 
@@ -396,17 +413,25 @@ def with_bias(tape: Tape, x: Moments, bias: Any) -> Moments:
     return add(tape, x, bias)
 
 
-@transfer("scaled_dot_product_attention", "_scaled_dot_product_flash_attention_for_cpu")
+@transfer("scaled_dot_product_attention")
 def attention(
     tape: Tape, q: Any, k: Any, v: Any, mask: Any = None, p: float = 0.0, causal: bool = False, *, scale: float | None = None,
     enable_gqa: bool = False,
 ) -> Moments:  # fmt: skip
-    import torch
-
     q, k, v = as_moments(q), as_moments(k), as_moments(v)
     if enable_gqa and q.shape[-3] != k.shape[-3]:
         times = q.shape[-3] // k.shape[-3]
         k, v = repeat_interleave(tape, k, times, -3), repeat_interleave(tape, v, times, -3)
+    return attended(tape, q, k, v, mask, p, causal, scale)[0]
+
+
+def attended(
+    tape: Tape, q: Any, k: Any, v: Any, mask: Any, p: float, causal: bool, scale: float | None
+) -> tuple[Moments, Moments]:
+    """The values, averaged with the weights of a softmax; and its logits."""
+    import torch
+
+    q, k, v = as_moments(q), as_moments(k), as_moments(v)
     factor = q.shape[-1] ** -0.5 if scale is None else float(scale)
     logits = affine(tape, matmul(tape, q, transpose(tape, k, -2, -1)), factor, 0.0)
     logits.cosine = shared_length(tape, q, k, q.shape[-1])
@@ -420,4 +445,4 @@ def attention(
     y = matmul(tape, dropout(tape, weights, p, True), v)
     if id(weights) in tape.attended:
         tape.attended[id(y)] = replace(tape.attended[id(weights)], product=product)
-    return y
+    return y, logits

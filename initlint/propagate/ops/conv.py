@@ -28,6 +28,7 @@ from initlint.propagate.ops.maps import each_of, in_phases, tap_matrices, transp
 from initlint.propagate.ops.matrix import contract
 from initlint.propagate.ops.norm import channel_vector
 from initlint.propagate.ops.registry import as_moments, transfer
+from initlint.propagate.ops.regressed import tell_weight
 from initlint.propagate.ops.view import permuted, reshaped
 from initlint.propagate.rows import image_of_patches, image_of_rows, shifted_rows
 from initlint.propagate.sparse import Sparse, total
@@ -120,6 +121,8 @@ def convolved(
         own = y
         y = added(tape, y, channel_vector(tape, bias, spatial + 2))
         y.gram = shifted_rows(own, y)
+    if groups == 1 and not np.any(weight.mean):
+        tell_weight(tape, y, x, weight, 1, math.prod(kernel))
     return y if passage is None else leaving(tape, y, x, passage)
 
 

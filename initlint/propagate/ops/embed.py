@@ -171,7 +171,15 @@ def rows_along(tape: Tape, x: Moments, d: int, indices: Known) -> Moments:
     return permuted(tape, y, back)
 
 
-@transfer("index", "_unsafe_index", "_unsafe_masked_index")
+@transfer("_unsafe_masked_index")
+def masked_index(tape: Tape, x: Any, mask: Any, indices: Any, fill: Any) -> Any:
+    """x at these indices, `fill` where the mask does not hold."""
+    from initlint.propagate.ops.choice import where
+
+    return where(tape, mask, index(tape, x, indices), fill)
+
+
+@transfer("index", "_unsafe_index")
 def index(tape: Tape, x: Any, indices: Any) -> Moments:
     x = as_moments(x)
     used = [(d, i) for d, i in enumerate(indices) if i is not None]

@@ -20,7 +20,9 @@ from initlint.propagate.moments import Gram, Moments, common_factors, factored, 
 from initlint.propagate.ops.arithmetic import add, added, mul
 from initlint.propagate.ops.functions import affine
 from initlint.propagate.ops.gather import flags_of, tidy, worst
+from initlint.propagate.ops.grams import places_of, roles_of, with_itself
 from initlint.propagate.ops.registry import CannotPredict, as_moments, transfer
+from initlint.propagate.ops.regressed import tell_input, tell_weight
 from initlint.propagate.ops.view import reshaped
 from initlint.propagate.rows import image_of_rows, shifted_rows
 from initlint.propagate.tape import Known, Tape
@@ -196,6 +198,8 @@ def _inherited(x: Moments, y: Moments, index_x: list[int], index_y: list[int], i
 def product(tape: Tape, x: Moments, y: Moments, a: str, b: str, out: str) -> Moments:
     """`contract` with its pullback; a letter that only one factor has and `out` lacks is summed."""
     z = contract(x, y, a, b, out)
+    if (roles := roles_of(x, y, a, b, out)) is not None and (places := places_of(z, roles, x, y, a, b, out)) is not None:
+        z = with_itself(z, x, roles, places)
     z.zeros = 1.0 if z.is_zero else 0.0
     z.cosine = shared_length(tape, x, y, math.prod(x.shape[a.index(letter)] for letter in (set(a) & set(b)) - set(out)))
     z.complex = x.complex or y.complex
@@ -239,10 +243,13 @@ def linear(tape: Tape, x: Any, weight: Any, bias: Any = None) -> Moments:
         y = product(tape, x, weight, lead + "Y", "ZY", lead + "Z")
         if not weight.mean.any():
             y.gram = image_of(x)
-    if bias is None:
-        return y
-    z = added(tape, y, as_moments(bias))
-    z.gram = shifted_rows(y, z)
+    z = y
+    if bias is not None:
+        z = added(tape, y, as_moments(bias))
+        z.gram = shifted_rows(y, z)
+    if len(weight.dims) > 1 and not weight.mean.any():
+        tell_weight(tape, z, x, weight, len(z.dims) - 1)
+        tell_input(tape, z, x, weight)
     return z
 
 
@@ -281,9 +288,20 @@ def matmul(tape: Tape, x: Any, y: Any) -> Moments:
     return z
 
 
-@transfer("addmm", "baddbmm", "addbmm", "addmv")
+@transfer("addmm", "baddbmm", "addmv")
 def addmm(tape: Tape, bias: Any, x: Any, y: Any, *, beta: float = 1.0, alpha: float = 1.0) -> Moments:
-    z = affine(tape, matmul(tape, x, y), alpha, 0.0)
+    return beside(tape, bias, matmul(tape, x, y), beta, alpha)
+
+
+@transfer("addbmm")
+def addbmm(tape: Tape, bias: Any, x: Any, y: Any, *, beta: float = 1.0, alpha: float = 1.0) -> Moments:
+    """The products of all matrices of a batch, added up."""
+    return beside(tape, bias, product(tape, as_moments(x), as_moments(y), "BXY", "BYZ", "XZ"), beta, alpha)
+
+
+def beside(tape: Tape, bias: Any, z: Moments, beta: float, alpha: float) -> Moments:
+    """alpha·z + beta·bias."""
+    z = affine(tape, z, alpha, 0.0)
     if beta == 0:
         return z
     if isinstance(bias, Known):

@@ -36,7 +36,7 @@ from initlint.propagate.ops.reduce import marginals, project
 from initlint.propagate.ops.registry import as_moments, scalar_of, transfer
 from initlint.propagate.ops.view import reshaped
 from initlint.propagate.pointwise import Cotangent, Profile, note_law, profile_of, root_of
-from initlint.propagate.quotient import Quotient, quotient_of, sent_back, weighted
+from initlint.propagate.quotient import Quotient, between_rows, quotient_of, sent_back, weighted
 from initlint.propagate.rows import freedom_of_rows, normalized_rows
 from initlint.propagate.sources import grid
 from initlint.propagate.tape import CoherentPull, Tape
@@ -50,9 +50,14 @@ def _same(x: Moments, k: int) -> slice:
     return slice(0, x.axes[k].groups)
 
 
-def within(x: Moments, pair: Array, axes: Sequence[int]) -> tuple[Array, Array]:
-    """Average over `axes` of the second moment `pair` has, by cell of the other axes, and its degrees of freedom."""
+def within(x: Moments, mean: Array, pair: Array, axes: Sequence[int]) -> tuple[Array, Array]:
+    """Average over `axes` of the second moment `pair` has, by cell of the other axes, and its degrees of freedom.
+
+    These are 2/f = Var/E² of the average square. Of Gaussian entries Cov(x², y²) = 2 E[xy]² − 2 (E[x] E[y])² (Isserlis 1918).
+    """
     trace, squares = _trace(x, pair, axes), pair**2
+    if mean.any():
+        squares = squares - outer_means(x.axes, mean, mean) ** 2
     for k in sorted(axes, reverse=True):
         squares = weighed(squares, x.axes[k].pairs, k)
     squares = squares[tuple([axis.cells for k, axis in enumerate(x.axes) if k not in axes])]
@@ -86,14 +91,14 @@ def standardized(tape: Tape, x: Moments, dims: Sequence[int], eps: float, centre
         mean, pair = project(x, axes, -1.0)
     else:
         mean, pair = x.mean, x.pair
-    plain = within(x, pair, axes)
+    plain = within(x, mean, pair, axes)
     variance = np.maximum(plain[0], 0.0)
     if centre:
         level = _trace(x, x.pair, axes) / float(math.prod([x.axes[k].size for k in axes]))
         variance = np.where(variance < 1e-14 * level, 0.0, variance)
     scale = 1.0 / np.sqrt(variance + eps) if eps > 0 else np.where(variance > 0, 1.0 / np.sqrt(np.maximum(variance, 1e-300)), 0.0)
     share = variance / (variance + eps) if eps > 0 else np.ones_like(variance)
-    few = few_directions(x, pair, axes, eps, plain)
+    few = few_directions(x, mean, pair, axes, eps, plain)
     y = rescaled(tape, x, dims, mean, pair, scale, share, centre, few, plain[1], offsets_of(x, axes, eps) if centre else None)
     if centre:
         tape.normalized[id(x)] = frozenset(dims), float(np.mean(share))
@@ -104,18 +109,19 @@ def standardized(tape: Tape, x: Moments, dims: Sequence[int], eps: float, centre
 
 
 def few_directions(
-    x: Moments, pair: Array, axes: Sequence[int], eps: float, plain: tuple[Array, Array] | None = None
+    x: Moments, mean: Array, pair: Array, axes: Sequence[int], eps: float, plain: tuple[Array, Array] | None = None
 ) -> Quotient | None:
-    """How a Gaussian tensor is divided by its deviation over `axes`, where few directions fluctuate; `pair` of what is divided.
+    """How a Gaussian tensor is divided by its deviation over `axes`, where few directions fluctuate; moments of what is divided.
 
     plain  `within` of it, where that is known
     """
-    if not axes or root_of(x).profile is not None or x.sample is not None or x.positive or x.negative or x.valid is not None:
+    law = root_of(x).profile
+    if not axes or (law is not None and not law.normal) or x.sample is not None or x.positive or x.negative or x.valid is not None:
         return None
-    variance, each = within(x, pair, axes) if plain is None else plain
+    variance, each = within(x, mean, pair, axes) if plain is None else plain
     if not np.any(variance > HELD * eps) or freedom_of_rows(x, axes, each) is not each:
         return None
-    return quotient_of(x, pair, axes, eps) if each.mean() <= FEW else None
+    return quotient_of(x, mean, pair, axes, eps) if each.mean() <= FEW else None
 
 
 def rescaled(
@@ -129,19 +135,15 @@ def rescaled(
     there are, where that is known; `offsets` has the law where what is divided has offsets of its own.
     """
     axes = x.dim_axes(dims)
-    directions = within(x, pair, axes)[1] if directions is None else directions
+    directions = within(x, mean, pair, axes)[1] if directions is None else directions
     freedom = freedom_of_rows(x, axes, directions)
     factor = by_state(x, axes, scale)
     shape = [1 if k in axes else axis.groups for k, axis in enumerate(x.axes)]
     rows = same_rows(x, axes)
-    level = 1.0
-    if few is not None:
-        told = share[share > HELD / (1.0 + HELD)]  # cells of zeros, of which nothing is left, have no law
-        level = float(few.values @ few.counts / few.counts.sum()) * (1.0 + float(np.mean((1.0 - told) / told)))
-        pair = np.where(rows, weighted(x, pair, np.sqrt(few.kept * level), axes), pair)
+    pair, level = (pair, 1.0) if few is None else by_directions(few, x, pair, axes, share, rows)
     y = x.with_(mean=mean * scale.reshape(shape), pair=pair * factor, zeros=0.0, valid=None, positive=False, negative=False)
     y.gram, y.tails, y.wander = normalized_rows(x, axes), x.tails, x.wander
-    known = as_function(x, mean, scale.reshape(shape), centre) if offsets is None else None
+    known = as_function(x, mean, scale.reshape(shape), centre) if offsets is None and few is None else None
     wobble = np.where(freedom > 1.0 + 1e-6, 1.0 + share * (freedom / np.maximum(freedom - 2.0, LEAST_FREEDOM) - 1.0), 1.0)
     apart = np.where(freedom > 1.0 + 1e-6, inverse_deviation(freedom), 1.0)  # E[1/√v̂], of which two rows have one each
     # (g − x̂a)(g' − x̂'a') with a = g·x̂/n: within a row two of four terms cancel one; between rows gx̂'a' meets g' only in x̂' itself
@@ -186,10 +188,18 @@ def rescaled(
     return tape.record_coherent([x], y, _overheard(tape, x, y, float(np.sqrt(np.mean(scale**2))), dims, pull))
 
 
+def by_directions(few: Quotient, x: Moments, pair: Array, axes: Sequence[int], share: Array, rows: Array) -> tuple[Array, float]:
+    """The pair moments that, divided by the average square and ε, are those of the quotient; and these two together."""
+    told = share[share > HELD / (1.0 + HELD)]  # cells of zeros, of which nothing is left, have no law
+    level = float(few.values @ few.counts / few.counts.sum()) * (1.0 + float(np.mean((1.0 - told) / told)))
+    apart = between_rows(few, x, pair, axes, pair / level) * level
+    return np.where(rows, weighted(x, pair, np.sqrt(few.kept * level), axes), apart), level
+
+
 def _finer(few: Quotient, x: Moments, fine: Moments, inside: Sequence[int], centre: bool) -> Quotient | None:
     """The law of few directions for a cotangent that tells more of them apart."""
     wide = align(x, fine)[0]
-    return few_directions(wide, project(wide, inside, -1.0)[1] if centre else wide.pair, inside, few.eps)
+    return few_directions(wide, *(project(wide, inside, -1.0) if centre else (wide.mean, wide.pair)), inside, few.eps)
 
 
 def _overheard(tape: Tape, x: Moments, y: Moments, scale: float, dims: Sequence[int], pull: CoherentPull) -> CoherentPull:
@@ -291,7 +301,7 @@ def swelling(tape: Tape, g: Cotangent) -> float:
     return after / before if before > 0.0 and after > 0.0 else 1.0
 
 
-@transfer("layer_norm", "native_layer_norm")
+@transfer("layer_norm")
 def layer_norm(
     tape: Tape, x: Any, shape: Sequence[int], weight: Any = None, bias: Any = None, eps: float = 1e-5, *args: Any
 ) -> Moments:
@@ -300,7 +310,7 @@ def layer_norm(
     return scaled_and_shifted(tape, standardized(tape, x, dims, eps, centre=True), weight, bias)
 
 
-@transfer("rms_norm", "_fused_rms_norm")
+@transfer("rms_norm")
 def rms_norm(tape: Tape, x: Any, shape: Sequence[int], weight: Any = None, eps: float | None = None) -> Moments:
     x = as_moments(x)
     dims = list(range(len(x.dims) - len(shape), len(x.dims)))
@@ -323,7 +333,7 @@ def channel_vector(tape: Tape, value: Any, rank: int) -> Any:
     return reshaped(tape, value, [value.shape[0], *(1,) * (rank - 2)])
 
 
-@transfer("group_norm", "native_group_norm")
+@transfer("group_norm")
 def group_norm(
     tape: Tape, x: Any, groups: int, weight: Any = None, bias: Any = None, eps: float = 1e-5, *args: Any
 ) -> Moments:
@@ -357,7 +367,7 @@ def _fixed(tape: Tape, x: Moments, weight: Any, bias: Any, mean: Any, var: Any, 
     return scaled_and_shifted(tape, y, channel_vector(tape, weight, rank), channel_vector(tape, bias, rank))
 
 
-@transfer("batch_norm", "_native_batch_norm_legit", "native_batch_norm", "_native_batch_norm_legit_functional", "cudnn_batch_norm")
+@transfer("batch_norm")
 def batch_norm(
     tape: Tape, x: Any, weight: Any, bias: Any, mean: Any, var: Any, train: bool, momentum: float, eps: float, *args: Any
 ) -> Moments:
@@ -368,7 +378,7 @@ def batch_norm(
     return by_channel(tape, standardized(tape, x, [d for d in range(rank) if d != 1], eps, centre=True), weight, bias)
 
 
-@transfer("_weight_norm", "_weight_norm_interface")
+@transfer("_weight_norm")
 def weight_norm(tape: Tape, v: Any, g: Any, dim: int = 0) -> Moments:
     """g v/‖v‖, each slice along `dim` of unit length before g."""
     from initlint.propagate.ops.functions import affine

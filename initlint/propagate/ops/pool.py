@@ -23,7 +23,7 @@ from initlint.propagate.ops.view import permuted, reshaped
 from initlint.propagate.pointwise import Cotangent, coarsened, profile_of
 from initlint.propagate.sparse import Sparse, total
 from initlint.propagate.sums import share_of_present
-from initlint.propagate.tape import Tape
+from initlint.propagate.tape import Known, Tape
 
 DRAWN_SIDE, DRAWN_MAPS, SEED = 24, 64, 0x9001  # of the maps whose largest entries are looked for
 DENSE = 1024  # beyond so many positions no matrix is written out
@@ -95,7 +95,7 @@ def _register_pools() -> None:
             return [max_pooled(tape, x, taps), None]
 
         transfer(f"avg_pool{n}d")(average)
-        transfer(f"adaptive_avg_pool{n}d", f"_adaptive_avg_pool{n}d")(adaptive)
+        transfer(f"adaptive_avg_pool{n}d", *([f"_adaptive_avg_pool{n}d"] if n > 1 else []))(adaptive)
         transfer(f"max_pool{n}d")(greatest)
         transfer(f"max_pool{n}d_with_indices")(functools.partial(_with_indices, greatest, n))
         transfer(f"adaptive_max_pool{n}d")(adaptive_greatest)
@@ -282,24 +282,70 @@ def with_alike_places(g: Moments, first: int) -> Moments:
 def im2col(tape: Tape, x: Any, kernel: Any, dilation: Any = 1, padding: Any = 0, stride: Any = 1) -> Moments:
     """Patches as columns: along each dimension every tap of every window, a known map; then the taps go to the channels."""
     x = as_moments(x)
-    kernels, dilations, paddings, strides = (each_of(v, 2) for v in (kernel, dilation, padding, stride))
+    windows = kernel, dilation, padding, stride
     if len(x.shape) == 3:
-        whole = im2col(tape, reshaped(tape, x, [1, *x.shape]), kernels, dilations, paddings, strides)
+        whole = im2col(tape, reshaped(tape, x, [1, *x.shape]), *windows)
         return reshaped(tape, whole, whole.shape[1:])
-    outs: list[int] = []
+    kernels, outs = each_of(kernel, 2), []
     for j in range(2):
-        size = x.shape[2 + j]
-        outs.append((size + 2 * paddings[j] - dilations[j] * (kernels[j] - 1) - 1) // strides[j] + 1)
-        taps = np.zeros((kernels[j] * outs[j], size))
-        for t in range(kernels[j]):
-            index = np.arange(outs[j]) * strides[j] - paddings[j] + t * dilations[j]
-            inside = (index >= 0) & (index < size)
-            taps[t * outs[j] + np.flatnonzero(inside), index[inside]] = 1.0
+        taps = every_tap(x.shape[2 + j], *(each_of(v, 2)[j] for v in windows))
+        outs.append(taps.shape[0] // kernels[j])
         x = along(tape, x, 2 + j, taps)
     batch, channels = x.shape[:2]
     y = reshaped(tape, x, [batch, channels, kernels[0], outs[0], kernels[1], outs[1]])
     y = permuted(tape, y, [0, 1, 2, 4, 3, 5])
     return reshaped(tape, y, [batch, channels * kernels[0] * kernels[1], outs[0] * outs[1]])
+
+
+def every_tap(size: int, kernel: int, dilation: int, padding: int, stride: int) -> Array:
+    """(kernel · windows, size): one where a tap of a window reads an index."""
+    out = (size + 2 * padding - dilation * (kernel - 1) - 1) // stride + 1
+    taps = np.zeros((kernel * out, size))
+    for t in range(kernel):
+        index = np.arange(out) * stride - padding + t * dilation
+        inside = (index >= 0) & (index < size)
+        taps[t * out + np.flatnonzero(inside), index[inside]] = 1.0
+    return taps
+
+
+@transfer("col2im")
+def col2im(tape: Tape, x: Any, size: Any, kernel: Any, dilation: Any = 1, padding: Any = 0, stride: Any = 1) -> Moments:
+    """The transposed map: patches are put where they came from, and added. Of the very patches of an image, every pixel is added
+    as often as patches hold it: fold(unfold(x)) = divisor · x (the documentation of torch.nn.Fold)."""
+    x, sizes, windows = as_moments(x), each_of(size, 2), (kernel, dilation, padding, stride)
+    if len(x.shape) == 2:
+        whole = col2im(tape, reshaped(tape, x, [1, *x.shape]), sizes, *windows)
+        return reshaped(tape, whole, whole.shape[1:])
+    kernels = each_of(kernel, 2)
+    taps = [every_tap(sizes[j], *(each_of(v, 2)[j] for v in windows)) for j in range(2)]
+    made = x.made
+    if made is not None and made.name == "im2col" and made.args[0].shape[-2:] == tuple(sizes):
+        if [each_of(v, 2) for v in made.args[1:]] == [each_of(v, 2) for v in windows]:
+            return _put_back(tape, made.args[0], x, np.outer(*(t.sum(0) for t in taps)), windows)
+    outs = [t.shape[0] // k for t, k in zip(taps, kernels, strict=True)]
+    batch, channels = x.shape[0], x.shape[1] // (kernels[0] * kernels[1])
+    y = reshaped(tape, x, [batch, channels, kernels[0], kernels[1], outs[0], outs[1]])
+    y = permuted(tape, y, [0, 1, 2, 4, 3, 5])
+    y = reshaped(tape, y, [batch, channels, kernels[0] * outs[0], kernels[1] * outs[1]])
+    for j in range(2):
+        y = along(tape, y, 2 + j, np.ascontiguousarray(taps[j].T))
+    return y
+
+
+def _put_back(tape: Tape, image: Moments, patches: Moments, often: Array, windows: tuple[Any, ...]) -> Moments:
+    """An image times how often its pixels were read; its patches are only told of their cotangent."""
+    import torch
+
+    from initlint.propagate.ops.arithmetic import mul
+
+    y = mul(tape, image, Known(torch.from_numpy(often)))
+    shown = y.with_(affine=(y, 1.0, 0.0))
+
+    def told(g: Cotangent) -> list[Cotangent]:
+        total = g.copied().total()
+        return [g, Cotangent(spent=None if total is None else im2col(Tape(), total, *windows))]
+
+    return tape.record_coherent([y, patches], shown, told)
 
 
 _register_pools()

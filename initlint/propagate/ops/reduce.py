@@ -7,7 +7,7 @@ of n equicorrelated values follows P(M ≤ t) = E_ξ[Φ((t − √ρ ξ)/√(1�
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache, partial
 from typing import Any
 
@@ -21,7 +21,7 @@ from initlint.propagate.ops.functions import affine, torch_function, unary
 from initlint.propagate.ops.gather import shown, single
 from initlint.propagate.ops.registry import CannotPredict, as_moments, transfer
 from initlint.propagate.ops.view import reshaped
-from initlint.propagate.pointwise import Cotangent, Profile, Source, coarsened, grid, pair_of, profile_of, times
+from initlint.propagate.pointwise import Cotangent, Profile, Source, coarsened, grid, pair_of, profile_of, root_of, times
 from initlint.propagate.sums import correlations
 from initlint.propagate.tape import Known, Tape, Unknown
 
@@ -155,7 +155,7 @@ def vector_norm(tape: Tape, x: Any, order: Any = 2, dim: Any = None, keepdim: bo
     dims = chosen(x, dim)
     order = 2.0 if order is None else float(order)
     if order == 2.0:
-        square = unary(tape, x, torch_function("square", (), {}))
+        square = unary(tape, of_norm(tape, x, lambda: total), torch_function("square", (), {}))
         # as a mean, so that a division by it is known for what it is
         count = float(math.prod([x.shape[d] for d in dims]))
         total = affine(tape, reduced(tape, square, dims, keepdim, mean=True), count, 0.0)
@@ -167,6 +167,23 @@ def vector_norm(tape: Tape, x: Any, order: Any = 2, dim: Any = None, keepdim: bo
         return largest(tape, size, dims, keepdim)
     power = unary(tape, size, torch_function("pow", (order,), {}))
     return unary(tape, reduced(tape, power, dims, keepdim, mean=False), torch_function("pow", (1 / order,), {}))
+
+
+def of_norm(tape: Tape, x: Moments, total: Callable[[], Moments]) -> Moments:
+    """x, as the entries of a vector whose length is taken: what comes back is g x/|x|, whose squares add up to g² whatever |x| is.
+
+    The square g²/|x|² of the root's slope and x² are multiplied as if independent, E[1/|x|²] E[x²]; entries that are alike have
+    E[x²/|x|²] = E[x²]/E|x|².
+    """
+
+    def pull(g: Cotangent) -> list[Cotangent]:
+        values = profile_of(total()).values
+        w = grid(len(values))[1]
+        with np.errstate(divide="ignore"):
+            even = (w @ values.reshape(len(w), -1)) * (w @ (1.0 / values.reshape(len(w), -1)))
+        return [g.scaled(float(np.sqrt(1.0 / even[np.isfinite(even)]).mean()) if np.isfinite(even).any() else 1.0)]
+
+    return tape.record_coherent([x], x.with_(affine=(x, 1.0, 0.0)), pull)
 
 
 @transfer("logsumexp")
@@ -183,9 +200,12 @@ def logsumexp(tape: Tape, x: Any, dim: Any, keepdim: bool = False) -> Moments:
     axes = x.dim_axes(dims)
     tape.blocked += 1
     try:
-        terms = unary(tape, x, torch_function("exp", (), {}))
+        common, rest = common_part(x, axes)
+        terms = unary(tape, rest, torch_function("exp", (), {}))
         total = reduced(tape, terms if x.valid is None else times(terms, shown(x)), dims, keepdim, mean=False)
         y = unary(tape, total, torch_function("log", (), {}))
+        if common is not None:
+            y = Moments(y.dims, y.mean, y.pair + common, method=y.method, flags=y.flags)
         share = softmax(tape, x, dims[0]) if x.valid is not None and len(dims) == 1 else None
     finally:
         tape.blocked -= 1
@@ -213,6 +233,29 @@ def logsumexp(tape: Tape, x: Any, dim: Any, keepdim: bool = False) -> Moments:
         return [result]
 
     return tape.record([x], y, pull)
+
+
+def common_part(x: Moments, axes: Sequence[int]) -> tuple[Array | None, Moments]:
+    """What entries along some axes have in common, as covariances by pair state of the other axes, and x without it.
+
+    Gaussian entries that are equally correlated are a common one plus independent ones: log Σ exp(c + e) = c + log Σ exp e.
+    """
+    base = root_of(x)
+    count = float(math.prod([x.axes[k].size for k in axes]))
+    if (base.profile is not None and not base.profile.normal) or base.sample is not None or count < 2:
+        return None, x
+    if base.positive or base.negative:
+        return None, x
+    whole, own = x.centered(), x.centered()
+    for k in sorted(axes, reverse=True):
+        whole = weighed(whole, x.axes[k].pairs, k)
+        own = weighed(own[(slice(None),) * k + (x.axes[k].cells,)], x.axes[k].counts, k)
+    common = np.asarray((whole - own) / (count * (count - 1.0)))
+    cells = tuple([axis.cells for k, axis in enumerate(x.axes) if k not in axes])
+    if np.any(common[cells] <= 0.0):
+        return None, x
+    wide = np.expand_dims(common, tuple(axes)) if axes else common
+    return common, x.with_(pair=x.pair - wide)
 
 
 def largest(tape: Tape, x: Moments, dims: Sequence[int], keep: bool, sign: float = 1.0) -> Moments:
@@ -302,9 +345,10 @@ def zero_mean(x: Moments) -> Array:
 
 
 def maximum_law(profile: Profile, window: Moments, count: float, sign: float) -> tuple[Moments, Array]:
-    """Moments of the extreme of `count` entries that are an increasing function f of equicorrelated Gaussians.
+    """Moments of the extreme of `count` entries that are a function f of equicorrelated Gaussians.
 
-    The entries of a window are √ρ u + √(1−ρ) e, their extreme f(√ρ u + √(1−ρ) M) with M that of independent ones. `window` has the
+    The entries of a window are √ρ u + √(1−ρ) e, their extreme f(√ρ u + √(1−ρ) M) with M that of independent ones where f is
+    increasing; of any f, that none is larger than t has the probability P(f ≤ t | u)ⁿ given u. `window` has the
     pair moments c of the averages of the Gaussians over each window. Two windows have c/ρ of u in common, for which
     Cov(h(u), h(u')) = Σ h_k² (c/ρ)^k with h(u) = E[f | u]; what exceeds ρ is entries that are alike in both, and M with them
     (`in_common`). Also returns, on the grid, how much more likely than on average an entry is chosen.
@@ -319,14 +363,20 @@ def maximum_law(profile: Profile, window: Moments, count: float, sign: float) ->
     edges = np.concatenate([z - step / 2, [z[-1] + step / 2]])
     common, weight, transform = grid(160)
     inner = (edges[:, None] - np.sqrt(rho) * common[None, :]) / np.sqrt(1.0 - rho)
-    below = torch.special.log_ndtr(torch.from_numpy(inner)).numpy() * count
-    given = np.diff(np.exp(below), axis=0)  # on the grid, given u
-    given /= given.sum(0)
-    if sign < 0:
-        given = given[::-1, ::-1]
     flat = values.reshape(len(z), -1)
-    if flat[-1].sum() < flat[0].sum():  # a decreasing function: its largest value is at the smallest argument
-        given = given[::-1, ::-1]
+    rise = np.diff(flat.sum(1))
+    if np.any(rise > 0) and np.any(rise < 0):  # neither increasing nor decreasing: in the order of its values
+        below = np.diff(torch.special.ndtr(torch.from_numpy(inner)).numpy(), axis=0)
+        order = np.argsort(sign * flat.sum(1), kind="stable")
+        given = np.empty_like(below)
+        given[order] = np.diff(np.cumsum(below[order] / below.sum(0), axis=0) ** count, axis=0, prepend=0.0)
+    else:
+        given = np.diff(np.exp(torch.special.log_ndtr(torch.from_numpy(inner)).numpy() * count), axis=0)  # on the grid, given u
+        given /= given.sum(0)
+        if sign < 0:
+            given = given[::-1, ::-1]
+        if flat[-1].sum() < flat[0].sum():  # a decreasing function: its largest value is at the smallest argument
+            given = given[::-1, ::-1]
     mass = given @ weight
     known = given.T @ flat
     second = (mass @ flat**2).reshape(window.mean.shape)

@@ -20,11 +20,13 @@ import numpy.typing as npt
 from initlint.propagate.axes import Array, Axis
 from initlint.propagate.linear import mean_map, pair_map
 from initlint.propagate.moments import Moments, align, outer_means, replaced
+from initlint.propagate.ops.arithmetic import mul
 from initlint.propagate.ops.filtering import convolution, transformed
+from initlint.propagate.ops.functions import torch_function, unary
 from initlint.propagate.ops.gather import flags_of, single, worst
 from initlint.propagate.ops.registry import CannotPredict, as_moments, transfer
 from initlint.propagate.ops.view import unbroadcast
-from initlint.propagate.pointwise import Profile, apply, from_profile, times
+from initlint.propagate.pointwise import Cotangent, Profile, apply, from_profile, times
 from initlint.propagate.tape import Tape
 
 Complex = npt.NDArray[np.complex128]
@@ -38,8 +40,8 @@ def parts(x: Moments) -> tuple[Array, Array]:
     return real, x.pair - real
 
 
-def spectral_map(x: Moments, k: int, matrix: Complex, target: Axis) -> Moments:
-    """A x along axis k: for A = R + iJ the real part is R x_re − J x_im, the imaginary one J x_re + R x_im."""
+def spectral_map(x: Moments, k: int, matrix: Complex, target: Axis, plain: Complex | None = None) -> Moments:
+    """A x along axis k: for A = R + iJ the real part is R x_re − J x_im, the imaginary one J x_re + R x_im. `plain` maps means."""
     source = x.axes[k]
     by_real, by_imaginary = (pair_map(np.ascontiguousarray(part), source, target) for part in (matrix.real, matrix.imag))
 
@@ -52,7 +54,8 @@ def spectral_map(x: Moments, k: int, matrix: Complex, target: Axis) -> Moments:
     if x.spectrum == {k} and matrix.shape[0] == matrix.shape[1]:  # k and −k are conjugate: the imaginary parts cancel
         lean, other = lean + other, np.zeros_like(other)
     pair = lean + other
-    mean = np.moveaxis(np.tensordot(mean_map(np.ascontiguousarray(matrix.real), source, target), x.mean, (1, k)), 0, k)
+    of_means = matrix if plain is None else plain
+    mean = np.moveaxis(np.tensordot(mean_map(np.ascontiguousarray(of_means.real), source, target), x.mean, (1, k)), 0, k)
     if target.size == 1:
         dims = replaced(x.dims, k, ())
         pair, lean, mean = (np.asarray(a.take(0, axis=k)) for a in (pair, lean, mean))
@@ -66,7 +69,12 @@ def spectral_map(x: Moments, k: int, matrix: Complex, target: Axis) -> Moments:
 def real_part(x: Moments, *, imaginary: bool = False) -> Moments:
     """The real (or the imaginary) part of a complex tensor."""
     real, rest = parts(x)
-    return x.with_(pair=rest if imaginary else real, mean=np.zeros_like(x.mean) if imaginary else x.mean, complex=False)
+    return x.with_(pair=rest if imaginary else real, mean=means(x)[imaginary], complex=False)
+
+
+def means(x: Moments) -> tuple[Array, Array]:
+    """Means of the real and of the imaginary part."""
+    return x.mean, np.zeros_like(x.mean) if x.imaginary is None else x.imaginary
 
 
 def as_complex(g: Moments) -> Moments:
@@ -86,8 +94,13 @@ def of_part(g: Moments, *, imaginary: bool = False) -> Moments:
     return z
 
 
-def along_frequencies(tape: Tape, x: Moments, d: int, matrix: Complex, *, to_complex: bool, zero_apart: bool) -> Moments:
-    """A x along dimension d, A the matrix of a transform; the real part of it unless `to_complex`."""
+def along_frequencies(
+    tape: Tape, x: Moments, d: int, matrix: Complex, *, to_complex: bool, zero_apart: bool, back: Complex | None = None
+) -> Moments:
+    """A x along dimension d, A the matrix of a transform; the real part of it unless `to_complex`.
+
+    back  Aᴴ, where A has the weights of a signal that is known to be partly real
+    """
     before = x
     if len(x.dims[d]) > 1:
         x = single(x, d)
@@ -98,7 +111,7 @@ def along_frequencies(tape: Tape, x: Moments, d: int, matrix: Complex, *, to_com
     if zero_apart and matrix.shape[0] > 1:
         labels = np.minimum(np.arange(matrix.shape[0]), 1).astype(np.int64)
     target = Axis(matrix.shape[0], labels, x.axes[k].role)
-    whole = spectral_map(x, k, matrix, target)
+    whole = spectral_map(x, k, matrix, target, None if back is None else back.conj().T)
     y = whole if to_complex else real_part(whole)
     square = matrix.shape[0] == matrix.shape[1]
     if to_complex and target.size > 1 and tuple(map(len, before.dims)) == tuple(map(len, x.dims)):
@@ -106,6 +119,8 @@ def along_frequencies(tape: Tape, x: Moments, d: int, matrix: Complex, *, to_com
             y.spectrum = before.spectrum | {k}
         elif square and k in before.spectrum:
             y.spectrum = before.spectrum - {k}
+            if len(y.spectrum) == 1:  # real at frequency zero, circular elsewhere, whatever both parts were before: see `_real`
+                y.real = None
     like = x.axes[k]
 
     def pull(g: Moments) -> list[Moments]:
@@ -114,13 +129,13 @@ def along_frequencies(tape: Tape, x: Moments, d: int, matrix: Complex, *, to_com
         if not g.dims[d]:
             raise CannotPredict("a transform to one entry")
         n = g.position(d)
-        back = spectral_map(g, n, np.ascontiguousarray(matrix.conj().T), like)
-        if square and before.complex and back.axes:  # the transform of a real cotangent is as symmetric as that of a signal
-            back.spectrum = g.spectrum - {n} if n in g.spectrum else g.spectrum | {n} if g.spectrum or is_real(g) else frozenset()
+        sent = spectral_map(g, n, np.ascontiguousarray(matrix.conj().T if back is None else back), like)
+        if square and before.complex and sent.axes:  # the transform of a real cotangent is as symmetric as that of a signal
+            sent.spectrum = g.spectrum - {n} if n in g.spectrum else g.spectrum | {n} if g.spectrum or is_real(g) else frozenset()
         if not before.complex:
-            back = real_part(back)
-        back.mean = np.zeros_like(back.mean)
-        return [back]
+            sent = real_part(sent)
+        sent.mean = np.zeros_like(sent.mean)
+        return [sent]
 
     return tape.record([before], y, pull)
 
@@ -159,11 +174,14 @@ def _real(tape: Tape, x: Moments, n: int | None, dim: int, norm: str | None, her
     weight = np.full(used, 2.0)
     # at these the spectrum of a real signal is real: its square is all in the real part, not half of it
     edges = [0, -1] if goal % 2 == 0 and used == goal // 2 + 1 else [0]
-    weight[edges] = 2**0.5 if hermitian and x.real is None else 1.0
+    weight[edges] = 1.0
     matrix = np.zeros((goal, size), dtype=np.complex128)
     matrix[:, :used] = np.exp(2j * np.pi * np.outer(np.arange(goal), np.arange(used)) / goal) * weight * _norm(goal, norm, True)
+    back = matrix.conj().T.copy()
+    if hermitian and x.real is None:
+        matrix[:, edges] *= 2**0.5
     mark, known = len(tape.entries), x.filtered
-    y = along_frequencies(tape, x, d, matrix, to_complex=False, zero_apart=False)
+    y = along_frequencies(tape, x, d, matrix, to_complex=False, zero_apart=False, back=back)
     if known is None or len(known.factors) < 2 or known.size != goal or known.d != d - len(x.dims) or tape.blocked:
         return y
     return convolution(tape, known, y, mark, goal * _norm(goal, norm, True)) or y
@@ -245,11 +263,11 @@ def _unfolded(x: Moments) -> Moments:
     """The parts of complex numbers along a last dimension, told apart where they differ."""
     real, imaginary = parts(x)
     if x.real is None:
-        pair, mean = np.stack([real, np.zeros_like(real)], axis=-1), np.expand_dims(x.mean, -1) / 2
+        pair, mean = np.stack([real, np.zeros_like(real)], axis=-1), np.expand_dims(sum(means(x), np.zeros_like(x.mean)), -1) / 2
         return Moments((*x.dims, (Axis(2, None, "channel"),)), mean, pair)
-    none = np.zeros_like(real)
-    pair = np.stack([real, imaginary, real, none, none, imaginary], axis=-1)  # same: two groups; different: four states
-    mean = np.stack([x.mean, np.zeros_like(x.mean)], axis=-1)
+    both = outer_means(x.axes, *means(x)), outer_means(x.axes, *means(x)[::-1])
+    pair = np.stack([real, imaginary, real, *both, imaginary], axis=-1)  # same: two groups; different: four states
+    mean = np.stack(means(x), axis=-1)
     return Moments((*x.dims, (Axis(2, np.arange(2), "channel"),)), mean, pair)
 
 
@@ -259,7 +277,7 @@ def _folded(x: Moments) -> Moments:
     alike = x.axes[-1].labels is None
     first, second = (0, 0) if alike else (0, 1)
     z = Moments(x.dims[:-1], x.mean[..., first], x.pair[..., first] + x.pair[..., second], method=x.method, flags=x.flags, complex=True)
-    z.real = x.pair[..., first]
+    z.real, z.imaginary = x.pair[..., first], x.mean[..., second]
     return z
 
 
@@ -273,20 +291,56 @@ def view_as_complex(tape: Tape, x: Any) -> Moments:
 def complex_(tape: Tape, real: Any, imaginary: Any) -> Moments:
     a, b = align(as_moments(real), as_moments(imaginary))
     y = Moments(a.dims, a.mean, a.pair + b.pair, method=worst([a, b]), flags=flags_of([a, b]), complex=True)
-    y.real = a.pair
+    y.real, y.imaginary = a.pair, b.mean
     inputs = [as_moments(real), as_moments(imaginary)]
     return tape.record(inputs, y, lambda g: [unbroadcast(real_part(as_complex(g), imaginary=n == 1), x) for n, x in enumerate(inputs)])
 
 
-@transfer("conj", "_conj", "conj_physical", "resolve_conj")
+@transfer("polar")
+def polar(tape: Tape, size: Any, angle: Any) -> Moments:
+    """r cos φ + i r sin φ."""
+    size, angle = as_moments(size), as_moments(angle)
+    return complex_(tape, *(mul(tape, size, unary(tape, angle, torch_function(name, (), {}))) for name in ("cos", "sin")))
+
+
+@transfer("conj", "_conj", "conj_physical")
 def conjugate(tape: Tape, x: Any) -> Moments:
     def same(z: Moments) -> Moments:
         result = z.with_()
         result.real, result.spectrum = z.real, z.spectrum
+        result.imaginary = None if z.imaginary is None else -z.imaginary
         return result
 
     x = as_moments(x)
     return tape.record([x], same(x), lambda g: [same(g)])
+
+
+def square_of_size(tape: Tape, x: Moments, y: Moments) -> Moments | None:
+    """x·y where one is the conjugate of the other: |x|² = a² + b² for Gaussian, independent parts; None of others.
+
+    Cov(a_u², a_v²) = 2 E[a_u a_v]² − 2 (E[a_u] E[a_v])² (Isserlis 1918). A cotangent g goes back as 2 Re(g) x.
+    """
+    for base, other in ((x, y), (y, x)):
+        made = other.made
+        if made is None or made.name not in ("conj", "_conj", "conj_physical") or made.args[0] is not base:
+            continue
+        pair = outer_means(base.axes, base.cells, base.cells)
+        for own, mean in zip(parts(base), means(base), strict=True):
+            pair = pair + 2.0 * (own**2 - outer_means(base.axes, mean, mean) ** 2)
+        z = Moments(base.dims, np.array(base.cells), pair, zeros=base.zeros, method=base.method, flags=base.flags, complex=True)
+        z.real = pair
+
+        def pull(g: Cotangent, base: Moments = base) -> list[Cotangent | None]:
+            total = g.total()
+            if total is None:
+                return [None, None]
+            lean = real_part(as_complex(total)).scaled(2.0)
+            sent, told = (times(v, Moments(base.dims, np.zeros(base.mean.shape), base.pair)) for v in (lean, total))
+            sent.complex = told.complex = True
+            return [Cotangent(sent), Cotangent(spent=told)]
+
+        return tape.record_coherent([base, other], z, pull)
+    return None
 
 
 def of_complex(tape: Tape, z: Moments, name: str) -> Moments:

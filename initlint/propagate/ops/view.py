@@ -31,8 +31,7 @@ def type_as(tape: Tape, x: Any, other: Any) -> Any:
 
 
 @transfer(
-    "contiguous", "to", "_to_copy", "float", "requires_grad_", "cpu", "half", "double", "bfloat16", "resolve_neg",
-     "lift_fresh", "lift", "lift_fresh_copy",
+    "contiguous", "to", "_to_copy", "requires_grad_", "cpu", "resolve_neg", "resolve_conj", "lift_fresh", "lift", "lift_fresh_copy",
 )  # fmt: skip
 def itself(tape: Tape, x: Any, *args: Any, **kwargs: Any) -> Any:
     """The very tensor: torch returns its argument, so later uses of either are uses of both."""
@@ -92,7 +91,7 @@ def reshaped(tape: Tape, x: Moments, shape: Sequence[int]) -> Moments:
     return element_of(tape, x, y, lambda plain: plain.reshaped(before), views.unchanged(y.profile.source))
 
 
-@transfer("view", "reshape", "_unsafe_view", "_reshape_alias", "unsafe_view")
+@transfer("view", "reshape", "_unsafe_view", "_reshape_alias")
 def view(tape: Tape, x: Any, shape: Sequence[int], *args: Any) -> Moments:
     if not isinstance(shape, list | tuple):  # view(dtype)
         raise CannotPredict("a view as another type")
@@ -149,6 +148,7 @@ def permuted(tape: Tape, x: Moments, order: Sequence[int]) -> Moments:
     if order == list(range(rank)):
         return same(tape, x)
     y = x.permuted(order)
+    y.turned = x, tuple(order)
     back = [order.index(d) for d in range(rank)]
     return tape.record([x], y, lambda g: [g.permuted(back)])
 
