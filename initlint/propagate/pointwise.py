@@ -311,13 +311,14 @@ class Cotangent:
     what makes the gradient of `x * sigmoid(x)` right, whose two paths carry the same cotangent.
     """
 
-    __slots__ = ("coherent", "drawn", "plain", "spent")
+    __slots__ = ("_seen", "coherent", "drawn", "plain", "spent")
 
     def __init__(self, plain: Moments | None = None, spent: Moments | None = None, drawn: Ensemble | None = None) -> None:
         self.plain = plain
         self.drawn = drawn  # terms known by draws, together with those of the values they flow back into (see `joint`)
         self.spent = spent  # to be reported, but already accounted for further back
         self.coherent: dict[tuple[int, int], Term] = {}
+        self._seen: tuple[tuple[object, ...], Moments | None] | None = None
 
     def add_plain(self, term: Moments) -> None:
         if self.plain is None:
@@ -347,6 +348,15 @@ class Cotangent:
         result = Cotangent(self.plain)
         result.coherent = dict(self.coherent)
         return result
+
+    def whole(self) -> Moments | None:
+        """`total` of what was not drawn, the terms staying as they are; many ask for it."""
+        if not self.coherent:
+            return self.plain
+        terms = (self.plain, *self.coherent.values())
+        if self._seen is None or len(self._seen[0]) != len(terms) or any(a is not b for a, b in zip(self._seen[0], terms, strict=True)):
+            self._seen = terms, self.copied().total()
+        return self._seen[1]
 
     def total(self) -> Moments | None:
         """Pair moments of the whole cotangent; coherent terms are folded in, so that later terms see one root."""

@@ -19,7 +19,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from initlint.propagate.axes import Array, Labels
+from initlint.propagate.axes import Array, Labels, average_of_states
 from initlint.propagate.moments import Gram, Moments
 from initlint.propagate.sources import Profile, grid
 
@@ -184,11 +184,7 @@ def own_part(x: Moments, axes: frozenset[int]) -> float:
 
 def average_product(x: Moments, axes: frozenset[int]) -> float:
     """E[x x'] of entries of any two rows, one and the same among them: the second moment of the average over `axes`."""
-    shared = x.pair
-    for k in range(shared.ndim - 1, -1, -1):
-        axis = x.axes[k]
-        shared = shared @ axis.pair_shares if k in axes else shared[..., axis.cells] @ axis.shares
-    return float(shared)
+    return average_of_states(x.axes, x.pair, axes)
 
 
 def function_of_rows(gram: Gram, profile: Profile, second: float) -> Gram:

@@ -285,7 +285,7 @@ def _turn(z: Moments) -> int:
 def _total(tape: Tape, z: Moments) -> Moments | None:
     """The cotangent of a tensor."""
     found = tape.cotangents.get(id(z))
-    return None if found is None else found.copied().total()
+    return None if found is None else found.whole()
 
 
 def _power(tape: Tape, z: Moments) -> float | None:

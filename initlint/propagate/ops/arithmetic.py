@@ -141,7 +141,7 @@ def instead(tape: Tape, z: Moments, x: Moments, y: Moments, alpha: float) -> Mom
     shared = z.with_(affine=(z, 1.0, 0.0))
 
     def report(g: Cotangent) -> list[Cotangent]:
-        total = g.copied().total()
+        total = g.whole()
         told = unbroadcast(total, x) if total is not None else None, None if total is None else total.scaled(alpha)
         return [g, *(Cotangent(spent=item) for item in told)]
 
@@ -266,7 +266,7 @@ def term_shifted(tape: Tape, x: Moments, average: Moments, factor: float) -> Mom
     z = added(tape, added(tape, own[0], average, factor), rest[0])
 
     def report(g: Cotangent) -> list[Cotangent]:
-        return [g, Cotangent(spent=g.copied().total())]
+        return [g, Cotangent(spent=g.whole())]
 
     return tape.record_coherent([z, x], z.with_(affine=(z, 1.0, 0.0)), report)
 
@@ -329,7 +329,7 @@ def with_parameter(
         if alpha is None:
             into = times_signal(g, x).total()
         else:
-            into = g.copied().total()
+            into = g.whole()
             into = None if into is None else into.scaled(alpha)
         return [g, Cotangent(None if into is None else unbroadcast(into, parameter))]
 
@@ -543,7 +543,7 @@ def reported_to(tape: Tape, z: Moments, part: Moments, slope: Moments) -> Moment
     """z, whose cotangent times `slope` is only reported for `part`: other entries of the tape account for it."""
 
     def report(g: Cotangent) -> list[Cotangent]:
-        total = g.copied().total()
+        total = g.whole()
         return [g, Cotangent(spent=None if total is None else times(total, slope))]
 
     return tape.record_coherent([z, part], z.with_(affine=(z, 1.0, 0.0)), report)
