@@ -11,6 +11,7 @@ meet, by walking back over the calls that made both, the later one first:
                                 αγ K_bd + αδ K_bc + βγ K_ad + βδ K_ac + K_ac K_bd + K_ad K_bc
     functions of a source       Cov(f(u), g(v)) = Σ_{k>0} a_k b_k ρ(u, v)^k  (Mehler), whatever f and g are
     the same view of both       that view of the covariance
+    two look-ups in one table   that of the same row where the indices agree, of two rows elsewhere
     the same weights on both    Cov(Wu, Wv) from E[u_s v_t], contracted with the moments of W, plus Cov of what is added
     different weights           none: zero-mean weights that the other tensor knows nothing of leave nothing behind
     a normalization             linear in what is normalized: its spread over the normalized axes hardly varies
@@ -229,6 +230,10 @@ def _of_twins(tape: Tape, x: Moments, y: Moments, depth: int) -> Any:
         return None if c is None else a.function(Scratch(), _shaped(c, a.args[0]), *a.args[1:], **a.kwargs)
     if a.name == "mul":
         return _of_products(tape, a.args, b.args, depth)
+    if a.name == "embedding" and a.args[0] is b.args[0]:
+        from initlint.propagate.ops.embed import covariance_of_look_ups
+
+        return covariance_of_look_ups(a.args[0], a.args[1], b.args[1])
     if a.name in MAPS:
         factors = factors_of(a, b)
         if factors is None:

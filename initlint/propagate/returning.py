@@ -212,6 +212,10 @@ class Returning:
         if left is not None and right is not None:
             rho = alone(a) if a is b else covariance(self.tape, a, b)
             return through_functions(a, b, left, right, rho, c)
+        if y.made.name == "embedding" and slot == 0:
+            from initlint.propagate.ops.embed import returning_to_rows
+
+            return returning_to_rows(y.made.args[0], y.made.args[1], z.made.args[1], c)
         if y.made.name not in MAPS and y.made.name not in VIEWS | SLICES and y.made.name != "mul":
             return None
         return self.through(y, z, slot, c)

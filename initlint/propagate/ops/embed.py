@@ -7,9 +7,11 @@ rows of the table. For token ids drawn uniformly from V that probability is 1/V;
 from __future__ import annotations
 
 import itertools
+import math
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from initlint.propagate.axes import Array, Axis
 from initlint.propagate.moments import Dims, Moments
@@ -35,57 +37,110 @@ def equal_share(indices: Known, role: bool = True) -> tuple[Dims, Array]:
         share[:] = 1.0 / indices.distinct
         share[(0,) * len(sizes)] = 1.0
         return dims, share
-    values = values.reshape(sizes)
-    while values.size > COMPARED * 4:  # thin the longest dimension
-        d = int(np.argmax(values.shape))
-        values = np.take(values, np.arange(0, values.shape[d], 2), axis=d)
-    number = np.unique(values, return_inverse=True)[1].reshape(values.shape).astype(np.int64)
-    for state in itertools.product((0, 1), repeat=values.ndim):  # pairs with one place along all dimensions that are not in the state
-        place = number
-        for n, d in zip(values.shape, range(values.ndim), strict=True):
+    return dims, _counted(values.reshape(sizes), values.reshape(sizes))
+
+
+def common_share(first: Known, second: Known) -> tuple[Dims, Array]:
+    """The same for an index of one tensor and one of another, which are broadcast against each other.
+
+    Indices drawn at random agree as two of one tensor do where both tensors are one, and by chance elsewhere.
+    """
+    if first.distinct or second.distinct:
+        dims, share = equal_share(Known(first.tensor.broadcast_to(np.broadcast_shapes(first.shape, second.shape)), max(first.distinct, second.distinct)))
+        if first.shape != second.shape or not bool((first.tensor == second.tensor).all()):
+            share = np.full_like(share, share[(1,) * share.ndim] if share.ndim else 1.0 / max(first.distinct, second.distinct))
+        return dims, share
+    one, other = np.broadcast_arrays(first.tensor.numpy(), second.tensor.numpy())
+    dims, _ = equal_share(Known(first.tensor.new_zeros(one.shape)))
+    sizes = [n for n in one.shape if n > 1]
+    return dims, _counted(one.reshape(sizes), other.reshape(sizes))
+
+
+def _counted(one: npt.NDArray[Any], other: npt.NDArray[Any]) -> Array:
+    """The share of pairs of an entry of one array and one of another of its shape that are equal, by pair state of their places."""
+    while one.size > COMPARED * 4:  # thin the longest dimension
+        d = int(np.argmax(one.shape))
+        one, other = (np.take(v, np.arange(0, v.shape[d], 2), axis=d) for v in (one, other))
+    share = np.ones((2,) * one.ndim)
+    every = np.unique(np.concatenate([one.reshape(-1), other.reshape(-1)]), return_inverse=True)[1].astype(np.int64)
+    numbers = every[: one.size].reshape(one.shape), every[one.size :].reshape(one.shape)
+    for state in itertools.product((0, 1), repeat=one.ndim):  # pairs with one place along all dimensions that are not in the state
+        places = numbers
+        for d, n in enumerate(one.shape):
             if not state[d]:
-                place = place * n + np.arange(n).reshape([-1 if m == d else 1 for m in range(values.ndim)])
-        share[state] = float((np.unique(place, return_counts=True)[1] ** 2).sum())
-    for d, n in enumerate(values.shape):  # less those with one place there, too
+                where = np.arange(n).reshape([-1 if m == d else 1 for m in range(one.ndim)])
+                places = places[0] * n + where, places[1] * n + where
+        (first, counts), (second, others) = (np.unique(place, return_counts=True) for place in places)
+        _, left, right = np.intersect1d(first, second, assume_unique=True, return_indices=True)
+        share[state] = float(counts[left] @ others[right])
+    for d, n in enumerate(one.shape):  # less those with one place there, too
         same, different = np.take(share, 0, axis=d), np.take(share, 1, axis=d)
         pairs = max(n * (n - 1), 1)
         different = (different - same) / pairs if n > 1 else same
         share = np.stack([same / n, different], axis=d)
-    return dims, share
+    return share
 
 
 def looked_up(tape: Tape, table: Moments, indices: Known) -> Moments:
     """table[indices] along its first dimension."""
     before = table
-    rows = table.shape[0]
     table = single(table, 0)
     if not table.dims[0]:
         return as_broadcast(tape, table, indices)
     table = table.coarsened(0)
     dims, share = equal_share(indices)
-    rank = share.ndim
-    same, different = table.pair[0], table.pair[1]
-    shape = (...,) + (None,) * same.ndim
-    pair = share[shape] * same + (1.0 - share[shape]) * different
+    pair = _met(table.pair, share)
     lead = sum(len(d) for d in dims)
     mean = np.broadcast_to(table.mean[0], (1,) * lead + table.mean.shape[1:])
     y = Moments((*dims, *table.dims[1:]), mean, pair, method=table.method, flags=table.flags)
     y.zeros, y.positive = table.zeros, table.positive
 
     def pull(g: Moments) -> list[Moments]:
-        for d in range(len(dims)):
-            g = single(g, d)
-            if g.dims[d]:
-                g = g.coarsened(g.position(d))
-        # a row collects the cotangents of the places where it occurs: numel/rows of them, coherent or not
-        weights = np.array(1.0)
-        for axis in (axis for dim in dims for axis in dim):
-            weights = np.multiply.outer(weights, axis.pairs)
-        total = np.tensordot(weights * share, g.pair, (range(rank), range(rank))) / rows
-        every = np.tensordot(weights * (1.0 - share), g.pair, (range(rank), range(rank))) / max(rows * (rows - 1), 1)
-        return [Moments((table.dims[0], *g.dims[len(dims) :]), np.zeros((1, *g.mean.shape[lead:])), np.stack([total, every]))]
+        return [_collected(g, table.dims[0], dims, share)]
 
     return tape.record([before], y, pull)
+
+
+def _met(pair: Array, share: Array) -> Array:
+    """Pair moments of rows of a table, by pair state of its rows first, that are the same row with this probability."""
+    shape = (...,) + (None,) * (pair.ndim - 1)
+    return np.asarray(share[shape] * pair[0] + (1.0 - share[shape]) * pair[1])
+
+
+def _collected(g: Moments, row: tuple[Axis, ...], dims: Dims, share: Array) -> Moments:
+    """What rows get of cotangents at places that are the same row with this probability: numel/rows of them, coherent or not."""
+    for d in range(len(dims)):
+        g = single(g, d)
+        if g.dims[d]:
+            g = g.coarsened(g.position(d))
+    weights = np.array(1.0)
+    for axis in (axis for dim in dims for axis in dim):
+        weights = np.multiply.outer(weights, axis.pairs)
+    rows, every = row[0].size, range(share.ndim)
+    same = np.tensordot(weights * share, g.pair, (every, every)) / rows
+    different = np.tensordot(weights * (1.0 - share), g.pair, (every, every)) / max(rows * (rows - 1), 1)
+    return Moments((row, *g.dims[len(dims) :]), np.zeros((1, *g.mean.shape[share.ndim :])), np.stack([same, different]))
+
+
+def covariance_of_look_ups(table: Moments, first: Known, second: Known) -> Moments | None:
+    """Cov of the rows of one table at two tensors of indices; None for a table of one row."""
+    table = single(table, 0)
+    if not table.dims[0]:
+        return None
+    table = table.coarsened(0)
+    dims, share = common_share(first, second)
+    pair = _met(table.centered(), share)
+    return Moments((*dims, *table.dims[1:]), np.zeros((1,) * share.ndim + table.mean.shape[1:]), pair)
+
+
+def returning_to_rows(table: Moments, first: Known, second: Known, c: Moments) -> Moments | None:
+    """What a table gets of the covariance of the cotangents of two look-ups in it; None for a table of one row."""
+    row = single(table, 0).dims[0]
+    dims, share = common_share(first, second)
+    rank = len(dims)
+    if not row or c.shape[:rank] != tuple(math.prod([axis.size for axis in dim]) for dim in dims):
+        return None
+    return _collected(c, (Axis(row[0].size, None, row[0].role),), dims, share)
 
 
 def as_broadcast(tape: Tape, table: Moments, indices: Known) -> Moments:
