@@ -28,7 +28,7 @@ from initlint.propagate.pointwise import (
     sample_of_sum,
     times,
 )
-from initlint.propagate.rows import rows_of_table, same_image, sum_of_images, sum_of_rows
+from initlint.propagate.rows import rows_of_table, same_image, sum_of_dependent_rows, sum_of_images, sum_of_rows
 from initlint.propagate.scale import felt
 from initlint.propagate.shifted import with_table
 from initlint.propagate.sums import conditioned
@@ -78,6 +78,8 @@ def added(tape: Tape, x: Moments, y: Moments, alpha: float = 1.0) -> Moments:
         z.gram = sum_of_images(a, b, alpha)
     elif shared is None:
         z.gram = sum_of_rows(z, (a, 1.0), (b, alpha))
+    else:
+        z.gram = sum_of_dependent_rows(z, a, b, alpha, rest[0])
     if a.near or b.near:
         z.near = of_sum((a, 1.0), (b, alpha**2))
     z.positive = x.positive and y.positive and alpha > 0
