@@ -114,6 +114,26 @@ class SharedOutput(nn.Module):
         return x
 
 
+class PastBias(Attention):
+    """T5's decoder: a bias by the distance to an earlier token; all later ones, which are hidden, have that of none."""
+
+    how = "add"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.bias = nn.Embedding(12, 4)
+        place = torch.arange(12)
+        self.register_buffer("apart", (place[:, None] - place).clamp(min=0))
+
+    def logits(self, scores: torch.Tensor) -> torch.Tensor:
+        bias, later = self.bias(self.apart).permute(2, 0, 1)[None], torch.ones(12, 12, dtype=torch.bool).triu(1)
+        if self.how == "add":
+            return scores + (bias + torch.zeros(12, 12).masked_fill(later, torch.finfo(scores.dtype).min))
+        if self.how == "where":
+            return scores + torch.where(later, float("-inf"), bias)
+        return scores + bias.masked_fill(later, float("-inf"))
+
+
 class GroupedConvolutions(nn.Module):
     """SqueezeBERT's: queries, keys and values from convolutions of one position in four groups (Iandola et al. 2020)."""
 
@@ -390,6 +410,9 @@ add("causal attention by a buffer", Causal, TOKENS)
 add("layers of causal attention on small tokens", CausalStack, TOKENS)
 add("queries and keys from grouped convolutions", GroupedConvolutions, TOKENS)
 add("relative position biases of variance one", RelativeBias, TOKENS)
+for how in ("add", "where", "masked_fill"):
+    add(f"relative position biases of the past, hidden by {how}", type("PastBias", (PastBias,), {"how": how}), TOKENS, draws=96,
+        grad_bits=0.1, why="narrower: it is about 0.7 bits of one gradient")
 add("relative position biases masked by sample", MaskedBias, TOKENS)
 add("one mask added twice", MaskedTwice, TOKENS)
 add("a predicted mask", MaskedByPrediction, TOKENS)

@@ -8,21 +8,28 @@ from __future__ import annotations
 
 import itertools
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from initlint.propagate.axes import Array, Axis
+from initlint.propagate.lineage import SLICES, VIEWS, Made, bare
 from initlint.propagate.moments import Dims, Moments
+from initlint.propagate.ops.arithmetic import MASKED, is_mask
 from initlint.propagate.ops.gather import single
 from initlint.propagate.ops.matrix import product
-from initlint.propagate.ops.registry import CannotPredict, as_moments, transfer
+from initlint.propagate.ops.registry import CannotPredict, as_moments, scalar_of, transfer
 from initlint.propagate.ops.view import permuted, reshaped, taken
 from initlint.propagate.sparse import Sparse
 from initlint.propagate.tape import Known, Tape
 
+if TYPE_CHECKING:
+    import torch
+
 COMPARED = 1024  # indices compared with each other to count equal ones
+DEEPEST = 6  # views between a look-up and its mask
+LEAST = 1e-9  # share of pairs that is none
 
 
 def equal_share(indices: Known, role: bool = True) -> tuple[Dims, Array]:
@@ -56,11 +63,16 @@ def common_share(first: Known, second: Known) -> tuple[Dims, Array]:
     return dims, _counted(one.reshape(sizes), other.reshape(sizes))
 
 
-def _counted(one: npt.NDArray[Any], other: npt.NDArray[Any]) -> Array:
-    """The share of pairs of an entry of one array and one of another of its shape that are equal, by pair state of their places."""
+def _counted(one: npt.NDArray[Any], other: npt.NDArray[Any], where: npt.NDArray[Any] | None = None) -> Array:
+    """The share of pairs of an entry of one array and one of another of its shape that are equal, by pair state of their places.
+
+    where  the places whose entries are counted; the others are equal to none
+    """
     while one.size > COMPARED * 4:  # thin the longest dimension
         d = int(np.argmax(one.shape))
-        one, other = (np.take(v, np.arange(0, v.shape[d], 2), axis=d) for v in (one, other))
+        second = np.arange(0, one.shape[d], 2)
+        one, other = np.take(one, second, axis=d), np.take(other, second, axis=d)
+        where = None if where is None else np.take(where, second, axis=d)
     share = np.ones((2,) * one.ndim)
     every = np.unique(np.concatenate([one.reshape(-1), other.reshape(-1)]), return_inverse=True)[1].astype(np.int64)
     numbers = every[: one.size].reshape(one.shape), every[one.size :].reshape(one.shape)
@@ -68,10 +80,10 @@ def _counted(one: npt.NDArray[Any], other: npt.NDArray[Any]) -> Array:
         places = numbers
         for d, n in enumerate(one.shape):
             if not state[d]:
-                where = np.arange(n).reshape([-1 if m == d else 1 for m in range(one.ndim)])
-                places = places[0] * n + where, places[1] * n + where
-        (first, counts), (second, others) = (np.unique(place, return_counts=True) for place in places)
-        _, left, right = np.intersect1d(first, second, assume_unique=True, return_indices=True)
+                along = np.arange(n).reshape([-1 if m == d else 1 for m in range(one.ndim)])
+                places = places[0] * n + along, places[1] * n + along
+        (first, counts), (last, others) = (np.unique(place if where is None else place[where], return_counts=True) for place in places)
+        _, left, right = np.intersect1d(first, last, assume_unique=True, return_indices=True)
         share[state] = float(counts[left] @ others[right])
     for d, n in enumerate(one.shape):  # less those with one place there, too
         same, different = np.take(share, 0, axis=d), np.take(share, 1, axis=d)
@@ -96,7 +108,7 @@ def looked_up(tape: Tape, table: Moments, indices: Known) -> Moments:
     y.zeros, y.positive = table.zeros, table.positive
 
     def pull(g: Moments) -> list[Moments]:
-        return [_collected(g, table.dims[0], dims, share)]
+        return [_collected(g, table.dims[0], dims, _among_seen(tape, y, indices, share))]
 
     return tape.record([before], y, pull)
 
@@ -105,6 +117,58 @@ def _met(pair: Array, share: Array) -> Array:
     """Pair moments of rows of a table, by pair state of its rows first, that are the same row with this probability."""
     shape = (...,) + (None,) * (pair.ndim - 1)
     return np.asarray(share[shape] * pair[0] + (1.0 - share[shape]) * pair[1])
+
+
+def _among_seen(tape: Tape, y: Moments, indices: Known, share: Array) -> Array:
+    """The share of pairs of indices that are equal, of those at places where a mask behind the look-up lets cotangents through.
+
+    The others send nothing back, and have no part in what the pairs of a state send on average: behind a causal mask all places to come
+    may have one index, as distances in T5.
+    """
+    seen = None if indices.distinct else _seen(tape, y, indices)
+    if seen is None or seen.all() or not seen.any():
+        return share
+    sizes = [n for n in indices.shape if n > 1]
+    values, seen = indices.tensor.numpy().reshape(sizes), seen.reshape(sizes)
+    every = _counted(np.zeros_like(values), np.zeros_like(values), seen)
+    return np.divide(_counted(values, values, seen), every, out=share.copy(), where=every > LEAST)
+
+
+def _seen(tape: Tape, y: Moments, indices: Known) -> npt.NDArray[Any] | None:
+    """Which places of an index tensor, of which y is the look-up, the masks behind it show; None where someone reads it without one."""
+    import torch
+
+    found = np.zeros(indices.tensor.numel(), dtype=bool)
+    every = torch.arange(found.size).reshape([*indices.shape, *[1] * (len(y.shape) - len(indices.shape))]).expand(y.shape)
+    waiting = [(y, every, DEEPEST)]
+    while waiting:
+        z, places, depth = waiting.pop()
+        uses = [r for r, _ in tape.uses.get(id(bare(z)[0]), ())]
+        if not uses or not depth:
+            return None
+        for r in uses:
+            made = r.made
+            assert made is not None
+            if made.name in VIEWS | SLICES and made.piece is None:
+                waiting.append((r, getattr(torch.ops.aten, made.name)(places, *made.args[1:], **made.kwargs), depth - 1))
+            elif (mask := _shown(made)) is None:
+                return None
+            else:
+                found[places.expand(r.shape)[mask.expand(r.shape)].numpy()] = True
+    return found.reshape(indices.shape)
+
+
+def _shown(made: Made) -> torch.Tensor | None:
+    """Which entries a call lets through that fills others with numbers no softmax sees; None for other calls."""
+    first, *rest = made.args[:3]
+    if made.name == "add":
+        return next((a.tensor > MASKED for a in (first, *rest[:1]) if is_mask(a)), None)
+    if made.name == "masked_fill" and isinstance(rest[0], Known):
+        return None if (scalar_of(rest[1]) or 0.0) > MASKED else ~rest[0].tensor.bool()
+    if made.name == "where" and isinstance(first, Known):
+        shown, filled = first.tensor.bool(), [scalar_of(a) for a in rest]
+        return next((shown if n else ~shown for n, number in enumerate(filled) if number is not None and number <= MASKED), None)
+    return None
 
 
 def _collected(g: Moments, row: tuple[Axis, ...], dims: Dims, share: Array) -> Moments:
