@@ -9,7 +9,7 @@ exchangeable, so these G + G² *pair states* are all there is to know; most axes
 from __future__ import annotations
 
 import math
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, reduce
 from typing import Literal
 from weakref import WeakValueDictionary
 
@@ -21,6 +21,7 @@ Labels = npt.NDArray[np.int64]
 
 Role = Literal["batch", "position", "channel"]  # for reports; no formula depends on it
 
+KEPT = 4096  # cells or pair states up to which the weights of an average over all axes are kept
 GROUP_LIMIT = 8  # more groups than this along one axis cost more time than they add truth
 
 
@@ -86,6 +87,11 @@ class Axis:
         return np.asarray(self.pairs / float(self.size) ** 2)
 
     @cached_property
+    def same_shares(self) -> Array:
+        """Of each pair state "same", the share of the indices; of the others nothing."""
+        return np.concatenate([self.shares, np.zeros(self.states - self.groups)])
+
+    @cached_property
     def averages(self) -> tuple[Array, Array]:
         """(groups, states) each: E[x_i x̄] for i in each group from the pair moments E[x_i x_j], and E[x̄ x_j] for j in each."""
         groups = self.groups
@@ -130,6 +136,37 @@ def weighed(values: Array, weights: Array, k: int, *, keep: bool = False) -> Arr
     if k == len(shape) - 1:
         return np.asarray(values @ weights).reshape(left)
     return np.asarray(weights @ values.reshape(-1, shape[k], math.prod(shape[k + 1 :]))).reshape(left)
+
+
+def average_of_cells(axes: tuple[Axis, ...], by_cell: Array) -> float:
+    """The average over elements of a quantity given by cell."""
+    if by_cell.size <= KEPT:
+        return float(by_cell.reshape(-1) @ _cell_shares(axes))
+    for axis in reversed(axes):
+        by_cell = by_cell @ axis.shares
+    return float(by_cell)
+
+
+def average_of_states(axes: tuple[Axis, ...], by_state: Array, over: frozenset[int]) -> float:
+    """The average of a quantity given by pair state over all pairs of indices along the axes `over`, equal indices along the others."""
+    if by_state.size <= KEPT:
+        return float(by_state.reshape(-1) @ _state_shares(axes, over))
+    for k in range(len(axes) - 1, -1, -1):
+        by_state = by_state @ axes[k].pair_shares if k in over else by_state[..., axes[k].cells] @ axes[k].shares
+    return float(by_state)
+
+
+@lru_cache(maxsize=1024)
+def _cell_shares(axes: tuple[Axis, ...]) -> Array:
+    """Share of the elements in each cell, flat."""
+    return np.asarray(reduce(np.multiply.outer, [axis.shares for axis in axes], np.ones(1))).reshape(-1)
+
+
+@lru_cache(maxsize=1024)
+def _state_shares(axes: tuple[Axis, ...], over: frozenset[int]) -> Array:
+    """The weights of `average_of_states`, flat."""
+    shares = [axis.pair_shares if k in over else axis.same_shares for k, axis in enumerate(axes)]
+    return np.asarray(reduce(np.multiply.outer, shares, np.ones(1))).reshape(-1)
 
 
 def to_front(values: Array, k: int) -> Array:

@@ -6,13 +6,13 @@ import itertools
 import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from initlint.propagate.assumptions import flags_of
-from initlint.propagate.axes import Array, Axis
+from initlint.propagate.axes import KEPT, Array, Axis, Role
 from initlint.propagate.drawn import Draws
 from initlint.propagate.formula import expression_of
 from initlint.propagate.forward import Forward, propagate_graph
@@ -213,15 +213,19 @@ def _signal(value: Moments, gradient: Moments | None, shape: tuple[int, ...], wa
     )
 
 
-def _apart(x: Moments, role: str) -> float | None:
+def _apart(x: Moments, role: Role) -> float | None:
     """E[x x'] of two elements that differ along the axes of one role (in at least one of them) and only there."""
-    if all(axis.role != role for axis in x.axes):
+    over = _along(x.axes, role)
+    if not over:
         return None
+    if x.pair.size <= KEPT and math.isfinite(found := float(x.pair.reshape(-1) @ _differing(x.axes, over))):
+        return found
     pair = x.pair
     pairs = same = 1.0
     own: Array = pair
-    for axis in reversed(x.axes):
-        if axis.role == role:
+    for k in range(len(x.axes) - 1, -1, -1):
+        axis = x.axes[k]
+        if k in over:
             pair, own = pair @ axis.pairs, own[..., axis.cells] @ axis.counts
             pairs *= axis.size**2
             same *= axis.size
@@ -230,6 +234,23 @@ def _apart(x: Moments, role: str) -> float | None:
             pair = pair[..., axis.cells] @ axis.shares
             own = pair if alike else own[..., axis.cells] @ axis.shares
     return float((pair - own) / (pairs - same))
+
+
+@lru_cache(maxsize=1024)
+def _along(axes: tuple[Axis, ...], role: Role) -> frozenset[int]:
+    """The axes of one role."""
+    return frozenset([k for k, axis in enumerate(axes) if axis.role == role])
+
+
+@lru_cache(maxsize=1024)
+def _differing(axes: tuple[Axis, ...], over: frozenset[int]) -> Array:
+    """The weights of an average over the pairs that differ along the axes `over` and only there, flat."""
+    pairs = own = np.ones(1)
+    for k, axis in enumerate(axes):
+        pairs = np.multiply.outer(pairs, axis.pairs if k in over else axis.same_shares)
+        own = np.multiply.outer(own, axis.same_shares * axis.size if k in over else axis.same_shares)
+    count = np.float64(math.prod([axes[k].size for k in over]))
+    return np.asarray((pairs - own).reshape(-1) / (count**2 - count))
 
 
 __all__ = ["Axis", "Coverage", "Propagation", "run"]

@@ -7,6 +7,7 @@ Mehler's series needs a_k(u) a_k(v) ρ^k for every pair state, for every functio
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -38,13 +39,12 @@ class Correlated:
         if all(axis.labels is None for axis in axes):
             self.left = self.right = np.zeros(len(near), dtype=np.int64)
         else:
-            cells = np.arange(np.prod([axis.groups for axis in axes], dtype=np.int64)).reshape([axis.groups for axis in axes])
-            left = by_states(cells, [axis.rows[0] for axis in axes]).reshape(-1)[near]
-            right = by_states(cells, [axis.rows[1] for axis in axes]).reshape(-1)[near]
+            left, right, mirror = _meeting(tuple(axes))
+            left, right = left[near], right[near]
             kept = left <= right
             if len(near) >= FOLDED and not kept.all():
-                mirror = by_states(np.arange(rho.size).reshape(correlation.shape), [_mirrored(axis) for axis in axes]).reshape(-1)
-                if np.allclose(rho[mirror[near]], rho[near], rtol=1e-12, atol=0.0):
+                own = rho[near]
+                if (np.abs(rho[mirror[near]] - own) <= 1e-12 * np.abs(own)).all():
                     chosen = near[kept]
                     place = np.zeros(rho.size, dtype=np.int64)
                     place[chosen] = np.arange(len(chosen))
@@ -56,7 +56,10 @@ class Correlated:
         self.strong_rho = self.rho[self.strong]
         self.powers: Array | None = None
         if len(near) <= SMALL:
-            self.powers = np.vander(self.rho, order, increasing=True).T.copy()
+            self.powers = np.empty((order, len(self.rho)))
+            self.powers[0] = 1.0
+            for k in range(1, order):
+                np.multiply(self.powers[k - 1], self.rho, out=self.powers[k])
 
     def summed(self, series: Array) -> Array:
         """Σ_k a_k(u) a_k(v) ρ^k for each of the pairs; series holds a_k by cell."""
@@ -82,6 +85,15 @@ class Correlated:
     def unfolded(self, values: Array) -> Array:
         """Values by pair, for each of `near`."""
         return values if self.fold is None else values.take(self.fold)
+
+
+@lru_cache(maxsize=64)
+def _meeting(axes: tuple[Axis, ...]) -> tuple[Labels, Labels, Labels]:
+    """For all pair states of these axes, flat: the first cell and the second one, and the state that is the mirror image."""
+    cells = np.arange(np.prod([axis.groups for axis in axes], dtype=np.int64)).reshape([axis.groups for axis in axes])
+    states = np.arange(np.prod([axis.states for axis in axes], dtype=np.int64)).reshape([axis.states for axis in axes])
+    left, right = (by_states(cells, [axis.rows[side] for axis in axes]).reshape(-1) for side in (0, 1))
+    return left, right, by_states(states, [_mirrored(axis) for axis in axes]).reshape(-1)
 
 
 def by_states(values: npt.NDArray[Any], indices: Sequence[Labels]) -> npt.NDArray[Any]:

@@ -11,9 +11,11 @@ meet, by walking back over the calls that made both, the later one first:
                                 αγ K_bd + αδ K_bc + βγ K_ad + βδ K_ac + K_ac K_bd + K_ad K_bc
     functions of a source       Cov(f(u), g(v)) = Σ_{k>0} a_k b_k ρ(u, v)^k  (Mehler), whatever f and g are
     the same view of both       that view of the covariance
+    two look-ups in one table   that of the same row where the indices agree, of two rows elsewhere
     the same weights on both    Cov(Wu, Wv) from E[u_s v_t], contracted with the moments of W, plus Cov of what is added
     different weights           none: zero-mean weights that the other tensor knows nothing of leave nothing behind
     entries of one of both      at one index or in another order: the average over the places where both meet
+    a softmax, an attention     what it makes of cross moments: rows of two tensors share weights as rows of one do
     a normalization             linear in what is normalized: its spread over the normalized axes hardly varies
 
 Everything else counts as independent. A residual branch ends in weights of its own, so in ordinary models a meeting costs one
@@ -36,7 +38,6 @@ from initlint.propagate.moments import Moments, align, outer_means
 from initlint.propagate.sources import ORDER, Profile, Source
 
 if TYPE_CHECKING:
-
     from initlint.propagate.tape import Tape
 
 BROKEN = logging.getLogger("initlint.propagate.broken")  # rules that raised; the tests of structures allow none
@@ -48,6 +49,7 @@ DEEPEST = 150  # steps back after which two tensors count as strangers
 SMALLEST = 1e-6  # share of the standard deviations below which a covariance is nothing
 SUMS = {"add": 1.0, "sub": -1.0}
 MAPS = {"linear", "conv1d", "conv2d", "conv3d", "matmul", "mm", "addmm", "bmm"}
+SOFTMAXES = {"softmax", "_softmax", "_safe_softmax", "scaled_dot_product_attention"}
 NORMS = {"layer_norm", "rms_norm", "group_norm", "instance_norm", "batch_norm"}
 
 
@@ -234,6 +236,14 @@ def _of_twins(tape: Tape, x: Moments, y: Moments, depth: int) -> Any:
         return None if c is None else a.function(Scratch(), _shaped(c, a.args[0]), *a.args[1:], **a.kwargs)
     if a.name == "mul":
         return _of_products(tape, a.args, b.args, depth)
+    if a.name == "embedding" and a.args[0] is b.args[0]:
+        from initlint.propagate.ops.embed import covariance_of_look_ups
+
+        return covariance_of_look_ups(a.args[0], a.args[1], b.args[1])
+    if a.name in SOFTMAXES:
+        from initlint.propagate.crossed import of_softmaxes
+
+        return of_softmaxes(tape, x, y, depth)
     if a.name in MAPS:
         factors = factors_of(a, b)
         if factors is None:

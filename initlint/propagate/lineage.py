@@ -104,7 +104,9 @@ def tensors_in(value: Any) -> list[Moments]:
     found: list[Moments] = []
     if isinstance(value, (list, tuple, dict)):
         for item in value.values() if isinstance(value, dict) else value:
-            if isinstance(item, (Moments, list, tuple, dict)):
+            if isinstance(item, Moments):
+                found.append(item)
+            elif item and isinstance(item, (list, tuple, dict)):
                 found += tensors_in(item)
     return found
 

@@ -38,6 +38,8 @@ def total(terms: list[Moments | None]) -> Moments | None:
     found = [t for t in terms if t is not None]
     if not found:
         return None
+    if len(found) == 1 and found[0].profile is None:
+        return found[0]  # with what is known of its rows
     aligned = align(*found)
     return plain(aligned[0].dims, sum((t.pair for t in aligned[1:]), aligned[0].pair))
 

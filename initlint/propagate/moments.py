@@ -25,6 +25,7 @@ from initlint.propagate.axes import (
     Axis,
     Labels,
     along,
+    average_of_cells,
     canonical,
     coarsen_matrix,
     common,
@@ -146,7 +147,7 @@ class Moments:
         complex: bool = False,
     ) -> None:
         self.dims = dims
-        self.axes: tuple[Axis, ...] = tuple([axis for dim in dims for axis in dim])
+        self.axes: tuple[Axis, ...] = tuple(itertools.chain.from_iterable(dims))
         self.mean = mean
         self.pair = pair
         self.zeros = zeros
@@ -199,9 +200,7 @@ class Moments:
         """The average over elements of a quantity given by cell."""
         if by_cell.size == 1:
             return float(by_cell.item())
-        for axis in reversed(self.axes):
-            by_cell = by_cell @ axis.counts / axis.size if axis.labels is not None else by_cell[..., 0]
-        return float(by_cell)
+        return average_of_cells(self.axes, by_cell)
 
     @property
     def q(self) -> float:
@@ -670,13 +669,22 @@ def _conform(tensor: Moments, dims: Dims) -> Moments:
                 gram=gram,
             )  # fmt: skip
             continue
-        for n, axis in enumerate(target):
-            if tensor.axes[k + n] is not axis:
-                if tensor.axes[k + n].same_partition(axis):
-                    tensor = tensor.with_(dims=replaced(tensor.dims, k + n, (axis,)))
-                else:
-                    tensor = tensor.refined(k + n, axis)
-    return tensor
+    return _regrouped(tensor, dims)
+
+
+def _regrouped(tensor: Moments, dims: Dims) -> Moments:
+    """The tensor with axes of the same sizes, and groups as fine or finer: every one has the moments of the group it lies in."""
+    if tensor.dims == dims:
+        return tensor
+    mean, pair, valid, both = tensor.mean, tensor.pair, tensor.valid, tensor.both
+    for k, (axis, fine) in enumerate(zip(tensor.axes, [axis for dim in dims for axis in dim], strict=True)):
+        if axis is fine or axis.same_partition(fine):
+            continue
+        inside, states = refinement(axis, fine), refine_map(axis, fine)
+        mean, pair = mean.take(inside, axis=k), pair.take(states, axis=k)
+        valid = None if valid is None else valid.take(inside, axis=k)
+        both = None if both is None else both.take(states, axis=k)
+    return tensor.with_(dims=dims, mean=mean, pair=pair, valid=valid, both=both)
 
 
 def factored(tensor: Moments, d: int, sizes: Sequence[int]) -> Moments:

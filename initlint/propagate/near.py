@@ -19,11 +19,12 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Mapping, Sequence
+from functools import lru_cache, reduce
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from initlint.propagate.axes import Array, Axis, weighed
+from initlint.propagate.axes import KEPT, Array, Axis, weighed
 from initlint.propagate.linear import members
 from initlint.propagate.sources import ORDER, Source, grid
 from initlint.propagate.sparse import Sparse
@@ -52,8 +53,7 @@ def own_part(pair: Array, axis: Axis, e: Array | None) -> Array:
     """S − F, of pair moments by pair state of an axis along the last dimension."""
     apart = axis.pairs[axis.groups :]
     other = pair[..., axis.groups :] @ apart / max(apart.sum(), 1.0)
-    rest = 1.0 if e is None else max(1.0 - excess(e, axis.size), LITTLE)
-    return np.asarray((pair[..., axis.cells] @ axis.shares - other) / rest)
+    return np.asarray((pair[..., axis.cells] @ axis.shares - other) / _apart(axis, e))
 
 
 def level(x: Moments, d: int) -> tuple[float, float] | None:
@@ -61,11 +61,29 @@ def level(x: Moments, d: int) -> tuple[float, float] | None:
     if -d > len(x.dims) or len(x.dims[d]) != 1:
         return None
     k = x.position(d % len(x.dims))
+    e = x.near.get(d)
+    if x.pair.size <= KEPT:
+        return x.q, float(x.pair.reshape(-1) @ _own_weights(x.axes, k)) / _apart(x.axes[k], e)
     found = x.pair[tuple([slice(None) if n == k else axis.cells for n, axis in enumerate(x.axes)])]
     for n in range(len(x.axes) - 1, -1, -1):
         if n != k:
             found = weighed(found, x.axes[n].shares, n)
-    return x.q, float(own_part(found, x.axes[k], x.near.get(d)))
+    return x.q, float(own_part(found, x.axes[k], e))
+
+
+@lru_cache(maxsize=1024)
+def _own_weights(axes: tuple[Axis, ...], k: int) -> Array:
+    """What makes pair moments, flat, the difference between the same index and others along axis k, other indices the same."""
+    axis = axes[k]
+    apart = axis.pairs[axis.groups :]
+    own = np.concatenate([axis.shares, -apart / max(apart.sum(), 1.0)])
+    weights = [own if n == k else other.same_shares for n, other in enumerate(axes)]
+    return np.asarray(reduce(np.multiply.outer, weights, np.ones(1))).reshape(-1)
+
+
+def _apart(axis: Axis, e: Array | None) -> float:
+    """The share of S − F that is left of the difference to an average over others."""
+    return 1.0 if e is None else max(1.0 - excess(e, axis.size), LITTLE)
 
 
 def kept(e: Array) -> Array | None:

@@ -89,7 +89,7 @@ class Offsets:
         known = [] if law is None else [term for term in g.coherent.values() if term.source is law.source]
         plain = g.copied()
         plain.coherent = {key: term for key, term in plain.coherent.items() if not any(term is other for other in known)}
-        total, whole = plain.total(), g.copied().total()
+        total, whole = plain.total(), g.whole()
         levels = [None if m is None else self.levels(m) for m in (total, whole, *(term.root for term in known))]
         for cell, channel in self.channels.items():
             u = mixed(channel.shared, z[:, None], e)  # two normal variables with this correlation, either given the other

@@ -142,6 +142,8 @@ def pair_of(dims: Dims | None, profile: Profile) -> Array:
     if isinstance(source, views.View):
         chosen = source.dims if dims is None else dims
         return views.pair_of_view(source, profile.values, [axis for dim in chosen for axis in dim])
+    if source.deviation.size == 1 and source.correlated.powers is not None:
+        return _pair_of_one(source, profile.values.reshape(-1))
     _, w, transform = grid(source.points)
     values = profile.values.reshape(source.points, -1)
     series = transform @ values
@@ -167,6 +169,26 @@ def pair_of(dims: Dims | None, profile: Profile) -> Array:
         pair[same] = total.reshape(groups)
     else:  # cells without spread have correlation 0 by convention: their second moment is the square of their value
         pair[same] = np.where(source.deviation > 0, total.reshape(groups), (profile.values[0] ** 2).reshape(groups))
+    return pair
+
+
+def _pair_of_one(source: Source, values: Array) -> Array:
+    """The same for a source whose elements are all alike, as most are: numbers in place of arrays by cell."""
+    _, w, transform = grid(source.points)
+    met = source.correlated
+    assert met.powers is not None
+    series = transform @ values
+    total, squares = float(w @ values**2), series**2
+    rest = max(total - float(squares.sum()), 0.0)
+    summed = squares @ met.powers
+    if rest > 1e-12 * total and len(met.strong):
+        slope = float(w @ slopes(values, 2 * REACH / source.points) ** 2) - float(np.arange(ORDER) @ squares)
+        summed[met.strong] += rest * met.strong_rho ** min(max(slope / max(rest, 1e-300), ORDER), 1e3)
+    pair = np.full(source.correlation.shape, squares[0])
+    pair.reshape(-1)[met.near] = met.unfolded(summed)
+    if source.wander is not None:
+        pair += source.wander * squares[2]
+    pair.reshape(-1)[0] = total if source.deviation.item() > 0 else values[0] ** 2
     return pair
 
 
@@ -311,13 +333,14 @@ class Cotangent:
     what makes the gradient of `x * sigmoid(x)` right, whose two paths carry the same cotangent.
     """
 
-    __slots__ = ("coherent", "drawn", "plain", "spent")
+    __slots__ = ("_seen", "coherent", "drawn", "plain", "spent")
 
     def __init__(self, plain: Moments | None = None, spent: Moments | None = None, drawn: Ensemble | None = None) -> None:
         self.plain = plain
         self.drawn = drawn  # terms known by draws, together with those of the values they flow back into (see `joint`)
         self.spent = spent  # to be reported, but already accounted for further back
         self.coherent: dict[tuple[int, int], Term] = {}
+        self._seen: tuple[tuple[object, ...], Moments | None] | None = None
 
     def add_plain(self, term: Moments) -> None:
         if self.plain is None:
@@ -347,6 +370,15 @@ class Cotangent:
         result = Cotangent(self.plain)
         result.coherent = dict(self.coherent)
         return result
+
+    def whole(self) -> Moments | None:
+        """`total` of what was not drawn, the terms staying as they are; many ask for it."""
+        if not self.coherent:
+            return self.plain
+        terms = (self.plain, *self.coherent.values())
+        if self._seen is None or len(self._seen[0]) != len(terms) or any(a is not b for a, b in zip(self._seen[0], terms, strict=True)):
+            self._seen = terms, self.copied().total()
+        return self._seen[1]
 
     def total(self) -> Moments | None:
         """Pair moments of the whole cotangent; coherent terms are folded in, so that later terms see one root."""

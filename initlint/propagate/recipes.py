@@ -127,6 +127,7 @@ def several(x: Moments, count: int, generator: np.random.Generator) -> torch.Ten
 
 
 @lru_cache(maxsize=4096)
+@lru_cache(maxsize=4096)
 def pointwise(target: Any) -> bool:
     """Whether torch calls the operator element-wise, and it draws nothing itself."""
     import torch

@@ -25,12 +25,15 @@ from typing import Any
 import numpy as np
 
 from initlint.propagate.axes import Axis, canonical, state_of
-from initlint.propagate.covariance import BROKEN, MAPS, NORMS, SUMS, covariance, nearest_pair
-from initlint.propagate.lineage import SLICES, VIEWS, Made, bare, moved, same_call, sliced
+from initlint.propagate.covariance import BROKEN, MAPS, NORMS, SOFTMAXES, SUMS, covariance, nearest_pair
+from initlint.propagate.crossed import cross_arguments, cross_moments
+from initlint.propagate.lineage import SLICES, VIEWS, Made, bare, is_leaf, moved, same_call, sliced
 from initlint.propagate.meeting import alone, apart, plain, swapped, total, weighed
 from initlint.propagate.moments import Moments, align
 from initlint.propagate.neighbours import Neighbours
+from initlint.propagate.ops.matrix import image_of
 from initlint.propagate.pointwise import Cotangent, profile_of
+from initlint.propagate.rows import cross_rows
 from initlint.propagate.slopes import slopes, through_function, through_functions
 from initlint.propagate.tape import Tape, pull_back
 
@@ -193,7 +196,7 @@ class Returning:
         if c is None or y.shape != z.shape:
             return None
         if gain:
-            c, other = align(c, crossed(self.tape, y, z))
+            c, other = align(c, cross_moments(self.tape, y, z))
             c = plain(c.dims, c.pair * other.pair)
         else:
             c, _ = align(c, y)
@@ -212,7 +215,11 @@ class Returning:
         if left is not None and right is not None:
             rho = alone(a) if a is b else covariance(self.tape, a, b)
             return through_functions(a, b, left, right, rho, c)
-        if y.made.name not in MAPS and y.made.name not in VIEWS | SLICES and y.made.name != "mul":
+        if y.made.name == "embedding" and slot == 0:
+            from initlint.propagate.ops.embed import returning_to_rows
+
+            return returning_to_rows(y.made.args[0], y.made.args[1], z.made.args[1], c)
+        if y.made.name not in MAPS and y.made.name not in VIEWS | SLICES | SOFTMAXES and y.made.name != "mul":
             return None
         return self.through(y, z, slot, c)
 
@@ -220,8 +227,16 @@ class Returning:
         """What the pullback of one operator, called twice, makes of the covariance of the cotangents of its results."""
         assert y.made is not None and z.made is not None
         given: list[Any] = []
-        for u, v in zip(y.made.args, z.made.args, strict=True):
-            given.append(u if u is v or not isinstance(u, Moments) else crossed(self.tape, u, v))
+        if y.made.name in SOFTMAXES:
+            given = cross_arguments(self.tape, y.made, z.made) or [None] * len(y.made.args)
+        else:
+            for u, v in zip(y.made.args, z.made.args, strict=True):
+                given.append(u if u is v or not isinstance(u, Moments) else cross_moments(self.tape, u, v))
+            if y.made.name in MAPS and is_leaf(y.made.args[slot]):  # what meets its cotangents are the inputs themselves
+                at = slot - 1
+                u, v = y.made.args[at], z.made.args[at]
+                if at >= 0 and u is not v and isinstance(u, Moments):
+                    given[at].gram = cross_rows(given[at], u, v, image_of(u), image_of(v))
         if y.made.function is None or not isinstance(given[slot], Moments):
             return None
         given[slot] = given[slot].with_()  # an argument of its own, so that its cotangent is that of this slot
@@ -230,7 +245,11 @@ class Returning:
         if y.made.piece is not None:
             out = out[y.made.piece]
         sent = pull_back(scratch, [(out, align(c, out)[0])]).get(id(given[slot]))
-        return None if sent is None else plain(sent.dims, sent.pair)
+        if sent is None:
+            return None
+        result = plain(sent.dims, sent.pair)
+        result.gram = sent.gram
+        return result
 
 
 def representatives(count: int) -> dict[tuple[int, int], int]:
@@ -280,16 +299,8 @@ def alike(y: Moments, z: Moments) -> bool:
     if a.name not in MAPS:
         return True
     weight = 2 if a.name == "addmm" else 1
-    return a.args[weight] is b.args[weight]
-
-
-def crossed(tape: Tape, u: Moments, v: Moments) -> Moments:
-    """E[u_s v_t] as the pair moments of a tensor."""
-    p, q = align(u, v)
-    mean = plain(p.dims, p.mean_products(q))
-    found = total([covariance(tape, u, v), mean])
-    assert found is not None
-    return found
+    first, second = a.args[weight], b.args[weight]
+    return first is second or (a.name in ("matmul", "bmm") and not any(isinstance(w, Moments) and is_leaf(w) for w in (first, second)))
 
 
 def normalized(made: Made, a: Moments, y: Moments, c: Moments) -> Moments | None:

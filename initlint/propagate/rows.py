@@ -19,7 +19,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from initlint.propagate.axes import Array, Labels
+from initlint.propagate.axes import Array, Labels, average_of_states
 from initlint.propagate.moments import Gram, Moments
 from initlint.propagate.sources import Profile, grid
 
@@ -77,6 +77,26 @@ def sum_of_rows(z: Moments, *terms: tuple[Moments, float]) -> Gram | None:
     known = [term for term in known if term[2].axes == axes]
     inner = sum((square * own_part(x, near) / own) ** 2 / gram.freedom for x, square, gram in known)
     return Gram(None, axes, 1.0 / min(max(inner, LEAST), 1.0), norm=sum((square * x.q / whole) ** 2 * gram.norm for x, square, gram in known))
+
+
+def sum_of_dependent_rows(z: Moments, x: Moments, y: Moments, alpha: float, shared: Moments) -> Gram | None:
+    """The rows of z = x + alpha·y for two with the axes of z and a covariance, given both ways.
+
+    The one with the smaller own part is its regression on the other, b of it by their covariance in own parts, and an independent rest.
+    """
+    axes = next((t.gram.axes for t in (x, y) if t.gram is not None), None)
+    if axes is None or z.q <= 0:
+        return None
+    axes = compared(axes, [x, y])
+    terms = sorted(((x, 1.0), (y, alpha)), key=lambda term: -(term[1] ** 2) * own_part(term[0], axes))
+    (first, factor), (second, other) = terms
+    own, rest, whole = own_part(first, axes), own_part(second, axes), max(own_part(z, axes), LEAST * z.q)
+    b = 0.5 * part_of_pair(shared, axes) / own if own > LEAST * first.q else 0.0
+    shares = (factor + other * b) ** 2 * own / whole, other**2 * max(rest - b**2 * own, 0.0) / whole
+    sizes = (factor + other * b) ** 2 * first.q / z.q, other**2 * max(second.q - b**2 * first.q, 0.0) / z.q
+    known = [(s, q, t.gram) for s, q, t in zip(shares, sizes, (first, second), strict=True) if t.gram is not None and t.gram.axes == axes]
+    inner = sum(share**2 / gram.freedom for share, _, gram in known)
+    return Gram(None, axes, 1.0 / min(max(inner, LEAST), 1.0), norm=sum(size**2 * gram.norm for _, size, gram in known))
 
 
 def rows_of_table(values: Array, table: Moments) -> Gram | None:
@@ -174,21 +194,37 @@ def sum_of_images(x: Moments, y: Moments, alpha: float = 1.0) -> Gram | None:
     return replace(x.gram, scale=scale)
 
 
+def cross_rows(c: Moments, x: Moments, y: Moments, first: Gram | None, second: Gram | None) -> Gram | None:
+    """The rows of cross moments c = E[x_s y_t], for x and y that are images of one tensor each, by these: the base is that of x.
+
+    With u_s and v_t the rows of the two, u_s·v_t has the variance |u|²|v|²/n whatever u and v have in common, so that relative to the own
+    part of c it is more than that of x or y.
+    """
+    if first is None or second is None or first.base is None or second.base is None or first.axes != second.axes:
+        return None
+    if not len(c.axes) == len(x.axes) == len(y.axes):
+        return None
+    own = own_part(c, first.axes)
+    if own <= LEAST * math.sqrt(x.q * y.q):
+        return None
+    sizes = first.scale * own_part(x, first.axes) * second.scale * own_part(y, second.axes)
+    return replace(first, freedom=math.sqrt(first.freedom * second.freedom), scale=math.sqrt(max(sizes, 0.0)) / own)
+
+
 def own_part(x: Moments, axes: frozenset[int]) -> float:
     """E[x²] less what two rows have in common, to which the freedom of rows refers."""
+    return max(part_of_pair(x, axes), 0.0)
+
+
+def part_of_pair(x: Moments, axes: frozenset[int]) -> float:
+    """The same of a covariance, which may be negative."""
     count = float(math.prod([x.axes[k].size for k in axes]))
-    if count <= 1:
-        return x.q
-    return max(x.q - average_product(x, axes), 0.0) / (1.0 - 1.0 / count)
+    return x.q if count <= 1 else (x.q - average_product(x, axes)) / (1.0 - 1.0 / count)
 
 
 def average_product(x: Moments, axes: frozenset[int]) -> float:
     """E[x x'] of entries of any two rows, one and the same among them: the second moment of the average over `axes`."""
-    shared = x.pair
-    for k in range(shared.ndim - 1, -1, -1):
-        axis = x.axes[k]
-        shared = shared @ axis.pair_shares if k in axes else shared[..., axis.cells] @ axis.shares
-    return float(shared)
+    return average_of_states(x.axes, x.pair, axes)
 
 
 def function_of_rows(gram: Gram, profile: Profile, second: float) -> Gram:

@@ -285,7 +285,7 @@ def _turn(z: Moments) -> int:
 def _total(tape: Tape, z: Moments) -> Moments | None:
     """The cotangent of a tensor."""
     found = tape.cotangents.get(id(z))
-    return None if found is None else found.copied().total()
+    return None if found is None else found.whole()
 
 
 def _power(tape: Tape, z: Moments) -> float | None:
@@ -322,9 +322,9 @@ def _along(r: Moments, known: dict[int, Along]) -> Along:
     """E[D²] and E[r D] of the result of a call, from those of its arguments; an argument of which nothing is known stays."""
     assert r.made is not None
     factors = tensors_in(r.made.args) if r.made.name in LINEAR else [x for x in r.made.args if isinstance(x, Moments)]
-    given = [known.get(id(bare(x)[0]), (0.0, 0.0)) for x in factors]
+    given = [_of_multiple(x, known) for x in factors]
     if r.profile is not None and (origin := r.profile.source.origin) is not None and id(bare(origin)[0]) in known:
-        return _of_function(origin, r.profile.values, known[id(bare(origin)[0])])
+        return _of_function(origin, r.profile.values, _of_multiple(origin, known))
     if _by_weights(r):
         gain = _gain(r, factors[0]) if factors[0].q > 0.0 else 0.0
         return gain * given[0][0], gain * given[0][1]
@@ -337,6 +337,13 @@ def _along(r: Moments, known: dict[int, Along]) -> Along:
         return r.q, r.q
     share = r.q / factors[0].q if r.made.name == "dropout" and factors[0].q > 0.0 else 1.0
     return given[0][0] * share, given[0][1] * share
+
+
+def _of_multiple(x: Moments, known: dict[int, Along]) -> Along:
+    """The same of a multiple of a tensor of which it is known; nothing where it is not."""
+    root, factor = bare(x)
+    square, product = known.get(id(root), (0.0, 0.0))
+    return factor**2 * square, factor**2 * product
 
 
 def _of_function(u: Moments, values: Array, along: Along) -> Along:

@@ -31,12 +31,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from initlint.graph.dataflow import CONVOLUTIONS, NORMALIZING, PASSING, PRODUCTS, RECURRENT, operands, operator, shape_of, strip
-from initlint.propagate.axes import Array
+from initlint.propagate.axes import Array, Axis, average_of_states
 from initlint.propagate.calls import argument_of
 from initlint.propagate.moments import Moments, outer_means
 from initlint.propagate.pointwise import REACH, Profile, grid, lineage, pair_of, slopes, times
@@ -346,7 +347,7 @@ def combined(weights: Sequence[tuple[_State, float]]) -> Array:
 
 def alone_of(x: Moments) -> float:
     """Share of pairs of elements that belong to one sample."""
-    return 1.0 / math.prod([axis.size for axis in x.axes if axis.role == "batch"])
+    return _samples(x.axes)[2]
 
 
 def squares(x: Moments) -> Moments:
@@ -362,6 +363,8 @@ def fluctuation(x: Moments) -> Pair:
     """Relative (co)variance of the average of x² over one sample, with itself and with another sample's."""
     if x.pair.size > LARGEST:
         return NOTHING  # the average is over so many kinds of pairs that hardly anything is left of it
+    if x.pair.size == 1 << len(x.axes) and x.profile is None and not x.mean.any():
+        return _of_normal(x.axes, tuple(x.pair.reshape(-1).tolist()))  # as most weights are
     if x.profile is not None and not x.profile.normal:
         square = squares(x)
         return averaged(square, square.pair - square.mean_products())
@@ -372,24 +375,30 @@ def fluctuation(x: Moments) -> Pair:
     return averaged(x, covariance * (2.0 * covariance + 4.0 * products), x.q)
 
 
+@lru_cache(maxsize=4096)
+def _of_normal(axes: tuple[Axis, ...], pair: tuple[float, ...]) -> Pair:
+    """The same of a normal tensor without mean and groups; `pair` is flat."""
+    x = Moments((axes,), np.zeros((1,) * len(axes)), np.array(pair).reshape((2,) * len(axes)))
+    return averaged(x, x.pair * (2.0 * x.pair), x.q)
+
+
 def averaged(x: Moments, by_state: Array, level: float | None = None) -> Pair:
     """A covariance of squares by pair state of x's axes, over its pairs of elements, in units of the squared `level`."""
     level = x.m if level is None else level
     if not level > 0.0 or not math.isfinite(level):
         return NOTHING
-    total = same = by_state / level / level
-    for axis in reversed(x.axes):
-        alike = same is total
-        if axis.role == "batch":
-            total, same = total @ axis.pair_shares, same[..., : axis.groups] @ axis.shares
-        else:
-            total = total @ axis.pair_shares
-            same = total if alike else same @ axis.pair_shares
-    alone = alone_of(x)
-    own = max(float(same), 0.0)
+    every, alike, alone = _samples(x.axes)
+    own = max(average_of_states(x.axes, by_state, alike) / level / level, 0.0)
     if not math.isfinite(own):
         return NOTHING
-    return own, own if alone >= 1.0 else (float(total) - alone * own) / (1.0 - alone)
+    return own, own if alone >= 1.0 else (average_of_states(x.axes, by_state, every) / level / level - alone * own) / (1.0 - alone)
+
+
+@lru_cache(maxsize=1024)
+def _samples(axes: tuple[Axis, ...]) -> tuple[frozenset[int], frozenset[int], float]:
+    """All axes, those within one sample, and the share of pairs of elements that belong to one sample."""
+    alike = frozenset([k for k, axis in enumerate(axes) if axis.role != "batch"])
+    return frozenset(range(len(axes))), alike, 1.0 / math.prod([axis.size for axis in axes if axis.role == "batch"])
 
 
 def _elasticity(profile: Profile) -> float:

@@ -83,6 +83,57 @@ class CausalStack(nn.Module):
         return x
 
 
+class FusedAttention(Attention):
+    """By torch's own function."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.out(joined(F.scaled_dot_product_attention(*(heads(part) for part in self.qkv(x).chunk(3, -1)))))
+
+
+def again(m: Any, x: torch.Tensor) -> torch.Tensor:
+    """A residual block called three times."""
+    for _ in range(3):
+        x = x + m.a(m.n(x))
+    return x
+
+
+class SharedOutput(nn.Module):
+    """Three layers that write by one matrix: what their sum has in common from layer to layer is no token's own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.norm = nn.Linear(64, 64), nn.LayerNorm(64)
+        self.layers = nn.ModuleList(FusedAttention() for _ in range(3))
+        for layer in self.layers:
+            layer.out = self.layers[0].out
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.first(x)
+        for layer in self.layers:
+            x = x + layer(self.norm(x))
+        return x
+
+
+class PastBias(Attention):
+    """T5's decoder: a bias by the distance to an earlier token; all later ones, which are hidden, have that of none."""
+
+    how = "add"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.bias = nn.Embedding(12, 4)
+        place = torch.arange(12)
+        self.register_buffer("apart", (place[:, None] - place).clamp(min=0))
+
+    def logits(self, scores: torch.Tensor) -> torch.Tensor:
+        bias, later = self.bias(self.apart).permute(2, 0, 1)[None], torch.ones(12, 12, dtype=torch.bool).triu(1)
+        if self.how == "add":
+            return scores + (bias + torch.zeros(12, 12).masked_fill(later, torch.finfo(scores.dtype).min))
+        if self.how == "where":
+            return scores + torch.where(later, float("-inf"), bias)
+        return scores + bias.masked_fill(later, float("-inf"))
+
+
 class GroupedConvolutions(nn.Module):
     """SqueezeBERT's: queries, keys and values from convolutions of one position in four groups (Iandola et al. 2020)."""
 
@@ -359,6 +410,9 @@ add("causal attention by a buffer", Causal, TOKENS)
 add("layers of causal attention on small tokens", CausalStack, TOKENS)
 add("queries and keys from grouped convolutions", GroupedConvolutions, TOKENS)
 add("relative position biases of variance one", RelativeBias, TOKENS)
+for how in ("add", "where", "masked_fill"):
+    add(f"relative position biases of the past, hidden by {how}", type("PastBias", (PastBias,), {"how": how}), TOKENS, draws=96,
+        grad_bits=0.1, why="narrower: it is about 0.7 bits of one gradient")
 add("relative position biases masked by sample", MaskedBias, TOKENS)
 add("one mask added twice", MaskedTwice, TOKENS)
 add("a predicted mask", MaskedByPrediction, TOKENS)
@@ -383,6 +437,13 @@ add("cross attention of two laws", lambda m, x, y: x + m.a(m.n(x), F.relu(m.y(y)
 add("attention to a window and those beside it", LookingAround, torch.zeros(4, 24, 64))
 add("attention shared by regions and by windows of a region with its parts", RegionsAndWindows, torch.zeros(4, 16, 64),
     torch.zeros(4, 64, 64), laws=((0.0, 1.0, 0.0),) * 2, grad_bits=0.6, draws=48, why="what comes back by the two ways counts as independent")  # fmt: skip
+
+
+add("one block of attention three times", lambda m, x: again(m, m.e(x)), TOKENS, e=linear(), n=lambda: nn.LayerNorm(64), a=Attention)
+add("one block of normalized attention three times", lambda m, x: (lambda f: f(f(f(m.e(x)))))(lambda y: m.n(y + m.a(y))), TOKENS, e=linear(),
+    n=lambda: nn.LayerNorm(64), a=FusedAttention)  # fmt: skip
+add("one block of causal attention three times", lambda m, x: again(m, m.e(x)), TOKENS, e=linear(), n=lambda: nn.LayerNorm(64), a=Causal)
+add("layers of attention with one output projection", SharedOutput, TOKENS)
 
 
 @pytest.mark.parametrize("row", TABLE.parametrized())

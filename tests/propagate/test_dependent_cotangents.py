@@ -293,6 +293,8 @@ add("the scale of a norm before a gated unit that is normalized, too", BetweenNo
 add("the scale of a norm before a function", PlainByHand, TOKENS, draws=48)
 add("the scale of a norm before a gated unit of rows taken by an index", OfRows, TOKENS, draws=48)
 add("the scale of norms before and behind the parts of a stream", NormedTwice, TOKENS, draws=48)
+add("the scale of a norm before a multiple of what it leaves", lambda m, x: m.h(0.1 * m.d(of_unit_size(m.f(x)))), TOKENS,
+    f=lambda: nn.Linear(64, 64), d=lambda: nn.Dropout(0.1), h=lambda: nn.Linear(64, 96), draws=48)  # fmt: skip
 add("the scale of norms before attention to all tokens", AttendingToAll, LONG, draws=48)
 add("the scale of norms before attention to those before", AttendingToThePast, LONG, draws=48)
 add("the scale of norms of queries and keys", AttendingByAngles, LONG, draws=48)

@@ -553,6 +553,11 @@ add("a fixed blur of a convolution's channels", lambda m, x: m.b(F.conv2d(F.relu
     IMAGES, a=partial(nn.Conv2d, 3, 32, 3, padding=1), b=partial(nn.Conv2d, 32, 32, 3, padding=1),
     k=lambda: Constant(torch.outer(torch.tensor([1.0, 2, 1]), torch.tensor([1.0, 2, 1]))[None, None] / 16))  # fmt: skip
 add("integers counted, hashed and looked up", Buckets, IDS)
+add("look-ups in one table that often are the same row", lambda m, i: m.o(m.e(i) + m.e(m.at.value) + m.e(m.at.value.flip(0))), IDS,
+    e=partial(nn.Embedding, 50, 64), o=linear(), at=lambda: Constant(torch.arange(48).reshape(4, 12) // 5))  # fmt: skip
+add("the same look-up asked for twice", lambda m, i: torch.tanh(m.o(m.e(i) + m.e(i.clone()))), IDS, e=partial(nn.Embedding, 50, 64), o=linear())
+add("a look-up less one that all samples share", lambda m, i: m.o(m.e(m.at.value) - m.e(m.at.value[:1])), IDS, e=partial(nn.Embedding, 50, 64),
+    o=linear(), at=lambda: Constant(torch.arange(48).reshape(4, 12) % 7))  # fmt: skip
 add("Fourier mixing of tokens", FourierMixing, TOKENS)
 add("a spectral layer that keeps the lowest modes", SpectralLayer, torch.zeros(4, 32, 24))
 add("a global filter of an image's frequencies", GlobalFilter, torch.zeros(4, 8, 8, 32))

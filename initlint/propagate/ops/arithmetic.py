@@ -28,7 +28,7 @@ from initlint.propagate.pointwise import (
     sample_of_sum,
     times,
 )
-from initlint.propagate.rows import rows_of_table, same_image, sum_of_images, sum_of_rows
+from initlint.propagate.rows import rows_of_table, same_image, sum_of_dependent_rows, sum_of_images, sum_of_rows
 from initlint.propagate.scale import felt
 from initlint.propagate.shifted import with_table
 from initlint.propagate.sums import conditioned
@@ -79,6 +79,8 @@ def added(tape: Tape, x: Moments, y: Moments, alpha: float = 1.0) -> Moments:
         z.gram = sum_of_images(a, b, alpha)
     elif shared is None:
         z.gram = sum_of_rows(z, (a, 1.0), (b, alpha))
+    else:
+        z.gram = sum_of_dependent_rows(z, a, b, alpha, rest[0])
     if a.near or b.near:
         z.near = of_sum((a, 1.0), (b, alpha**2))
     z.positive = x.positive and y.positive and alpha > 0
@@ -142,7 +144,7 @@ def instead(tape: Tape, z: Moments, x: Moments, y: Moments, alpha: float) -> Mom
     shared = z.with_(affine=(z, 1.0, 0.0))
 
     def report(g: Cotangent) -> list[Cotangent]:
-        total = g.copied().total()
+        total = g.whole()
         told = unbroadcast(total, x) if total is not None else None, None if total is None else total.scaled(alpha)
         return [g, *(Cotangent(spent=item) for item in told)]
 
@@ -270,7 +272,7 @@ def term_shifted(tape: Tape, x: Moments, average: Moments, factor: float) -> Mom
     z = added(tape, added(tape, own[0], average, factor), rest[0])
 
     def report(g: Cotangent) -> list[Cotangent]:
-        return [g, Cotangent(spent=g.copied().total())]
+        return [g, Cotangent(spent=g.whole())]
 
     return tape.record_coherent([z, x], z.with_(affine=(z, 1.0, 0.0)), report)
 
@@ -333,7 +335,7 @@ def with_parameter(
         if alpha is None:
             into = times_signal(g, x).total()
         else:
-            into = g.copied().total()
+            into = g.whole()
             into = None if into is None else into.scaled(alpha)
         return [g, Cotangent(None if into is None else unbroadcast(into, parameter))]
 
@@ -566,7 +568,7 @@ def reported_to(tape: Tape, z: Moments, part: Moments, slope: Moments) -> Moment
     """z, whose cotangent times `slope` is only reported for `part`: other entries of the tape account for it."""
 
     def report(g: Cotangent) -> list[Cotangent]:
-        total = g.copied().total()
+        total = g.whole()
         return [g, Cotangent(spent=None if total is None else times(total, slope))]
 
     return tape.record_coherent([z, part], z.with_(affine=(z, 1.0, 0.0)), report)

@@ -12,6 +12,8 @@ tokens and needs their correlation. Backward, z̄ = p (ȳ − Σ p ȳ), so that 
 
 from __future__ import annotations
 
+import math
+from bisect import bisect_left
 from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -42,6 +44,7 @@ if TYPE_CHECKING:
 
 SPREADS = np.concatenate([[0.0], np.geomspace(1e-3, 1e4, 36)])  # s² at which these integrals are evaluated
 NODES = np.log(SPREADS + 1e-4)
+LEVELS: list[float] = NODES.tolist()
 LEAST_DIMENSIONS = 2  # in which the density of a cosine is finite
 
 
@@ -66,7 +69,8 @@ def _integrals(entries: float, node: int, cosine: int) -> tuple[float, float]:
     # t = e^u: the integrand lives where t·e^z is of order one for the largest of the entries
     u = np.linspace(-7 * s - np.log(entries) - 9.0, 7 * s + 4.0, 240)
     step = u[1] - u[0]
-    power = np.exp(np.minimum(u[:, None] + s * z[None, :], 350.0))
+    with np.errstate(over="ignore"):
+        power = np.minimum(np.multiply.outer(np.exp(u), np.exp(s * z)), 1e152)  # whose square is finite; decay is zero long before
     decay = np.exp(-power)
     base = decay @ weight
     tilted, term = [], decay * power
@@ -89,24 +93,30 @@ def participation(entries: Array, spread: Array, cosine: int = 0) -> tuple[Array
     """
     entries, spread = np.broadcast_arrays(np.maximum(entries, 1.0), np.maximum(spread, 0.0))
     result, back = np.ones(entries.shape), np.ones(entries.shape)
-    points = np.clip(np.log(spread + 1e-4), NODES[0], NODES[-1])
-    rounded = np.round(entries, 1)
-    for count in np.unique(rounded):
+    first, second = result.reshape(-1), back.reshape(-1)
+    points = np.clip(np.log(spread + 1e-4), NODES[0], NODES[-1]).reshape(-1).tolist()
+    found: dict[tuple[float, float], tuple[float, float]] = {}
+    for n, key in enumerate(zip(np.round(entries, 1).reshape(-1).tolist(), points, strict=True)):
+        count, point = key
         if count <= 1.0:
             continue
-        where = rounded == count
-        here = points[where]
-        nodes = np.unique(np.clip(np.searchsorted(NODES, here), 1, len(NODES) - 1))
-        used = np.unique(np.concatenate([nodes - 1, nodes]))
-        found = np.array([_integrals(float(count), int(n), cosine) for n in used])
-        # P₂ N − 1 is s² for small s²: interpolate its ratio to a function that starts alike and levels off
-        ratio = (found[:, 0] * count - 1.0) / np.maximum(-np.expm1(-SPREADS[used]), 1e-300)
-        if used[0] == 0:
-            ratio[0] = ratio[1]
-        value = np.exp(np.interp(here, NODES[used], np.log(np.maximum(ratio, 1e-12)))) * -np.expm1(-spread[where])
-        result[where] = np.minimum((1.0 + value) / count, 1.0)
-        back[where] = np.interp(here, NODES[used], found[:, 1])
+        if key not in found:
+            node = min(max(bisect_left(LEVELS, point), 1), len(LEVELS) - 1)
+            share = (point - LEVELS[node - 1]) / (LEVELS[node] - LEVELS[node - 1])
+            low, high = _levels(count, node - 1, cosine), _levels(count, node, cosine)
+            found[key] = math.exp(low[0] + share * (high[0] - low[0])), low[1] + share * (high[1] - low[1])
+        first[n], second[n] = found[key]
+    told = np.round(entries, 1) > 1.0
+    np.copyto(result, np.minimum((1.0 + result * -np.expm1(-spread)) / np.round(entries, 1), 1.0), where=told)
     return result, back
+
+
+@lru_cache(maxsize=8192)
+def _levels(entries: float, node: int, cosine: int) -> tuple[float, float]:
+    """At a node, ln of the ratio of P₂ N − 1, which is s² for small s², to a function that starts alike and levels off; the factor back."""
+    at = max(node, 1)
+    ratio = (_integrals(entries, at, cosine)[0] * entries - 1.0) / max(-math.expm1(-float(SPREADS[at])), 1e-300)
+    return math.log(max(ratio, 1e-12)), _integrals(entries, node, cosine)[1]
 
 
 @transfer("softmax", "_softmax", "_safe_softmax", "special_softmax")

@@ -61,11 +61,11 @@ def contract(x: Moments, y: Moments, a: str, b: str, out: str) -> Moments:
         mean_y = mean_y if centred else mean_y * y.axes[k].counts.reshape(after)
     dims = tuple([() if d is None else (y if other else x).dims[d] for other, d in plan.dims])
     extra = _together(x, y, index_x, index_y, index_out)
-    pair = np.asarray(einsum_of(pair, index_x, pair_y, index_y, index_out))
+    pair = plan.of(pair, pair_y)
     if extra is not None:
         pair = pair + extra
     if not centred:
-        mean = np.asarray(einsum_of(mean, index_x, mean_y, index_y, index_out))
+        mean = plan.of(mean, mean_y)
     else:
         mean = np.zeros([axis.groups for dim in dims for axis in dim])
     z = Moments(dims, mean, pair, method=worst([x, y]), flags=flags_of([x, y]))
@@ -87,6 +87,54 @@ class _Plan:
     summed_first: tuple[int, ...]
     summed_second: tuple[int, ...]
     dims: tuple[tuple[bool, int | None], ...]
+    product: _Product | None
+
+    def of(self, left: Array, right: Array) -> Array:
+        """The contraction of two arrays that have these axes; sums are counted already."""
+        if self.product is None:
+            return np.asarray(einsum_of(left, self.first, right, self.second, self.result))
+        return self.product.of(left, right)
+
+
+@dataclass(frozen=True, slots=True)
+class _Product:
+    """A contraction as a product of matrices, many times as fast where they are small: axes that both have and keep, that one has, that
+    meet; and the order of the first three in the result."""
+
+    left: tuple[int, ...]
+    right: tuple[int, ...]
+    kept: int
+    own: int
+    met: int
+    order: tuple[int, ...]
+
+    def of(self, left: Array, right: Array) -> Array:
+        left, right = left.transpose(self.left), right.transpose(self.right)
+        kept = np.broadcast_shapes(left.shape[: self.kept], right.shape[: self.kept])
+        own, other = left.shape[self.kept : self.kept + self.own], right.shape[self.kept + self.met :]
+        first = left.reshape(*left.shape[: self.kept], math.prod(own), -1)
+        second = right.reshape(*right.shape[: self.kept], -1, math.prod(other))
+        return np.asarray((first @ second).reshape(*kept, *own, *other).transpose(self.order))
+
+
+def _as_product(first: list[int], second: list[int], result: list[int]) -> _Product | None:
+    """A contraction as a product of matrices; None where an axis of one factor alone is summed."""
+    if any(n not in second and n not in result for n in first) or any(n not in first and n not in result for n in second):
+        return None
+    if len(set(first)) < len(first) or len(set(second)) < len(second):
+        return None
+    kept = [n for n in first if n in second and n in result]
+    met = [n for n in first if n in second and n not in result]
+    own, other = [n for n in first if n not in second], [n for n in second if n not in first]
+    made = [*kept, *own, *other]
+    return _Product(
+        tuple(first.index(n) for n in (*kept, *own, *met)),
+        tuple(second.index(n) for n in (*kept, *met, *other)),
+        len(kept),
+        len(own),
+        len(met),
+        tuple(made.index(n) for n in result),
+    )
 
 
 @lru_cache(maxsize=4096)
@@ -103,15 +151,16 @@ def _planned(a: str, b: str, out: str, axes_x: tuple[int, ...], axes_y: tuple[in
             index += [numbers.setdefault((letter, n), len(numbers)) for n in range(count)]
         indices.append(index)
     first, second = indices
+    result = [numbers[letter, n] for letter in out if letter in found for n in range((axes_y if found[letter][0] else axes_x)[found[letter][1]])]
     gone = {number for (letter, _), number in numbers.items() if letter not in out}
-    sizes = axes_x, axes_y
     return _Plan(
         first,
         second,
-        [numbers[letter, n] for letter in out if letter in found for n in range(sizes[found[letter][0]][found[letter][1]])],
+        result,
         tuple([k for k, number in enumerate(first) if number in gone]),
         tuple([k for k, number in enumerate(second) if number in gone and number not in first]),
         tuple([found.get(letter, (False, None)) for letter in out]),
+        _as_product(first, second, result),
     )
 
 

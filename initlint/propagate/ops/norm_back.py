@@ -85,7 +85,7 @@ def unevenly(sent: Moments, source: Source, uneven: Array, axes: Sequence[int]) 
     weigh unlike is not quite: the rest is taken from all pairs evenly, as an average is that was subtracted."""
     result = Cotangent()
     result.add_coherent(sent, source, uneven)
-    whole = result.copied().total()
+    whole = result.whole()
     assert whole is not None
     rest = np.broadcast_to(marginals(whole.pair, whole, axes)[2], whole.pair.shape)
     result.add_plain(whole.with_(pair=-rest))

@@ -37,7 +37,7 @@ def part_of_sum(tape: Tape, x: Moments, y: Moments) -> Moments | None:
     slope = spread(x).scaled(y.m**-2.0)
 
     def report(g: Cotangent) -> list[Cotangent]:
-        total = g.copied().total()
+        total = g.whole()
         return [g, Cotangent(spent=None if total is None else unbroadcast(times(total, slope), y))]
 
     return tape.record_coherent([z, y], z.with_(affine=(z, 1.0, 0.0)), report)
@@ -56,7 +56,7 @@ def softmax_by_hand(tape: Tape, x: Moments, total: Moments, dim: int) -> Moments
     inverse = spread(apply(lambda v: v**-1.0, total))
 
     def report(g: Cotangent) -> list[Cotangent]:
-        sent = g.copied().total()
+        sent = g.whole()
         if sent is None:
             return [g, Cotangent(), Cotangent()]
         shared = unbroadcast(times(times(sent, spread(weights)), inverse), total)
