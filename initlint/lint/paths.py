@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 TINY = 1e-300  # where a logarithm of a second moment is cut off
 ROUNDING = 1e-14  # q − k_batch is a difference: below this share of q it is rounding
+DROPOUTS = frozenset({"dropout", "native_dropout", "feature_dropout", "alpha_dropout", "feature_alpha_dropout"})
 EXTREMES = frozenset(("max", "amax", "min", "amin"))
 PIECES = (
     16  # an extreme of more elements is a pooling; of as many or fewer a function like others, which grows with depth: maxout
@@ -152,12 +153,13 @@ def steps_of(facts: Facts, path: Iterable[Node]) -> tuple[Step, ...]:
             lag=lag,
         )
         if before is not None:
+            masked = name in DROPOUTS  # what a mask makes two samples differ by is not of the input
             steps.append(
                 Step(
                     node=node.name,
                     rms=now.rms - before.rms,
-                    born=now.born - before.born,
-                    share=(now.born - now.rms) - (before.born - before.rms),
+                    born=now.rms - before.rms if masked else now.born - before.born,
+                    share=0.0 if masked else (now.born - now.rms) - (before.born - before.rms),
                     level=now.rms,
                     variance=now.variance - before.variance,
                     lag=now.lag - before.lag,

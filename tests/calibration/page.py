@@ -72,6 +72,7 @@ PROBED = (
     ("Attention without residual connections: `rank-collapse` (the output averages all tokens)", "attention_alike"),
     ("Saturated stacks: `saturated-activation`", "mlp_steep"),
     ("Stacks of sigmoids: `vanishing-signal`", "mlp_flat"),
+    ("Norms over each sample and no trunk: `exploding-gradient`", "mlp_within"),
     ("Tanh branches without norm: `exploding-gradient`", "mlp_rough"),
     ("Recurrent weights of one constant: `symmetric-initialization`", "recurrent_same"),
     ("Growth of recurrent states: `exploding-signal` (rows of 8 and 10 steps)", "recurrent_grow"),

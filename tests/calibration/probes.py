@@ -6,6 +6,7 @@
     steep   how far into their flat parts activations behind norms are driven, and how often      saturated-activation
     flat    over how many sigmoids what the input says is lost                             vanishing-signal
     rough   over how many residual blocks that amplify differences gradients grow         exploding-gradient
+    within  over how many layers with a norm over each sample, and no trunk, gradients grow     exploding-gradient
     same    weights that are one constant, recurrent or beside a random table of places    symmetric-initialization
     frozen  what a trainable branch adds to a frozen perceptron, relative to it           disturbed-frozen-model
     fan     convolutions drawn for a fan without their groups or without their kernel     miscounted-fan
@@ -42,7 +43,7 @@ STARTS = (-12.0, -10.0, -8.0, -7.0, -6.0, -5.0, -4.0, -2.0, 6.0, 8.0)
 @cache
 def probes() -> Sequence[Generated]:
     """All of them."""
-    return (*_stacks(), *_alphas(), *_attentions(), *_constants(), *_scales(), *_recurrences(), *_gates(), *_fans(), *_frozen())
+    return (*_stacks(), *_alphas(), *_attentions(), *_constants(), *_scales(), *_recurrences(), *_within(), *_gates(), *_fans(), *_frozen())
 
 
 def gate_reference() -> Generated:
@@ -140,6 +141,15 @@ def _stacks() -> Iterator[Generated]:
             for width in (16, 64):
                 yield plain.written(
                     f"mlp_rough_{law}_{width}_{depth}", "mlp", depth, width, "tanh", "none", "before", "plain", law, True, 0.0
+                )
+
+
+def _within() -> Iterator[Generated]:
+    for depth in (16, 24, 32):
+        for activation in ("tanh", "silu", "relu"):
+            for law in ("kaiming", "gain_3"):
+                yield plain.written(
+                    f"mlp_within_{activation}_{law}_{depth}", "mlp", depth, 64, activation, "layer", "after", "none", law, True, 0.0
                 )
 
 
