@@ -6,6 +6,7 @@
     steep   how far into their flat parts activations behind norms are driven, and how often      saturated-activation
     flat    over how many sigmoids what the input says is lost                             vanishing-signal
     rough   over how many residual blocks that amplify differences gradients grow         exploding-gradient
+    chaos   over how many saturating layers without norm gradients grow                   exploding-gradient
     within  over how many layers with a norm over each sample, and no trunk, gradients grow     exploding-gradient
     same    weights that are one constant, recurrent or beside a random table of places    symmetric-initialization
     frozen  what a trainable branch adds to a frozen perceptron, relative to it           disturbed-frozen-model
@@ -43,7 +44,7 @@ STARTS = (-12.0, -10.0, -8.0, -7.0, -6.0, -5.0, -4.0, -2.0, 6.0, 8.0)
 @cache
 def probes() -> Sequence[Generated]:
     """All of them."""
-    return (*_stacks(), *_alphas(), *_attentions(), *_constants(), *_scales(), *_recurrences(), *_within(), *_gates(), *_fans(), *_frozen())
+    return (*_stacks(), *_alphas(), *_attentions(), *_constants(), *_scales(), *_recurrences(), *_within(), *_chaos(), *_gates(), *_fans(), *_frozen())
 
 
 def gate_reference() -> Generated:
@@ -151,6 +152,14 @@ def _within() -> Iterator[Generated]:
                 yield plain.written(
                     f"mlp_within_{activation}_{law}_{depth}", "mlp", depth, 64, activation, "layer", "after", "none", law, True, 0.0
                 )
+
+
+def _chaos() -> Iterator[Generated]:
+    for depth in (6, 8, 12, 16, 24):
+        for width in (32, 64):
+            for law in ("gain_2", "gain_3"):
+                name = f"mlp_chaos_{law}_{width}_{depth}"
+                yield plain.written(name, "mlp", depth, width, "tanh", "none", "before", "none", law, True, 0.0)
 
 
 def _constants() -> Iterator[Generated]:
