@@ -30,6 +30,7 @@ RULE = Rule(
 )
 
 RATIO = 4.0  # of fans: the deviation is off by its root
+BOUNDS = (1.0, 3.0, 6.0)  # fan times the square of the bound: 1/√fan, LeCun's and He's
 EXACT = 1e-4  # relative; a formula is recognized by its value
 
 
@@ -85,7 +86,7 @@ def _without_groups(facts: Facts, layer: WeightLayer, parameter: Parameter, writ
 
 
 def _by_hand(facts: Facts, layer: WeightLayer, parameter: Parameter, write: Write) -> tuple[str, float] | None:
-    """A deviation computed by hand: √(1/n) or √(2/n) of the channels alone, or a bound of 1/√(outputs).
+    """A deviation computed by hand: √(1/n) or √(2/n) of the channels alone, or a bound of √(1, 3 or 6 / outputs).
 
     The weight of a transposed convolution is laid out as (inputs, outputs, kernel), and a place of its output is reached by
     kernel/stride places of the input.
@@ -103,8 +104,8 @@ def _by_hand(facts: Facts, layer: WeightLayer, parameter: Parameter, write: Writ
     if layer.kind == "linear" and len(parameter.shape) == 2 and law.family == "uniform" and law.high:
         outputs, inputs = layer.fan_out, layer.fan_in
         off = outputs / inputs
-        read_outputs = math.isclose(law.high**2 * outputs, 1.0, rel_tol=EXACT)
-        if read_outputs and not 1 / RATIO < off < RATIO:
+        by_outputs, by_inputs = (any(math.isclose(law.high**2 * fan, square, rel_tol=EXACT) for square in BOUNDS) for fan in (outputs, inputs))
+        if by_outputs and not by_inputs and not 1 / RATIO < off < RATIO:
             return f"{outputs} inputs, the number of its outputs (weight.size(0))", off
     return None
 
