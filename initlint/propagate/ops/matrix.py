@@ -114,7 +114,7 @@ class _Product:
         own, other = left.shape[self.kept : self.kept + self.own], right.shape[self.kept + self.met :]
         first = left.reshape(*left.shape[: self.kept], math.prod(own), -1)
         second = right.reshape(*right.shape[: self.kept], -1, math.prod(other))
-        return np.asarray((first @ second).reshape(*kept, *own, *other).transpose(self.order))
+        return np.asarray(first @ second).reshape((*kept, *own, *other)).transpose(self.order)
 
 
 def _as_product(first: list[int], second: list[int], result: list[int]) -> _Product | None:
