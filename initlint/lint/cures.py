@@ -164,6 +164,15 @@ def restarts(facts: Facts, layers: Sequence[WeightLayer], starts: Starts = start
             yield from restarted(facts, group, choices, choice=number)
 
 
+def unbiased(facts: Facts, layers: Sequence[WeightLayer]) -> Iterator[Fix]:
+    """These layers started as suits what follows them, and their biases at zero, where these have a mean."""
+    from initlint.fixes.starts import ZEROS
+
+    biases = [name for layer in layers for name in layer.others if facts.parameter(name).law.mean]
+    for fix in unsafe("start the bias at zero", started(facts, dict.fromkeys(biases, ZEROS), together=True) if biases else None):
+        yield from restarted(facts, layers, starts_of, before=[fix])
+
+
 def _is_narrow(facts: Facts, layers: Sequence[WeightLayer]) -> bool:
     """Whether Σ1/n of those of the layers that follow each other on the way to one output, with no trunk beside them, is large."""
     wanted = {layer.weight for layer in layers if not facts.structure.in_branch(layer.node)}

@@ -82,7 +82,7 @@ def check(facts: Facts) -> Iterator[Finding]:
             },
             related=others,
             rests_on=tuple(layer.node for layer in trend.layers),
-            tolerated=not fails and len(modules) < FEW,
+            tolerated=not fails and len(modules) < FEW and between in ("normalized", "residual"),
         )
 
 

@@ -147,7 +147,9 @@ def _power(decades: float) -> float:
 
 
 def fixes(found: Finding, facts: Facts) -> Iterator[Fix]:
-    """The layers that take part, started as suits the functions behind them."""
-    from initlint.lint.cures import alike, layers_of, restarts
+    """The layers that take part, started as suits the functions behind them; with their biases at zero, where these have a mean."""
+    from initlint.lint.cures import alike, layers_of, restarts, unbiased
 
-    yield from restarts(facts, alike(facts, layers_of(found, facts)))
+    layers = alike(facts, layers_of(found, facts))
+    yield from restarts(facts, layers)
+    yield from unbiased(facts, layers)

@@ -130,17 +130,12 @@ def _before_loss(parts: Sequence[Segment]) -> Sequence[tuple[WeightLayer, float]
 def fixes(found: Finding, facts: Facts) -> Iterator[Fix]:
     """The layers that take part, started as suits what follows them, but for those that give all that a bounded function takes; with
     their biases at zero, where these have a mean."""
-    from initlint.fixes.starts import ZEROS
-    from initlint.lint.cures import alike, layers_of, restarted, restarts, starts_of, unsafe
+    from initlint.lint.cures import alike, layers_of, restarts, unbiased
     from initlint.lint.multiplied import is_bounded, starts_behind, undivided
-    from initlint.lint.starting import Files, started
+    from initlint.lint.starting import Files
 
     small = [layer for layer in layers_of(found, facts) if not is_bounded(facts, layer)]
     layers = alike(facts, small or layers_of(found, facts))
     yield from undivided(facts, layers, Files(facts))
     yield from restarts(facts, layers, starts_behind)
-    biases = [name for layer in layers for name in layer.others if facts.parameter(name).law.mean]
-    for fix in unsafe(
-        "start the bias at zero", started(facts, dict.fromkeys(biases, ZEROS), together=True) if biases else None
-    ):
-        yield from restarted(facts, layers, starts_of, before=[fix])
+    yield from unbiased(facts, layers)
