@@ -94,8 +94,10 @@ def _all_still(facts: Facts) -> Iterator[Finding]:
     all dead, and memory that nobody wrote, have rules of their own."""
     if any(item.law.family == "uninitialized" for item in facts.traced.parameters.values()):
         return
-    if facts.guessed and any(signal.second_moment == math.inf for signal in facts.signals.values()):
-        return  # what overflows may do so for inputs that nobody gives
+    endless = {name for name, signal in facts.signals.items() if signal.second_moment == math.inf}
+    divided = (item.name in endless for node in facts.structure.dependence.order if operator(node) == "div" for item in operands(node))
+    if facts.guessed and any(divided):
+        return  # what is divided by may overflow for inputs that nobody gives; a mask of -inf does not count
     zero = frozenset(name for name, signal in facts.signals.items() if signal.second_moment == 0.0)
     starts = [node for node in facts.structure.dependence.order if _loses_all(node, zero, facts)]
     waiting = {*facts.liveness.waiting}
