@@ -116,18 +116,16 @@ def _over_time(facts: Facts) -> Iterator[Finding]:
 
 
 def fixes(found: Finding, facts: Facts) -> Iterator[Fix]:
-    """Weights that do not saturate; between batch normalizations, where weights have no scale, functions made nearly linear."""
+    """Between normalizations, where weights have no scale, functions made nearly linear; else weights that do not saturate."""
     from initlint.lint.cures import alike, connected, layers_of, restarts
     from initlint.lint.linearized import linearized
     from initlint.lint.multiplied import divided, starts_before
     from initlint.lint.starting import Files
 
     layers = alike(facts, layers_of(found, facts))
-    between = list(linearized(facts, layers))
-    yield from between
-    if not between:
-        yield from divided(facts, layers, Files(facts))
-        yield from restarts(facts, layers, starts_before)
+    yield from linearized(facts, layers)
+    yield from divided(facts, layers, Files(facts))
+    yield from restarts(facts, layers, starts_before)
     yield from connected(facts, layers)
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
-
 from tests.calibration.labels import Label
 from tests.repairs.calibration import is_reported, recorded
 from tests.repairs.page import PAGE, text
@@ -14,9 +12,6 @@ def test_the_page_is_written_from_the_records() -> None:
     assert PAGE.read_text(encoding="utf-8").endswith(text())
 
 
-@pytest.mark.xfail(
-    strict=True, reason="90 of 106 = 84.9 %: of the 28 that were trained last 21 are, of those before 69 of 78 (docs/fixes.md)"
-)
 def test_repaired_nets_train() -> None:
     """Of those that did not and were reported, 85 % at least."""
     rows = [row for row in recorded().values() if row.label is not Label.TRAINS and is_reported(row)]
