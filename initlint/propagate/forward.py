@@ -36,7 +36,7 @@ from initlint.propagate.masked import prepared
 from initlint.propagate.moments import Moments
 from initlint.propagate.ops import TRANSFERS, CannotPredict
 from initlint.propagate.ops.gather import STATES, bounded
-from initlint.propagate.ops.registry import as_moments
+from initlint.propagate.ops.registry import CannotSample, as_moments
 from initlint.propagate.ops.view import overwritten, permuted, reshaped
 from initlint.propagate.recipes import Piece
 from initlint.propagate.sampling import sampled
@@ -301,6 +301,10 @@ class _Run:
                     result = self.own(result)
                 result = self.joint.note(self.state.tape, node, name, functional(target), args, kwargs, self.bounded(result))
                 return self.remembered(node, args, kwargs, result)
+            except CannotSample as problem:
+                del self.state.tape.entries[mark:]
+                self.state.unknown[str(target)] = str(problem)
+                return Unknown(str(problem))
             except CannotPredict as problem:
                 reason = str(problem)
             except Exception as problem:  # noqa: BLE001 - a formula that breaks is as good as none; the reason is kept

@@ -324,11 +324,11 @@ def pair_of_view(source: View, values: Array, axes: Sequence[Axis]) -> Array:
     steep = np.sqrt(power[left] * power[right]).reshape(rho.shape)
     pair = pair + (exact - series_pairs.sum(0))[of] * np.maximum(rho, 0.0) ** steep
     shape = source.base.correlation.shape
-    pair = pair.reshape(*shape, *exact.shape[1:])
+    pair = pair.reshape((*shape, *exact.shape[1:]))
     same = tuple(slice(0, axis.groups) for axis in base_axes)
-    pair[same] = exact[of].reshape(*shape, *exact.shape[1:])[same]
+    pair[same] = exact[of].reshape((*shape, *exact.shape[1:]))[same]
     order = [*old, *new]
-    return np.ascontiguousarray(pair.transpose([order.index(k) for k in range(len(order))]))
+    return np.array(pair.transpose([order.index(k) for k in range(len(order))]))
 
 
 def _products(rows: Array, left: Labels, right: Labels, new: Sequence[Axis]) -> tuple[Array, Array]:

@@ -48,6 +48,8 @@ def check(facts: Facts) -> Iterator[Finding]:
         if reader is None:  # a constant head is told apart by the targets in the first step
             continue
         alike = reader.weight in constant and not _has_random_bias(facts, layer)
+        if _is_outweighed(facts, layer, reader):
+            continue
         if alike or not facts.parameter(name).law.is_zero:
             passed = _is_passed(facts, layer, reader) or _is_told_apart(layer, reader)
             stuck = alike and not _is_beside_random(facts, layer)
@@ -104,6 +106,26 @@ def _is_passed(facts: Facts, layer: WeightLayer, reader: WeightLayer) -> bool:
     """Whether a layer of one small constant lies in a branch, or before one: a trunk carries past it what tells units apart."""
     norm = abs(facts.parameter(layer.weight).law.mean) * math.sqrt(layer.fan_in * layer.fan_out)
     return norm <= SMALL and (facts.structure.in_branch(layer.node) or facts.structure.in_branch(reader.node))
+
+
+def _is_outweighed(facts: Facts, layer: WeightLayer, reader: WeightLayer) -> bool:
+    """Whether what a layer gives is added, unit by unit, to at least as much that random weights give its reader: the variance beside
+    the mean of a Bayesian layer."""
+    nodes, dependence = facts.structure.nodes, facts.structure.dependence
+    random = dependence.bits(
+        other.node for other in facts.structure.layers.values() if facts.parameter(other.weight).law.family != "constant"
+    )
+    own = dependence.descendants[layer.node] | 1 << dependence.index[layer.node]
+    for name in dependence.names(dependence.between(nodes[layer.node], nodes[reader.node])):
+        sizes: dict[bool, float] = {True: 0.0, False: 0.0}
+        for item in operands(nodes[name]) if operator(nodes[name]) in ("add", "sub") else ():
+            signal, place = facts.signals.get(item.name), dependence.index[item.name]
+            from_layer = bool(own >> place & 1)
+            if signal is not None and (from_layer or (dependence.ancestors[item.name] | 1 << place) & random):
+                sizes[from_layer] += signal.second_moment or 0.0
+        if sizes[True] and sizes[False] >= sizes[True]:
+            return True
+    return False
 
 
 def _is_told_apart(layer: WeightLayer, reader: WeightLayer) -> bool:

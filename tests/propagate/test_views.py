@@ -100,6 +100,22 @@ class Powers(nn.Module):
         return torch.einsum("bid,iod->bo", torch.tanh(x).unsqueeze(-1) ** self.orders, self.weight)
 
 
+class Spread(nn.Module):
+    """Mean and variance of one unit by weights of one row: its bias is a function of a single entry of the table."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.mean = nn.Parameter(torch.randn(1, 49) / 7)
+        self.rho = nn.Parameter(torch.full((1, 49), -1.0))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        spread = torch.nn.functional.softplus(self.rho)
+        variance = torch.nn.functional.linear(x**2, spread[:, :-1] ** 2, spread[:, -1] ** 2)
+        mean = torch.nn.functional.linear(x, self.mean[:, :-1], self.mean[:, -1])
+        return mean + variance.sqrt() * torch.randn_like(mean)
+
+
+add("one Bayesian unit", Spread, VECTORS)
 add("two layers of splines on a known grid", Spline, VECTORS)
 add("radial bases on a known grid", Radial, VECTORS)
 add("a time step by known frequencies", TimeStep, torch.zeros(256))

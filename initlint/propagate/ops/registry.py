@@ -39,6 +39,10 @@ class CannotPredict(Exception):
     """No formula fits these arguments; the operator is sampled instead."""
 
 
+class CannotSample(CannotPredict):
+    """Nor would drawing its operands say anything: a draw does not have what the result depends on."""
+
+
 def as_moments(value: Any, like: Moments | None = None) -> Moments:
     """A tensor or number as `Moments`; groups of known tensors follow `like`."""
     if isinstance(value, Moments):

@@ -24,7 +24,7 @@ from initlint.propagate.ops.arithmetic import mul
 from initlint.propagate.ops.filtering import convolution, transformed
 from initlint.propagate.ops.functions import torch_function, unary
 from initlint.propagate.ops.gather import flags_of, single, worst
-from initlint.propagate.ops.registry import CannotPredict, as_moments, transfer
+from initlint.propagate.ops.registry import CannotPredict, CannotSample, as_moments, transfer
 from initlint.propagate.ops.view import unbroadcast
 from initlint.propagate.pointwise import Cotangent, Profile, apply, from_profile, times
 from initlint.propagate.tape import Tape
@@ -352,8 +352,10 @@ def of_complex(tape: Tape, z: Moments, name: str) -> Moments:
     """
     import torch
 
-    if name != "abs" or np.any(z.mean):
-        raise CannotPredict(f"aten.{name} of complex numbers")
+    if name != "abs":
+        raise CannotSample(f"aten.{name} of complex numbers")  # draws are circular, which decays and phases are not
+    if np.any(z.mean):
+        raise CannotPredict("the modulus of complex numbers with a mean")
     scale = outer_means(z.axes, np.sqrt(z.cells), np.sqrt(z.cells))
     likeness = np.clip(np.divide(z.pair, scale, out=np.zeros_like(z.pair), where=scale > 0), -1.0, 1.0)
     same = tuple(slice(0, axis.groups) for axis in z.axes)
