@@ -85,6 +85,8 @@ def _carrier(node: Node, facts: Facts) -> Node | None:
         return None
     if operator(node) == "scaled_dot_product_attention" and len(candidates) > 2:
         return candidates[2]
+    if node.name in facts.structure.generated:
+        return facts.structure.nodes[facts.structure.generated[node.name].source]
     if operator(node) in ("matmul", "bmm", "einsum") and len(candidates) > 1:
         values = [item for item in candidates if operator(strip(item)) not in ATTENTION]
         candidates = values or candidates
@@ -132,7 +134,7 @@ def steps_of(facts: Facts, path: Iterable[Node]) -> tuple[Step, ...]:
         name = operator(node)
         skipped = skipped or name in ATTENTION or (name in REDUCING and not _is_maxout(node))
         restored = restored or node.name in facts.structure.norms
-        layer = facts.structure.layers.get(node.name, layer)
+        layer = facts.structure.layers.get(node.name) or facts.structure.generated.get(node.name, layer)
         signal = facts.signals.get(node.name)
         if signal is not None and signal.second_moment == 0.0:
             before, skipped, restored, layer = None, False, False, None

@@ -80,9 +80,11 @@ def _by_outputs(facts: Facts) -> Iterator[Finding]:
     different ones, is no accident.
     """
     lines: dict[tuple[str, int], list[tuple[WeightLayer, Site]]] = {}
+    makers = {layer.weight for layer in facts.structure.generated.values()}  # their outputs are weights, with fans of their own
     others: set[tuple[str, int]] = set()  # lines that draw some layer for another number: a formula that is not this one
     for layer in facts.structure.layers.values():
-        drawn = _last_draw(facts.parameter(layer.weight)) if layer.kind == "linear" and layer.fan_in != layer.fan_out else None
+        usable = layer.kind == "linear" and layer.fan_in != layer.fan_out and layer.weight not in makers
+        drawn = _last_draw(facts.parameter(layer.weight)) if usable else None
         site = None if drawn is None else site_of_call(drawn, facts)
         if drawn is None or site is None or len(drawn.shape) != 2 or drawn.law.family not in NORMAL or abs(drawn.law.mean) > EXACT:
             continue
