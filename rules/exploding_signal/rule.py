@@ -125,7 +125,9 @@ def _over_time(facts: Facts) -> Iterator[Finding]:
                 f"the state of `{module}` grows {number(rate)}x per step, {number(_power(decades))}x over {length}{between_draws(spread)}. "
                 + _consequence(normalized_after=normalized_after, fails=severity is Severity.ERROR)
             ),
-            help=f"start the weights of the states {number(rate)}x smaller (of the identity or an orthogonal matrix: gain 1 at most)",
+            help="start the factors of the state at most at 1 in modulus: look at the sign of what is exponentiated"
+            if found.factors
+            else f"start the weights of the states {number(rate)}x smaller (of the identity or an orthogonal matrix: gain 1 at most)",
             modules=[module],
             evidence={"decades": decades, "per_step": rate, "steps": float(found.steps), "spread_decades": spread},
             rests_on=(found.node,),

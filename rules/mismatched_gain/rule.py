@@ -51,7 +51,7 @@ def check(facts: Facts) -> Iterator[Finding]:
         own = None if function is None else _own(function)
         if layer.kind not in ("linear", "convolution") or write is None or site is None or function is None or own is None:
             continue
-        gain = _foreign(write, operator(function), own) or _slip(write, layer, own)
+        gain = _foreign(write, operator(function), own) or (None if _is_squared(function) else _slip(write, layer, own))
         if gain is not None:
             lines.setdefault((site.path, site.line, operator(function), own), (site, gain, []))[2].append(layer)
     for (_, _, name, own), (site, gain, layers) in lines.items():
@@ -123,9 +123,16 @@ def _foreign(write: Write, function: str, own: float) -> float | None:
     return gain
 
 
+def _is_squared(function: Node) -> bool:
+    """Whether a function's value is squared at once, as of a squared rectifier: what keeps its scale is another number."""
+    return any(operator(user) in ("pow", "square") for user in function.users)
+
+
 def _slip(write: Write, layer: WeightLayer, own: float) -> float | None:
     """A gain that is the function's own but for a root: given to torch.nn.init, or what N(0, gain²/inputs) was drawn with."""
     law = write.law
+    if write.op == "nn.init.orthogonal_" and layer.fan_out > layer.fan_in:
+        return None  # its entries are those of the outputs' number, which a gain of √(outputs/inputs) undoes
     if write.op in DRAWN_WITH_GAIN:
         given = write.options.get("gain")
         gain = float(given) if isinstance(given, int | float) else 0.0
