@@ -15,7 +15,7 @@ where zero buffers keep the whole input from every output are they held responsi
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -168,6 +168,37 @@ def is_cut_off(traced: TracedModel, zero: frozenset[str]) -> bool:
     """Whether every path from an input to an output passes a node of these, which are zero."""
     order = tuple(graph_of(traced).nodes)
     return not _sees_input(order, zero, _written(order) | set(traced.inputs), set(traced.outputs))
+
+
+def cut_off_inputs(traced: TracedModel) -> Mapping[str, tuple[str, ...]]:
+    """Floating inputs that can never change an output, because each of their ways is multiplied by a zero that nothing trains; and
+    these zeros.
+
+    A value that goes on where no gradient does (a comparison, a detached tensor) counts as a way of its own.
+    """
+    order = tuple(graph_of(traced).nodes)
+    trainable = {name for name, item in traced.parameters.items() if item.kind == "parameter" and item.trainable}
+    zero = {name for name, item in traced.parameters.items() if item.kind == "parameter" and item.law.is_zero}
+    written, outputs = _written(order), set(traced.outputs)
+    frozen = (zero - trainable) | {node.name for node in order if _is_kept_zero(node, traced)} - written
+    if not frozen:
+        return {}
+    made = {node.name for node in order if _is_made_of_zeros(node)} - written
+    end = _trained(order, zero, made | frozen, trainable, outputs)
+    reached, usual = (_reached(order, nodes, outputs) for nodes in (end.zero_nodes, _zero_nodes(order, made)))
+    found: dict[str, tuple[str, ...]] = {}
+    for name in traced.inputs:
+        stops = {node.name for node in order if operator(node) in _STOPS and _sees_input(order, end.zero_nodes, {name}, {node.name})}
+        if name not in usual or name in reached or (stops and _sees_input(order, end.zero_nodes, stops, outputs)):
+            continue
+        causes = tuple(
+            item
+            for item in _in_order(order, frozen)
+            if name in _reached(order, _trained(order, zero - {item}, made | (frozen - {item}), trainable, outputs).zero_nodes, outputs)
+        )
+        if causes:
+            found[name] = causes
+    return found
 
 
 def _by_role(names: Iterable[str], traced: TracedModel) -> list[set[str]]:
