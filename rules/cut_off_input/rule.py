@@ -57,21 +57,25 @@ def _is_filled_later(parameter: Parameter, facts: Facts) -> bool:
     last = parameter.name.rpartition(".")[2]
     for path, tree in facts.sources():
         for node in ast.walk(tree):
+            if not isinstance(node, ast.Assign | ast.AugAssign | ast.Call):
+                continue
             target = _written_by(node)
             inner = target.value if isinstance(target, ast.Attribute) and target.attr == "data" else target
-            if isinstance(inner, ast.Attribute) and inner.attr == last and not facts.wrote(path, node.lineno, node.end_lineno or node.lineno):
+            if not isinstance(inner, ast.Attribute) or inner.attr != last:
+                continue
+            if not facts.wrote(path, node.lineno, node.end_lineno or node.lineno):
                 return _is_outside_constructor(node, tree)
     return False
 
 
-def _written_by(node: ast.AST) -> ast.expr | None:
+def _written_by(node: ast.Assign | ast.AugAssign | ast.Call) -> ast.expr | None:
     """What a statement or a call writes to: `self.w = …`, `self.w[…] = …`, `self.w.copy_(…)`."""
     if isinstance(node, ast.Assign | ast.AugAssign):
         target = node.targets[0] if isinstance(node, ast.Assign) else node.target
         while isinstance(target, ast.Subscript):
             target = target.value
         return target
-    if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr.endswith("_"):
+    if isinstance(node.func, ast.Attribute) and node.func.attr.endswith("_"):
         value = node.func.value
         return node.args[0] if node.args and isinstance(value, ast.Attribute) and value.attr == "init" else value
     return None
