@@ -201,6 +201,22 @@ def cut_off_inputs(traced: TracedModel) -> Mapping[str, tuple[str, ...]]:
     return found
 
 
+def shutting_zeros(traced: TracedModel) -> tuple[tuple[str, ...], ...]:
+    """Trainable zeros that keep every input from every output in the first step, by role; () where some input gets through."""
+    order = tuple(graph_of(traced).nodes)
+    outputs = set(traced.outputs)
+    zero = {name for name, item in traced.parameters.items() if item.kind == "parameter" and item.trainable and item.law.is_zero}
+    entries = {name for name, law in traced.inputs.items() if "int" not in law.dtype and "bool" not in law.dtype}
+    entries |= {node.name for node in order if operator(node) in ("embedding", "embedding_bag", "one_hot")}
+
+    def passes(zeros: set[str]) -> bool:
+        return not entries.isdisjoint(_reached(order, _zero_nodes(order, zeros), outputs))
+
+    if passes(zero) or not passes(set()):
+        return ()
+    return tuple(_in_order(order, group) for group in _by_role(zero, traced) if passes(zero - group))
+
+
 def _by_role(names: Iterable[str], traced: TracedModel) -> list[set[str]]:
     """The same with those of one role together."""
     roles: dict[str, set[str]] = {}
