@@ -79,7 +79,7 @@ def find_generated(dependence: Dependence, layers: Mapping[str, WeightLayer]) ->
         if node.name in layers or kind not in ("linear", "convolution", "product"):
             continue
         given = [item for item in node.args if is_node(item)]
-        given = given[1:] if operator(node) == "baddbmm" else given
+        given = given[1:] if operator(node) in ("addmm", "baddbmm") else given
         if len(given) < 2 or not {item.name for item in given[:2]} <= dependence.data:
             continue
         source, weight = given[:2]

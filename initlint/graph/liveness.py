@@ -180,7 +180,8 @@ def cut_off_inputs(traced: TracedModel) -> Mapping[str, tuple[str, ...]]:
     trainable = {name for name, item in traced.parameters.items() if item.kind == "parameter" and item.trainable}
     zero = {name for name, item in traced.parameters.items() if item.kind == "parameter" and item.law.is_zero}
     written, outputs = _written(order), set(traced.outputs)
-    frozen = (zero - trainable) | {node.name for node in order if _is_kept_zero(node, traced)} - written
+    fixed = {name for name in zero - trainable if math.prod(traced.parameters[name].shape) > 1}  # one number may be a schedule's
+    frozen = fixed | {node.name for node in order if _is_kept_zero(node, traced)} - written
     if not frozen:
         return {}
     made = {node.name for node in order if _is_made_of_zeros(node)} - written

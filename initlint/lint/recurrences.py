@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from initlint.graph.layers import WeightLayer
     from initlint.lint.facts import Facts
 
+TERMS = 16  # of what is added to a state in one step
 SHORTEST = 5  # steps; fewer give no trend
 
 
@@ -130,13 +131,14 @@ def _form(node: Node, forms: dict[str, str]) -> str:
 
 
 def _summed(node: Node) -> Iterator[str]:
-    """The terms of a sum, and of those that are sums again."""
-    waiting = [node]
-    while waiting:
-        term = strip(waiting.pop(), PASSING | SELECTING - {"cat", "stack"})
-        yield term.name
-        if operator(term) in ("add", "sub"):
-            waiting.extend(operands(term))
+    """The terms of a sum, and of those that are sums again; the first few."""
+    waiting, seen = [node], set[str]()
+    while waiting and len(seen) < TERMS:
+        term = strip(waiting.pop(0), PASSING | SELECTING - {"cat", "stack"})
+        if term.name not in seen:
+            seen.add(term.name)
+            yield term.name
+            waiting.extend(operands(term) if operator(term) in ("add", "sub") else ())
 
 
 def _weight_of_cell(node: Node) -> str:
