@@ -189,7 +189,8 @@ def cut_off_inputs(traced: TracedModel) -> Mapping[str, tuple[str, ...]]:
     reached, usual = (_reached(order, nodes, outputs) for nodes in (end.zero_nodes, _zero_nodes(order, made)))
     found: dict[str, tuple[str, ...]] = {}
     for name in traced.inputs:
-        stops = {node.name for node in order if operator(node) in _STOPS and _sees_input(order, end.zero_nodes, {name}, {node.name})}
+        seen = _computed(order, end.zero_nodes, {name})
+        stops = {node.name for node in order if operator(node) in _STOPS and node.name in seen}
         if name not in usual or name in reached or (stops and _sees_input(order, end.zero_nodes, stops, outputs)):
             continue
         causes = tuple(
@@ -228,11 +229,16 @@ def _by_role(names: Iterable[str], traced: TracedModel) -> list[set[str]]:
 
 def _sees_input(order: Iterable[Node], zero: frozenset[str], sources: set[str], outputs: set[str]) -> bool:
     """Whether some output is computed from a source through nodes that are not zero."""
+    return not _computed(order, zero, sources).isdisjoint(outputs)
+
+
+def _computed(order: Iterable[Node], zero: frozenset[str], sources: set[str]) -> set[str]:
+    """The sources, and what is computed from them through nodes that are not zero."""
     seen = set(sources)
     for node in order:
         if node.name not in zero and any(item.name in seen for item in operands(node)):
             seen.add(node.name)
-    return not seen.isdisjoint(outputs)
+    return seen
 
 
 def _in_order(order: Iterable[Node], names: set[str]) -> tuple[str, ...]:
