@@ -4,10 +4,24 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
-from initlint.graph.dataflow import CONVOLUTIONS, PRODUCTS, RECURRENT, Dependence, contraction_of, operands, operator, shape_of
+from initlint.graph.dataflow import (
+    ATTENTION,
+    CONVOLUTIONS,
+    PASSING,
+    PRODUCTS,
+    RECURRENT,
+    SELECTING,
+    Dependence,
+    contraction_of,
+    is_node,
+    operands,
+    operator,
+    shape_of,
+    strip,
+)
 
 if TYPE_CHECKING:
     from torch.fx import Node
@@ -50,6 +64,52 @@ def find_layers(traced: TracedModel, dependence: Dependence) -> Mapping[str, Wei
             if layer is not None:
                 layers[node.name] = layer
     return layers
+
+
+def find_generated(dependence: Dependence, layers: Mapping[str, WeightLayer]) -> Mapping[str, WeightLayer]:
+    """Linear operators whose weight is what another layer puts out, as of a hypernetwork: `weight` is that layer's.
+
+    `linear` and convolutions say which operand is the weight. A product of two tensors is one where its second is a layer's output
+    as it is, and its first depends on an input that this one does not see; scores and averages of attention are none.
+    """
+    inputs = dependence.bits(node.name for node in dependence.order if node.op == "placeholder") & dependence.data_bits
+    found: dict[str, WeightLayer] = {}
+    for node in dependence.order:
+        kind = _kind(operator(node))
+        if node.name in layers or kind not in ("linear", "convolution", "product"):
+            continue
+        given = [item for item in node.args if is_node(item)]
+        given = given[1:] if operator(node) in ("addmm", "baddbmm") else given
+        if len(given) < 2 or not {item.name for item in given[:2]} <= dependence.data:
+            continue
+        source, weight = given[:2]
+        if kind == "product" and (_attends(node, source) or not _seen(source, dependence) & ~_seen(weight, dependence) & inputs):
+            continue
+        maker = layers.get(strip(weight, PASSING | SELECTING).name)
+        shape = shape_of(weight)
+        if maker is None or maker.kind == "embedding" or len(shape) < 2:
+            continue
+        fan_in, fan_out = _fans(node, kind, shape, shape_of(source)) if kind != "product" else shape[-2:]
+        found[node.name] = replace(maker, node=node.name, kind=kind, source=source.name, fan_in=fan_in, fan_out=fan_out)
+    return found
+
+
+def _seen(node: Node, dependence: Dependence) -> int:
+    """What a node is computed from, with itself, as bits."""
+    return dependence.ancestors[node.name] | 1 << dependence.index[node.name]
+
+
+def _attends(product: Node, first: Node) -> bool:
+    """Whether a product makes the scores of an attention, or averages with them."""
+    if operator(strip(first)) in ATTENTION:
+        return True
+    while len(product.users) == 1:
+        product = next(iter(product.users))
+        if operator(product) in ATTENTION:
+            return True
+        if operator(product) not in PASSING | {"mul", "div", "add", "masked_fill", "where"}:
+            break
+    return False
 
 
 def _kind(name: str) -> Kind | None:

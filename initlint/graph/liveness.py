@@ -15,7 +15,7 @@ where zero buffers keep the whole input from every output are they held responsi
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -170,6 +170,55 @@ def is_cut_off(traced: TracedModel, zero: frozenset[str]) -> bool:
     return not _sees_input(order, zero, _written(order) | set(traced.inputs), set(traced.outputs))
 
 
+def cut_off_inputs(traced: TracedModel) -> Mapping[str, tuple[str, ...]]:
+    """Floating inputs that can never change an output, because each of their ways is multiplied by a zero that nothing trains; and
+    these zeros.
+
+    A value that goes on where no gradient does (a comparison, a detached tensor) counts as a way of its own.
+    """
+    order = tuple(graph_of(traced).nodes)
+    trainable = {name for name, item in traced.parameters.items() if item.kind == "parameter" and item.trainable}
+    zero = {name for name, item in traced.parameters.items() if item.kind == "parameter" and item.law.is_zero}
+    written, outputs = _written(order), set(traced.outputs)
+    fixed = {name for name in zero - trainable if math.prod(traced.parameters[name].shape) > 1}  # one number may be a schedule's
+    frozen = fixed | {node.name for node in order if _is_kept_zero(node, traced)} - written
+    if not frozen:
+        return {}
+    made = {node.name for node in order if _is_made_of_zeros(node)} - written
+    end = _trained(order, zero, made | frozen, trainable, outputs)
+    reached, usual = (_reached(order, nodes, outputs) for nodes in (end.zero_nodes, _zero_nodes(order, made)))
+    found: dict[str, tuple[str, ...]] = {}
+    for name in traced.inputs:
+        seen = _computed(order, end.zero_nodes, {name})
+        stops = {node.name for node in order if operator(node) in _STOPS and node.name in seen}
+        if name not in usual or name in reached or (stops and _sees_input(order, end.zero_nodes, stops, outputs)):
+            continue
+        causes = tuple(
+            item
+            for item in _in_order(order, frozen)
+            if name in _reached(order, _trained(order, zero - {item}, made | (frozen - {item}), trainable, outputs).zero_nodes, outputs)
+        )
+        if causes:
+            found[name] = causes
+    return found
+
+
+def shutting_zeros(traced: TracedModel) -> tuple[tuple[str, ...], ...]:
+    """Trainable zeros that keep every input from every output in the first step, by role; () where some input gets through."""
+    order = tuple(graph_of(traced).nodes)
+    outputs = set(traced.outputs)
+    zero = {name for name, item in traced.parameters.items() if item.kind == "parameter" and item.trainable and item.law.is_zero}
+    entries = {name for name, law in traced.inputs.items() if "int" not in law.dtype and "bool" not in law.dtype}
+    entries |= {node.name for node in order if operator(node) in ("embedding", "embedding_bag", "one_hot")}
+
+    def passes(zeros: set[str]) -> bool:
+        return not entries.isdisjoint(_reached(order, _zero_nodes(order, zeros), outputs))
+
+    if passes(zero) or not passes(set()):
+        return ()
+    return tuple(_in_order(order, group) for group in _by_role(zero, traced) if passes(zero - group))
+
+
 def _by_role(names: Iterable[str], traced: TracedModel) -> list[set[str]]:
     """The same with those of one role together."""
     roles: dict[str, set[str]] = {}
@@ -180,11 +229,16 @@ def _by_role(names: Iterable[str], traced: TracedModel) -> list[set[str]]:
 
 def _sees_input(order: Iterable[Node], zero: frozenset[str], sources: set[str], outputs: set[str]) -> bool:
     """Whether some output is computed from a source through nodes that are not zero."""
+    return not _computed(order, zero, sources).isdisjoint(outputs)
+
+
+def _computed(order: Iterable[Node], zero: frozenset[str], sources: set[str]) -> set[str]:
+    """The sources, and what is computed from them through nodes that are not zero."""
     seen = set(sources)
     for node in order:
         if node.name not in zero and any(item.name in seen for item in operands(node)):
             seen.add(node.name)
-    return not seen.isdisjoint(outputs)
+    return seen
 
 
 def _in_order(order: Iterable[Node], names: set[str]) -> tuple[str, ...]:

@@ -23,7 +23,7 @@ from initlint.graph.dataflow import (
     strip,
     unscaled,
 )
-from initlint.graph.layers import WeightLayer, find_layers
+from initlint.graph.layers import WeightLayer, find_generated, find_layers
 
 if TYPE_CHECKING:
     from torch.fx import Node
@@ -65,11 +65,15 @@ class Skip:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Structure:
-    """What a traced graph is made of. Node names throughout; mappings are in order of execution."""
+    """What a traced graph is made of. Node names throughout; mappings are in order of execution.
+
+    generated  linear operators whose weight another layer puts out: no layers of their own, but steps of a signal's way like these
+    """
 
     nodes: Mapping[str, Node]
     dependence: Dependence
     layers: Mapping[str, WeightLayer]
+    generated: Mapping[str, WeightLayer]
     norms: frozenset[str]
     residuals: tuple[Residual, ...]
     skips: tuple[Skip, ...]
@@ -105,6 +109,7 @@ def structure_of(traced: TracedModel) -> Structure:
         nodes={node.name: node for node in dependence.order},
         dependence=dependence,
         layers=layers,
+        generated=find_generated(dependence, layers),
         norms=norms,
         residuals=tuple(find_residuals(traced, dependence, layers, norms)),
         skips=tuple(find_skips(dependence)),

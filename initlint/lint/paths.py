@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 TINY = 1e-300  # where a logarithm of a second moment is cut off
 ROUNDING = 1e-14  # q − k_batch is a difference: below this share of q it is rounding
 DROPOUTS = frozenset({"dropout", "native_dropout", "feature_dropout", "alpha_dropout", "feature_alpha_dropout"})
+HALF_A_DECADE = 0.5
 EXTREMES = frozenset(("max", "amax", "min", "amin"))
 PIECES = (
     16  # an extreme of more elements is a pooling; of as many or fewer a function like others, which grows with depth: maxout
@@ -85,6 +86,8 @@ def _carrier(node: Node, facts: Facts) -> Node | None:
         return None
     if operator(node) == "scaled_dot_product_attention" and len(candidates) > 2:
         return candidates[2]
+    if node.name in facts.structure.generated:
+        return facts.structure.nodes[facts.structure.generated[node.name].source]
     if operator(node) in ("matmul", "bmm", "einsum") and len(candidates) > 1:
         values = [item for item in candidates if operator(strip(item)) not in ATTENTION]
         candidates = values or candidates
@@ -122,9 +125,10 @@ class _Level:
 
 def steps_of(facts: Facts, path: Iterable[Node]) -> tuple[Step, ...]:
     """The changes along a path, between nodes whose signals are known and not zero. What comes behind a tensor of exact zeros is no
-    change of what came before it."""
+    change of what came before it, and what a batch norm makes of a tensor that is the same for all samples is zero but for rounding."""
     steps: list[Step] = []
     before: _Level | None = None
+    rounded = False  # nothing but rounding is left
     skipped = False  # an averaging node without a signal lies in between
     restored = False
     layer: WeightLayer | None = None
@@ -132,11 +136,14 @@ def steps_of(facts: Facts, path: Iterable[Node]) -> tuple[Step, ...]:
         name = operator(node)
         skipped = skipped or name in ATTENTION or (name in REDUCING and not _is_maxout(node))
         restored = restored or node.name in facts.structure.norms
-        layer = facts.structure.layers.get(node.name, layer)
+        layer = facts.structure.layers.get(node.name) or facts.structure.generated.get(node.name, layer)
         signal = facts.signals.get(node.name)
-        if signal is not None and signal.second_moment == 0.0:
+        rounded = rounded and node.name not in facts.structure.layers
+        if signal is not None and restored and _is_rounding(signal, before):
+            rounded = True  # until weights add something of their own
+        if signal is not None and (signal.second_moment == 0.0 or rounded):
             before, skipped, restored, layer = None, False, False, None
-        if signal is None or not signal.second_moment or signal.second_moment < 0:  # zero, but for rounding
+        if rounded or signal is None or not signal.second_moment or signal.second_moment < 0:  # zero, but for rounding
             continue
         born = born_of(signal)
         if (
@@ -170,6 +177,14 @@ def steps_of(facts: Facts, path: Iterable[Node]) -> tuple[Step, ...]:
             )
         before, skipped, restored, layer = now, False, False, None
     return tuple(steps)
+
+
+def _is_rounding(signal: Signal, before: _Level | None) -> bool:
+    """Whether a normalization has left next to nothing of a tensor that did not depend on the input."""
+    second = signal.second_moment
+    if before is None or second is None or not before.born - before.rms <= math.log10(ROUNDING) / 2 + HALF_A_DECADE:
+        return False
+    return second < 10 ** (2 * RESTORED_RMS)
 
 
 def _is_maxout(node: Node) -> bool:

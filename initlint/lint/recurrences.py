@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from initlint.graph.dataflow import is_node, operator
+from initlint.graph.dataflow import PASSING, SELECTING, is_node, operands, operator, strip
 from initlint.lint.doubt import PER_DECADE
 from initlint.propagate.signals import Level
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from initlint.graph.layers import WeightLayer
     from initlint.lint.facts import Facts
 
+TERMS = 16  # of what is added to a state in one step
 SHORTEST = 5  # steps; fewer give no trend
 
 
@@ -36,11 +37,12 @@ class Growth:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recurrence:
-    """A layer that reads what it made itself a step before.
+    """A layer, or a product, that reads what it made itself a step before.
 
-    weight    the parameter that multiplies the state, by node name
+    weight    the parameter that multiplies the state, or that the factors are made of, by node name
     node      what makes the state, or its first step
     unrolled  its steps are weight layers of the graph, one after the other
+    factors   the state is multiplied element by element
     signal, gradient  growth of the state over all steps, and of its gradient on the way back
     """
 
@@ -50,10 +52,12 @@ class Recurrence:
     steps: int
     signal: Growth
     gradient: Growth
+    factors: bool = False
 
 
 def recurrences(facts: Facts) -> Iterator[Recurrence]:
-    """Recurrent operators, which run all steps in one call; cells and layers that are called again on what they made."""
+    """Recurrent operators, which run all steps in one call; cells and layers that are called again on what they made; factors that
+    multiply a state again and again."""
     calls: dict[str, list[Node]] = {}
     for node in facts.structure.dependence.order:
         layer = facts.structure.layers.get(node.name)
@@ -66,6 +70,75 @@ def recurrences(facts: Facts) -> Iterator[Recurrence]:
             if not chain or facts.structure.dependence.reaches(chain[-1], node):
                 chain.append(node)
     yield from (_unrolled(facts, weight, chain) for weight, chain in calls.items() if len(chain) >= SHORTEST)
+    for weight, chain in _multiplied(facts):
+        if len(chain) >= SHORTEST:
+            yield replace(_unrolled(facts, weight, chain), factors=True)
+
+
+def _multiplied(facts: Facts) -> Iterator[tuple[str, list[Node]]]:
+    """Products by the same factors at every step, with nothing but sums in between: h = λ ⊙ h + x, as state space models written as
+    a loop have it. The parameter that the factors are made of, and the products.
+    """
+    dependence = facts.structure.dependence
+    forms: dict[str, str] = {}
+    chains: dict[str, list[Node]] = {}  # by the last product of each
+    found: list[tuple[str, list[Node]]] = []
+    for node in dependence.order:
+        if node.name not in dependence.data or operator(node) != "mul" or not all(is_node(item) for item in node.args[:2]):
+            continue
+        fixed = [item for item in node.args[:2] if is_node(item) and item.name not in dependence.data]
+        others = [item for item in node.args[:2] if is_node(item) and item is not (fixed[0] if fixed else None)]
+        weight = next(_parameters(fixed[0], facts), "") if fixed else ""
+        if not weight or len(others) != 1:
+            continue
+        form = _form(fixed[0], forms)
+        before = next((name for name in _summed(others[0]) if name in chains and forms.get(f"={name}") == form), "")
+        chain = chains.pop(before) if before else []
+        if not before:
+            found.append((weight, chain))
+        chain.append(node)
+        chains[node.name] = chain
+        forms[f"={node.name}"] = form
+    longest: dict[str, list[Node]] = {}
+    for weight, chain in found:
+        longest[weight] = max(longest.get(weight, []), chain, key=len)
+    yield from longest.items()
+
+
+def _parameters(node: Node, facts: Facts) -> Iterator[str]:
+    """The parameters that factors are made of, first operands first: of a modulus and an angle the modulus."""
+    waiting, seen = [node], {node.name}
+    while waiting:
+        node = waiting.pop()
+        item = facts.traced.parameters.get(node.name)
+        if item is not None and item.kind == "parameter":
+            yield node.name
+        fresh = [part for part in operands(node) if part.name not in seen]
+        seen.update(part.name for part in fresh)
+        waiting.extend(reversed(fresh))
+
+
+def _form(node: Node, forms: dict[str, str]) -> str:
+    """What computes a node that depends on no input: the same for two that are computed alike, one at each step."""
+    if node.name not in forms:
+        if node.op != "call_function":
+            forms[node.name] = node.name
+        else:
+            given = ",".join(_form(item, forms) if is_node(item) else repr(item) for item in node.args)
+            forms[node.name] = f"{len(forms)}" if (same := forms.get(f"{node.target}({given})")) is None else same
+            forms[f"{node.target}({given})"] = forms[node.name]
+    return forms[node.name]
+
+
+def _summed(node: Node) -> Iterator[str]:
+    """The terms of a sum, and of those that are sums again; the first few."""
+    waiting, seen = [node], set[str]()
+    while waiting and len(seen) < TERMS:
+        term = strip(waiting.pop(0), PASSING | SELECTING - {"cat", "stack"})
+        if term.name not in seen:
+            seen.add(term.name)
+            yield term.name
+            waiting.extend(operands(term) if operator(term) in ("add", "sub") else ())
 
 
 def _weight_of_cell(node: Node) -> str:

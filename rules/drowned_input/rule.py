@@ -1,4 +1,4 @@
-"""INI720: a learned vector or table that is added to an input many times smaller than itself."""
+"""INI720: a learned vector, or a table, that is added to an input many times smaller than itself."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ RULE = Rule(
     code="INI720",
     name="drowned-input",
     severity=Severity.WARNING,
-    summary="A random parameter is added to a signal many times smaller than itself, so that hardly anything tells inputs apart.",
+    summary="A random parameter or a fixed table is added to a signal many times smaller than itself, so that hardly anything tells inputs apart.",
     fix="unsafe",
 )
 
@@ -36,6 +36,7 @@ WARN_AT = 25.0
 # The signal itself depends on the input; what was lost before this sum is not this parameter's doing.
 INFORMED = 0.3
 RANDOM = ("normal", "uniform", "truncated normal")
+LOST = ("uninitialized", "unknown")
 JOINING = frozenset(("cat", "stack"))
 ZEROS = frozenset("zeros new_zeros zeros_like".split())
 # What takes a common offset away again.
@@ -55,27 +56,49 @@ def check(facts: Facts) -> Iterator[Finding]:
             continue
         source = _source(fixed[0])
         parameter = facts.traced.parameters.get(source.name)
-        if parameter is None or not _is_random(parameter) or dependence.reaches(source, data[0]):
+        if parameter is None or dependence.reaches(source, data[0]):
             continue  # a trunk of learned queries to which something is added
-        ratio = _ratio(facts, data[0], parameter)
-        if ratio is None or ratio < TELL_AT or not _is_read(node, facts):
+        frozen = _is_fixed_table(parameter)
+        if not (_is_random(parameter) or frozen):
             continue
-        content = parameter.law.std / ratio
-        yield finding(
-            RULE,
-            facts,
-            at=site_of_law(parameter, facts),
-            severity=Severity.WARNING if ratio >= WARN_AT else Severity.INFO,
-            message=(
-                f"`{parameter.name}` starts with a standard deviation of {number(parameter.law.std)} and is added to a signal in "
-                f"which {number(content)} depends on the input: it is {number(ratio)}x larger, and "
-                f"{number(100 / (1 + ratio**2))} % of the sum tells one input from another. Training first has to make the one "
-                "small or the other large."
-            ),
-            help=f"start it at the size of what it is added to: nn.init.normal_(…, std={_rounded(content)})",
-            modules=[module_of(parameter)],
-            evidence={"ratio": ratio, "std": parameter.law.std, "content": content},
-        )
+        ratio = _ratio(facts, data[0], parameter)
+        if ratio is None or ratio < TELL_AT or not _is_read(node, facts) or (frozen and not _is_read_next(node, facts)):
+            continue
+        yield _finding(facts, data[0], parameter, ratio, frozen=frozen)
+
+
+def _finding(facts: Facts, data: Node, parameter: Parameter, ratio: float, *, frozen: bool) -> Finding:
+    content = parameter.law.std / ratio
+    table = _table_of(facts, data)
+    small = facts.parameter(table) if frozen and table else parameter
+    return finding(
+        RULE,
+        facts,
+        at=site_of_law(small, facts),
+        severity=Severity.WARNING if ratio >= WARN_AT else Severity.INFO,
+        message=(
+            f"`{parameter.name}` {'is fixed, has' if frozen else 'starts with'} a standard deviation of "
+            f"{number(parameter.law.std)} and is added to a signal in "
+            f"which {number(content)} depends on the input: it is {number(ratio)}x larger, and "
+            f"{number(100 / (1 + ratio**2))} % of the sum tells one input from another. "
+            + (
+                "Training first has to make the signal large."
+                if frozen
+                else "Training first has to make the one small or the other large."
+            )
+        ),
+        help=f"multiply the signal by the root of its width before the sum, or the table by {_rounded(1 / ratio)}"
+        if frozen
+        else f"start it at the size of what it is added to: nn.init.normal_(…, std={_rounded(content)})",
+        modules=[module_of(parameter), *([module_of(small)] if small is not parameter else [])],
+        evidence={"ratio": ratio, "std": parameter.law.std, "content": content},
+    )
+
+
+def _table_of(facts: Facts, data: Node) -> str:
+    """The parameter that a signal is looked up in, "" where it comes from elsewhere."""
+    layer = facts.structure.layers.get(strip(data).name)
+    return layer.weight if layer is not None and layer.kind == "embedding" else ""
 
 
 def _source(node: Node) -> Node:
@@ -92,6 +115,24 @@ def _source(node: Node) -> Node:
 
 def _is_random(parameter: Parameter) -> bool:
     return parameter.kind == "parameter" and parameter.trainable and parameter.law.family in RANDOM and parameter.law.std > 0
+
+
+def _is_fixed_table(parameter: Parameter) -> bool:
+    """Whether something is a table of several numbers that nobody trains, as of sinusoids."""
+    trained = parameter.kind == "parameter" and parameter.trainable
+    return not trained and len(parameter.shape) > 1 and parameter.law.family not in LOST and 0.0 < parameter.law.std < math.inf
+
+
+def _is_read_next(node: Node, facts: Facts) -> bool:
+    """Whether weights or a norm read the sum itself: coordinates to which small steps are added are read by other operators."""
+    structure = facts.structure
+    waiting, readers = [node], set[str]()
+    while waiting:
+        for user in waiting.pop().users:
+            if operator(user) in PASSING | {"chunk", "split", "getitem"}:
+                waiting.append(user)
+            readers.add(user.name)
+    return any(name in structure.layers or name in structure.norms for name in readers)
 
 
 def _ratio(facts: Facts, data: Node, parameter: Parameter) -> float | None:
@@ -124,12 +165,28 @@ def _rounded(value: float) -> str:
     return f"{float(f'{value:.1g}'):g}"
 
 
+def _is_fixed(node: Node, facts: Facts) -> bool:
+    parameter = facts.traced.parameters.get(_source(node).name)
+    return parameter is not None and _is_fixed_table(parameter)
+
+
 def fixes(found: Finding, facts: Facts) -> Iterator[Fix]:
-    """The parameter drawn at the size of what it is added to."""
+    """The parameter drawn at the size of what it is added to; tokens drawn at the size of a fixed table."""
     from initlint.fixes.starts import Start
     from initlint.lint.cures import unsafe
     from initlint.lint.starting import started
 
+    tables = [
+        table
+        for node in facts.structure.dependence.order
+        if operator(node) == "add" and any(_is_fixed(item, facts) for item in operands(node))
+        for operand in operands(node)
+        if (table := _table_of(facts, operand)) and module_of(facts.parameter(table)) in found.modules
+    ]
+    if tables:
+        start = Start(function="normal_", arguments=(f"std={_rounded(found.evidence['std'])}",))
+        yield from unsafe("start it at the size of what is added to it", started(facts, dict.fromkeys(tables, start)))
+        return
     start = Start(function="normal_", arguments=(f"std={_rounded(found.evidence['content'])}",))
     names = [
         operand.name

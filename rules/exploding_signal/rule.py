@@ -77,16 +77,21 @@ def _growth(facts: Facts, steps: Sequence[Step], *, normalized_after: bool) -> F
     places = places_of_layers(facts, growing)
     modules = [module_at(layer, facts) for layer, _ in growing]
     consequence = _consequence(normalized_after=normalized_after, fails=fails)
+    made = [layer for layer, _ in growing if layer.node in facts.structure.generated]
     return finding(
         RULE,
         facts,
         at=places[0],
         severity=severity,
         message=(
-            f"signal grows {number(rate)}x per layer over {counted(len(growing), 'layer')} of {pattern_of(modules)}, "
+            f"signal grows {number(rate)}x per layer over {counted(len(growing), 'layer')} "
+            f"{'whose weights are put out by' if len(made) == len(growing) else 'of'} {pattern_of(modules)}, "
             f"{number(_power(total))}x in all{between_draws(spread, lag_over(steps))}. {consequence}"
         ),
-        help=f"start these weights about {number(rate)}x smaller (std near 1/sqrt(fan_in)), or add normalization",
+        help="let what is put out have a variance of 2/inputs of the layer that uses it: divide the variance of these weights by "
+        "that number, too (hyperfan-in)"
+        if made
+        else f"start these weights about {number(rate)}x smaller (std near 1/sqrt(fan_in)), or add normalization",
         modules=modules,
         evidence={
             "decades": total,
@@ -120,7 +125,9 @@ def _over_time(facts: Facts) -> Iterator[Finding]:
                 f"the state of `{module}` grows {number(rate)}x per step, {number(_power(decades))}x over {length}{between_draws(spread)}. "
                 + _consequence(normalized_after=normalized_after, fails=severity is Severity.ERROR)
             ),
-            help=f"start the weights of the states {number(rate)}x smaller (of the identity or an orthogonal matrix: gain 1 at most)",
+            help="start the factors of the state at most at 1 in modulus: look at the sign of what is exponentiated"
+            if found.factors
+            else f"start the weights of the states {number(rate)}x smaller (of the identity or an orthogonal matrix: gain 1 at most)",
             modules=[module],
             evidence={"decades": decades, "per_step": rate, "steps": float(found.steps), "spread_decades": spread},
             rests_on=(found.node,),
@@ -151,5 +158,7 @@ def fixes(found: Finding, facts: Facts) -> Iterator[Fix]:
     from initlint.lint.cures import alike, layers_of, restarts, unbiased
 
     layers = alike(facts, layers_of(found, facts))
+    if {layer.weight for layer in layers} & {layer.weight for layer in facts.structure.generated.values()}:
+        return  # what they put out are weights: the usual starts do not know for how many inputs
     yield from restarts(facts, layers)
     yield from unbiased(facts, layers)

@@ -31,6 +31,8 @@ RULE = Rule(
 
 RATIO = 4.0  # of fans: the deviation is off by its root
 BOUNDS = (1.0, 3.0, 6.0)  # fan times the square of the bound: 1/√fan, LeCun's and He's
+NORMAL = ("normal", "truncated normal")
+SCALINGS = ("mul_", "div_")
 EXACT = 1e-4  # relative; a formula is recognized by its value
 
 
@@ -48,6 +50,7 @@ def check(facts: Facts) -> Iterator[Finding]:
             continue
         words, off = slip
         found.setdefault((site.path, site.line, words), (site, words, off, []))[3].append(parameter)
+    yield from _by_outputs(facts)
     for site, words, off, members in found.values():
         axis = "number of its outputs" in words
         yield finding(
@@ -68,6 +71,59 @@ def check(facts: Facts) -> Iterator[Finding]:
             modules=[module_of(item) for item in members],
             evidence={"ratio": off, "layers": float(len(members))},
         )
+
+
+def _by_outputs(facts: Facts) -> Iterator[Finding]:
+    """Normal draws of linear layers whose variance is 1 or 2 over the number of outputs: a note per line.
+
+    A literal deviation may happen to be the root of one number of outputs; that it is for all layers of a line, which have
+    different ones, is no accident.
+    """
+    lines: dict[tuple[str, int], list[tuple[WeightLayer, Site]]] = {}
+    makers = {layer.weight for layer in facts.structure.generated.values()}  # their outputs are weights, with fans of their own
+    others: set[tuple[str, int]] = set()  # lines that draw some layer for another number: a formula that is not this one
+    for layer in facts.structure.layers.values():
+        usable = layer.kind == "linear" and layer.fan_in != layer.fan_out and layer.weight not in makers
+        drawn = _last_draw(facts.parameter(layer.weight)) if usable else None
+        site = None if drawn is None else site_of_call(drawn, facts)
+        if drawn is None or site is None or len(drawn.shape) != 2 or drawn.law.family not in NORMAL or abs(drawn.law.mean) > EXACT:
+            continue
+        if _matches(drawn.law, layer.fan_out) and not _matches(drawn.law, layer.fan_in):
+            lines.setdefault((site.path, site.line), []).append((layer, site))
+        else:
+            others.add((site.path, site.line))
+    for drawn_here in (items for place, items in lines.items() if place not in others):
+        off = [(layer, layer.fan_out / layer.fan_in) for layer, _ in drawn_here]
+        small, large = ([item for item in off if wrong(item[1])] for wrong in (RATIO.__le__, (1 / RATIO).__ge__))
+        if len({layer.fan_out for layer, _ in drawn_here}) < 2 or not (small or large):
+            continue
+        said = [
+            f"{number(math.sqrt(max(max(ratio, 1 / ratio) for _, ratio in some)))}x too {word} in "
+            f"{pattern_of(module_of(facts.parameter(layer.weight)) for layer, _ in some)}"
+            for some, word in ((small, "small"), (large, "large"))
+            if some
+        ]
+        yield finding(
+            RULE,
+            facts,
+            at=drawn_here[0][1],
+            severity=Severity.INFO,
+            message=(
+                "this deviation follows the number of outputs (weight.size(0)), but a linear layer sums over its inputs: the "
+                f"weights are {' and '.join(said)}."
+            ),
+            help="divide by weight.size(1), the inputs of a linear layer",
+            modules=[module_of(facts.parameter(layer.weight)) for layer, _ in [*small, *large]],
+            evidence={"ratio": max((max(ratio, 1 / ratio) for _, ratio in off)), "layers": float(len(small) + len(large))},
+        )
+
+
+def _last_draw(parameter: Parameter) -> Write | None:
+    """The draw of a whole weight that at most a factor followed, as for depth."""
+    for write in reversed(parameter.writes):
+        if write.op not in SCALINGS:
+            return None if write.default or write.shape != parameter.shape else write
+    return None
 
 
 def _without_groups(facts: Facts, layer: WeightLayer, parameter: Parameter, write: Write) -> tuple[str, float] | None:
