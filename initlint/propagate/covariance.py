@@ -7,6 +7,7 @@ meet, by walking back over the calls that made both, the later one first:
     a tensor with itself        its own pair moments
     two slices of one tensor    the pair moments of that tensor between the two places
     a sum                       Cov(x + x', y) = Cov(x, y) + Cov(x', y)
+    a dropout                   that of what was dropped
     a product                   Cov(ab, cd) of Gaussian a, b, c, d with E[a] = α …  (Isserlis 1918):
                                 αγ K_bd + αδ K_bc + βγ K_ad + βδ K_ac + K_ac K_bd + K_ad K_bc
     functions of a source       Cov(f(u), g(v)) = Σ_{k>0} a_k b_k ρ(u, v)^k  (Mehler), whatever f and g are
@@ -50,6 +51,7 @@ SMALLEST = 1e-6  # share of the standard deviations below which a covariance is 
 SUMS = {"add": 1.0, "sub": -1.0}
 MAPS = {"linear", "conv1d", "conv2d", "conv3d", "matmul", "mm", "addmm", "bmm"}
 SOFTMAXES = {"softmax", "_softmax", "_safe_softmax", "scaled_dot_product_attention"}
+CHANCE = {"dropout", "feature_dropout"}
 NORMS = {"layer_norm", "rms_norm", "group_norm", "instance_norm", "batch_norm"}
 
 
@@ -142,6 +144,8 @@ def _stepped(tape: Tape, x: Moments, y: Moments, depth: int) -> Any:
             return NotImplemented
         bias = made.args[0] if made.name == "addmm" else (*made.args, None, None)[2] if made.name == "linear" else None
         return covariance(tape, bias, y, depth + 1) if isinstance(bias, Moments) else None
+    if made.name in CHANCE and isinstance(made.args[0], Moments):  # a factor of average one, of nobody else's
+        return covariance(tape, made.args[0], y, depth + 1)
     if made.name in NORMS and isinstance(made.args[0], Moments):
         return normalized(x, covariance(tape, made.args[0], y, depth + 1))
     if (found := picked(x)) is not None and found[0].shape == y.shape:
