@@ -60,7 +60,7 @@ class Largest(Between):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         with torch.no_grad():
             x = self.layers[0](F.interpolate(self.first(x), scale_factor=2, mode="bilinear", align_corners=True))
-        return self.last(F.max_pool2d(x, 3, 2, 1))
+        return self.last(F.max_pool2d(x, 2))
 
 
 TABLE.add("largest of windows of a smooth map", Largest, torch.zeros(4, 3, 16, 16), bits=0.2, draws=16,
