@@ -104,7 +104,7 @@ def _found(tape: Tape, x: Moments, y: Moments, depth: int) -> Moments | None:
 
     if source is not None or target is not None:
         return of_functions(x, y, source, target, look)
-    if same_call(x.made, y.made):
+    if same_call(x.made, y.made) and not (copied(x) or copied(y)):
         found = _of_twins(tape, x, y, depth)
         if found is not NotImplemented:
             return found  # type: ignore[no-any-return]
@@ -140,9 +140,12 @@ def _stepped(tape: Tape, x: Moments, y: Moments, depth: int) -> Any:
         a, b = pair_up(*made.args)
         return total([weighed(covariance(tape, b, y, depth + 1), a, y), weighed(covariance(tape, a, y, depth + 1), b, y)])
     if made.name in MAPS:
+        bias = made.args[0] if made.name == "addmm" else (*made.args, None, None)[2] if made.name == "linear" else None
+        if factor := copied(x):
+            given = covariance(tape, made.args[1 if made.name == "addmm" else 0], y, depth + 1)
+            return total([_times(given, factor), covariance(tape, bias, y, depth + 1) if isinstance(bias, Moments) else None])
         if any(roots_of(tape, w) & y.made.roots for w in _weights(made)):
             return NotImplemented
-        bias = made.args[0] if made.name == "addmm" else (*made.args, None, None)[2] if made.name == "linear" else None
         return covariance(tape, bias, y, depth + 1) if isinstance(bias, Moments) else None
     if made.name in CHANCE and isinstance(made.args[0], Moments):  # a factor of average one, of nobody else's
         return covariance(tape, made.args[0], y, depth + 1)
@@ -153,6 +156,16 @@ def _stepped(tape: Tape, x: Moments, y: Moments, depth: int) -> Any:
         c = covariance(tape, base, y, depth + 1)
         return None if c is None else of_picked(_shaped(c, base), d, indices, gone)
     return NotImplemented
+
+
+def copied(x: Moments) -> float:
+    """What x is a multiple of its input by, where that is multiplied by weights that are an identity; else zero."""
+    made = x.made
+    if made is None or made.name not in MAPS:
+        return 0.0
+    weights = _weights(made)
+    given = made.args[1 if made.name == "addmm" else 0]
+    return weights[0].eye if weights and isinstance(given, Moments) and given.shape == x.shape else 0.0
 
 
 def _weights(made: Made) -> list[Moments]:

@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 
 from initlint.propagate.axes import Axis, canonical, state_of
-from initlint.propagate.covariance import BROKEN, CHANCE, MAPS, NORMS, SOFTMAXES, SUMS, covariance, nearest_pair
+from initlint.propagate.covariance import BROKEN, CHANCE, MAPS, NORMS, SOFTMAXES, SUMS, copied, covariance, nearest_pair
 from initlint.propagate.crossed import cross_arguments, cross_moments
 from initlint.propagate.lineage import SLICES, VIEWS, Made, bare, is_leaf, moved, same_call, sliced
 from initlint.propagate.meeting import alone, apart, plain, swapped, total, weighed
@@ -124,7 +124,7 @@ class Returning:
         """Whether y hands its cotangent on to a without making it a function of what is asked for: sums, norms, chance, a factor that is a
         stranger, functions of something else."""
         assert y.made is not None and self.asked is not None
-        if y.made.name in STRAIGHT or share_of_stack(a, y) is not None:
+        if y.made.name in STRAIGHT or copied(y) or share_of_stack(a, y) is not None:
             return True
         if y.made.name == "mul":
             other = y.made.args[1 - (place(y.made, a) or 0)]
@@ -210,6 +210,8 @@ class Returning:
             return lambda c: c.with_(pair=c.pair * factor)
         if made.name in CHANCE and slot == 0:
             return lambda c: c
+        if (factor := copied(y)) and slot == (1 if made.name == "addmm" else 0):
+            return lambda c: c.with_(pair=c.pair * factor)
         if made.name == "mul":
             other = made.args[1 - slot]
             return (lambda c: weighed(c, other, y)) if isinstance(other, Moments) else None
