@@ -51,6 +51,8 @@ RUNNING = frozenset("cumsum cumprod logcumsumexp".split())
 AVERAGES = frozenset("mean sum avg_pool1d avg_pool2d avg_pool3d adaptive_avg_pool1d adaptive_avg_pool2d".split())
 MOVING = frozenset("slice select expand chunk split split_with_sizes unbind getitem detach neg narrow".split())
 SUMS = frozenset({"add", "sub", "cat", "stack"})
+QUOTIENTS = PRODUCTS | {"div", "mul"}
+SCALED = PASSING | MOVING | {"mul", "add", "clamp", "clamp_min"}  # what a divisor goes through on its way
 LAYERS = CONVOLUTIONS | PRODUCTS | {"linear"}
 FAITHFUL = HOMOGENEOUS | NORMALIZING | PASSING | MOVING  # what they read need not be Gaussian
 
@@ -133,6 +135,8 @@ class _Pass:
             found.append("wide_divisor")
         if name == "reciprocal" and q * before[0][1].q > NEAR_ZERO:
             found.append("wide_divisor")
+        if name in QUOTIENTS and self.shares_factor(node, name):
+            found.append("shared_divisor")
         if name in RUNNING and random:
             found.append("running_sum")
         if name in MESSAGES and random:
@@ -158,6 +162,21 @@ class _Pass:
                 if spread is not None and spread.deviation > TAILS:
                     found.append("heavy_tailed")
         return found
+
+    def shares_factor(self, node: Node, name: str) -> bool:
+        """Whether a product, or a factor, is divided by a product of the same factor."""
+        given = [strip(item) for item in operands(node)]
+        for n, item in enumerate(given):
+            if name == "div":
+                divisor = strip(item, SCALED) if n == 1 else None
+            else:
+                inverse = strip(item, SCALED)
+                divisor = strip(next(operands(inverse)), SCALED) if operator(inverse) == "reciprocal" else None
+            below = set() if divisor is None else set(_factors(divisor))
+            above = {factor for m, other in enumerate(given) if m != n for factor in (other, *_factors(other))}
+            if any(isinstance(self.produced.get(factor), Moments) and factor.op == "call_function" for factor in below & above):
+                return True
+        return False
 
     def gaussian(self, node: Node, name: str, before: list[tuple[Node, _Seen]]) -> bool:
         """Whether the values have nearly a Gaussian law: inputs, weights, wide sums, and what only moves or scales those."""
@@ -200,6 +219,15 @@ def _repeated(traced: TracedModel) -> frozenset[str]:
                     key = parameter.alias_of or parameter.name
                     uses[key] = uses.get(key, 0) + 1
     return frozenset(key for key, count in uses.items() if count > 1)
+
+
+def _factors(item: Node) -> list[Node]:
+    """What a product of matrices, or a product that is added up, is made of."""
+    if operator(item) == "sum" and operator(before := strip(next(operands(item)))) == "mul":
+        item = before
+    elif operator(item) not in PRODUCTS:
+        return []
+    return [strip(factor) for factor in operands(item)]
 
 
 def _terms(node: Node) -> int:

@@ -7,6 +7,7 @@ meet, by walking back over the calls that made both, the later one first:
     a tensor with itself        its own pair moments
     two slices of one tensor    the pair moments of that tensor between the two places
     a sum                       Cov(x + x', y) = Cov(x, y) + Cov(x', y)
+    a dropout                   that of what was dropped
     a product                   Cov(ab, cd) of Gaussian a, b, c, d with E[a] = α …  (Isserlis 1918):
                                 αγ K_bd + αδ K_bc + βγ K_ad + βδ K_ac + K_ac K_bd + K_ad K_bc
     functions of a source       Cov(f(u), g(v)) = Σ_{k>0} a_k b_k ρ(u, v)^k  (Mehler), whatever f and g are
@@ -50,6 +51,7 @@ SMALLEST = 1e-6  # share of the standard deviations below which a covariance is 
 SUMS = {"add": 1.0, "sub": -1.0}
 MAPS = {"linear", "conv1d", "conv2d", "conv3d", "matmul", "mm", "addmm", "bmm"}
 SOFTMAXES = {"softmax", "_softmax", "_safe_softmax", "scaled_dot_product_attention"}
+CHANCE = {"dropout", "feature_dropout"}
 NORMS = {"layer_norm", "rms_norm", "group_norm", "instance_norm", "batch_norm"}
 
 
@@ -102,7 +104,7 @@ def _found(tape: Tape, x: Moments, y: Moments, depth: int) -> Moments | None:
 
     if source is not None or target is not None:
         return of_functions(x, y, source, target, look)
-    if same_call(x.made, y.made):
+    if same_call(x.made, y.made) and not (copied(x) or copied(y)):
         found = _of_twins(tape, x, y, depth)
         if found is not NotImplemented:
             return found  # type: ignore[no-any-return]
@@ -138,10 +140,15 @@ def _stepped(tape: Tape, x: Moments, y: Moments, depth: int) -> Any:
         a, b = pair_up(*made.args)
         return total([weighed(covariance(tape, b, y, depth + 1), a, y), weighed(covariance(tape, a, y, depth + 1), b, y)])
     if made.name in MAPS:
+        bias = made.args[0] if made.name == "addmm" else (*made.args, None, None)[2] if made.name == "linear" else None
+        if factor := copied(x):
+            given = covariance(tape, made.args[1 if made.name == "addmm" else 0], y, depth + 1)
+            return total([_times(given, factor), covariance(tape, bias, y, depth + 1) if isinstance(bias, Moments) else None])
         if any(roots_of(tape, w) & y.made.roots for w in _weights(made)):
             return NotImplemented
-        bias = made.args[0] if made.name == "addmm" else (*made.args, None, None)[2] if made.name == "linear" else None
         return covariance(tape, bias, y, depth + 1) if isinstance(bias, Moments) else None
+    if made.name in CHANCE and isinstance(made.args[0], Moments):  # a factor of average one, of nobody else's
+        return covariance(tape, made.args[0], y, depth + 1)
     if made.name in NORMS and isinstance(made.args[0], Moments):
         return normalized(x, covariance(tape, made.args[0], y, depth + 1))
     if (found := picked(x)) is not None and found[0].shape == y.shape:
@@ -149,6 +156,16 @@ def _stepped(tape: Tape, x: Moments, y: Moments, depth: int) -> Any:
         c = covariance(tape, base, y, depth + 1)
         return None if c is None else of_picked(_shaped(c, base), d, indices, gone)
     return NotImplemented
+
+
+def copied(x: Moments) -> float:
+    """What x is a multiple of its input by, where that is multiplied by weights that are an identity; else zero."""
+    made = x.made
+    if made is None or made.name not in MAPS:
+        return 0.0
+    weights = _weights(made)
+    given = made.args[1 if made.name == "addmm" else 0]
+    return weights[0].eye if weights and isinstance(given, Moments) and given.shape == x.shape else 0.0
 
 
 def _weights(made: Made) -> list[Moments]:

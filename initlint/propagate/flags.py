@@ -63,6 +63,11 @@ FLAGS: Mapping[str, Flag] = {
         "that a divisor's law is known down to zero",
         severe=True,
     ),
+    "shared_divisor": Flag(
+        "a product was divided by another one of the same factor, as in linear attention: what both owe to that factor cancels, and "
+        "is taken as independent",
+        "that a quotient's two products have nothing in common",
+    ),
     "running_sum": Flag(
         "sums over the first, the first two, … places are taken as alike where they have nearly as many terms",
         "that running sums of nearly as many terms are alike",

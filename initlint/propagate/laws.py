@@ -42,7 +42,10 @@ def law_moments(law: Law, shape: Sequence[int]) -> Moments:
             bits = sum(1 << d for d, different in zip(wide, state, strict=True) if different)
             pair[state] = law.pair[bits]
         moments = moments.with_(pair=pair)
-    return _weights(moments)
+    result = _weights(moments)
+    if law.family == "identity" and len(shape) > 1 and shape[0] == shape[1] > 1:
+        result.eye = 1.0 if law.gain is None else law.gain
+    return result
 
 
 def _weights(x: Moments) -> Moments:

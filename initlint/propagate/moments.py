@@ -121,7 +121,7 @@ class Moments:
     """
 
     __slots__ = (
-        "_level", "_shape", "affine", "averaged_of", "axes", "both", "broadcast_of", "centred", "complex", "cosine", "dims", "fill", "filtered", "flags", "gram", "imaginary", "made", "mean", "method", "near", "negative", "pair", "parts", "positive",
+        "_level", "_shape", "affine", "averaged_of", "axes", "both", "broadcast_of", "centred", "complex", "cosine", "dims", "eye", "fill", "filtered", "flags", "gram", "imaginary", "made", "mean", "method", "near", "negative", "pair", "parts", "positive",
         "profile", "real", "sample", "shifted", "slice_of", "spectrum", "tails", "thinned", "turned", "valid", "wander",
         "zeros",
     )  # fmt: skip
@@ -178,6 +178,7 @@ class Moments:
         self.real: Array | None = None
         self.imaginary: Array | None = None
         self.cosine = 0
+        self.eye = 0.0
         self.tails = (0.0, 0.0)
         self.wander: Array | None = None
         self._level: tuple[Array, float] | None = None  # pair moments, and the E[x²] found of them

@@ -8,6 +8,7 @@ neighbours more alike than that, and the next one of them adds up neighbours. Wi
     a known map A                        E ↦ A E Aᵀ, averaged over equal distances
     independent weights at every tap     e(k) at k times the stride
     a function f of normal values        (G(ρ(k)) − G(ρ_F)) / (G(1) − G(ρ_F)),  G(ρ) = Σ a_j² ρ^j   (Mehler)
+    the largest of n, with s in common   ∫ Φ(b)^(n−s) (1 − Φ(b)^s) ∫^b Φ(a)^n da db, over the same for s = n   (Hoeffding 1940)
     sums, products of strangers          those of the covariances
 
 Assumed: positions are alike but for their distance (borders are not), and the product over dimensions, exact for separable maps of
@@ -167,6 +168,49 @@ def through_taps(x: Moments, taps: Sequence[Sequence[Sparse]], back: bool) -> Ne
         where = distance // max(step, 1)
         found[d] = np.where((distance % max(step, 1) == 0) & (where <= len(e)), padded(e, FARTHEST * max(stride, 1))[where - 1], 0.0)
     return tidy(found)
+
+
+def of_maxima(windows: Moments, size: float) -> Near:
+    """Of the largest of windows of this size, from what averages over neighbouring windows have in common.
+
+    P(A ≤ a, B ≤ b) = Φ(a)^n Φ(b)^(n−s) for a < b, where averages have s/n in common. Assumed: what neighbours share beyond entries that
+    are in both windows counts as such entries, and the function that is pooled is as good as linear where the largest lie.
+    """
+    return tidy({d: np.array([alike_maxima(size, size * min(max(float(n), 0.0), 1.0)) for n in e]) for d, e in windows.near.items()})
+
+
+@lru_cache(maxsize=1024)
+def alike_maxima(size: float, shared: float) -> float:
+    """The correlation of the largest of two sets of normal numbers with this many in common."""
+    import torch
+
+    a = np.arange(-8.0, 8.0, 0.02)
+    log = torch.special.log_ndtr(torch.from_numpy(a)).numpy()
+    below = np.cumsum(np.exp(size * log))
+
+    def met(s: float) -> float:
+        return float((np.exp((size - s) * log) * -np.expm1(s * log)) @ below)
+
+    return met(round(shared, 3)) / met(size)
+
+
+def apart_by(g: Moments, axes: Mapping[int, int], distances: Mapping[int, int]) -> Array:
+    """What entries at these distances have in common beyond the average of all others, by dimension: an array by pair state, size one along
+    the axes; zero where nothing is known.
+
+    axes  that dimensions counted from the last have, in the order of the axes
+    """
+    known = [d for d in axes if d in g.near]
+    if not known:
+        return np.zeros((1,) * g.pair.ndim)
+    own = own_apart(g, [axes[d] for d in (known[0], *(d for d in axes if d != known[0]))], g.near[known[0]])
+    here = average = 1.0
+    for d, n in distances.items():
+        if n:
+            e = g.near.get(d)
+            here *= 0.0 if e is None or n > len(e) else float(e[n - 1])
+            average *= 0.0 if e is None else excess(e, g.axes[axes[d]].size)
+    return np.asarray(own * (here - average))
 
 
 def of_function(source: Source, values: Array) -> Near:

@@ -293,6 +293,7 @@ def coarsened(x: Moments, axes: list[int]) -> Moments:
             continue
         values = np.expand_dims(np.tensordot(values, axis.counts / axis.size, (k + 1, 0)), k + 1)
         base, coarse = base.coarsened(k), coarse.coarsened(k)
+    base.near = source.origin.near
     new = Source(base)
     if new.points != source.points:
         z_old, z_new = grid(source.points)[0], grid(new.points)[0]

@@ -25,20 +25,22 @@ from typing import Any
 import numpy as np
 
 from initlint.propagate.axes import Axis, canonical, state_of
-from initlint.propagate.covariance import BROKEN, MAPS, NORMS, SOFTMAXES, SUMS, covariance, nearest_pair
+from initlint.propagate.covariance import BROKEN, CHANCE, MAPS, NORMS, SOFTMAXES, SUMS, copied, covariance, nearest_pair
 from initlint.propagate.crossed import cross_arguments, cross_moments
 from initlint.propagate.lineage import SLICES, VIEWS, Made, bare, is_leaf, moved, same_call, sliced
 from initlint.propagate.meeting import alone, apart, plain, swapped, total, weighed
 from initlint.propagate.moments import Moments, align
 from initlint.propagate.neighbours import Neighbours
 from initlint.propagate.ops.matrix import image_of
-from initlint.propagate.pointwise import Cotangent, profile_of
+from initlint.propagate.pointwise import Cotangent, lineage, profile_of
 from initlint.propagate.rows import cross_rows
 from initlint.propagate.slopes import slopes, through_function, through_functions
 from initlint.propagate.tape import Tape, pull_back
 
 DEEPEST = 100
 FEW = 4  # slices of one tensor up to which their places are told apart
+
+STRAIGHT = SUMS.keys() | CHANCE | {"layer_norm", "rms_norm"}  # whose arguments get no coherent terms from them
 
 Step = Callable[[Moments], Moments | None]
 
@@ -49,8 +51,8 @@ class Returning:
     def __init__(self, tape: Tape, cotangents: dict[int, Cotangent]) -> None:
         self.tape = tape
         self.cotangents = cotangents
-        self.found: dict[tuple[int, int, bool], Moments | None] = {}
-        self.parts: dict[tuple[int, int, int, bool], Moments | None] = {}
+        self.found: dict[tuple[int, int, bool | None], Moments | None] = {}
+        self.parts: dict[tuple[int, int, int, bool | None], Moments | None] = {}
         self.neighbours = Neighbours(self)
         self.recorded = {id(entry.output) for entry in tape.entries}  # others send nothing back, as `detach`
         self.asked: Moments | None = None  # of whose cotangent the surplus is looked for
@@ -61,6 +63,8 @@ class Returning:
 
     def whole(self, x: Moments, y: Moments, s: float) -> tuple[Moments, float]:
         joined = self.tape.uses.get(id(y), [])
+        if len(joined) == 1 and share_of_stack(x, joined[0][0]) is not None:
+            return joined[0][0], s * joined[0][1]
         if y.made is not None and y.made.name in SLICES and len(joined) == 1:
             z, t = joined[0]
             if (found := moved(z)) is not None and found[0] is x:
@@ -77,7 +81,7 @@ class Returning:
         for (i, j), count in representatives(len(uses)).items():
             (y, s), (z, t) = uses[i], uses[j]
             try:
-                c = self.meeting(x, y, x, z, 0, apart=not x.made or not x.made.name)
+                c = self.meeting(x, y, x, z, 0, apart=True if not x.made or not x.made.name else None)
             except Exception:  # noqa: BLE001 - a rule that breaks is as good as none: they count as independent
                 BROKEN.debug("no covariance of cotangents", exc_info=True)
                 c = None
@@ -87,13 +91,16 @@ class Returning:
         c = total(terms)
         return None if c is None else align(c, x)[0] if c.shape != x.shape else c
 
-    def meeting(self, a: Moments, y: Moments, b: Moments, z: Moments, depth: int, apart: bool) -> Moments | None:
+    def meeting(self, a: Moments, y: Moments, b: Moments, z: Moments, depth: int, apart: bool | None) -> Moments | None:
         """Cov of what y sends back to a and of what z sends back to b.
 
         apart  whether both have come by calls of their own; paths that meet again before that are coherent terms of one
-               cotangent, which `pointwise.Cotangent` and the pullback of a normalization add up themselves
+               cotangent, which `pointwise.Cotangent` and the pullback of a normalization add up themselves. None as long as both
+               have come straight, by sums and their kin: a sum hands the same tensor to all its terms, and nobody adds it up
         """
         assert y.made is not None and z.made is not None
+        if apart is None and ((self.is_drawn(y) and self.is_drawn(z)) or not (self.straight(a, y) and self.straight(b, z))):
+            apart = False
         if a is b and (moved(y) is not None or moved(z) is not None):
             return self.neighbours.meeting(a, y, z, depth)
         slot = place(y.made, a)
@@ -113,10 +120,25 @@ class Returning:
         c = None if c is None else second(swapped(c))
         return None if c is None else swapped(c)
 
-    def common(self, a: Moments, b: Moments, depth: int, apart: bool) -> Moments | None:
+    def straight(self, a: Moments, y: Moments) -> bool:
+        """Whether y hands its cotangent on to a without making it a function of what is asked for: sums, norms, chance, a factor that is a
+        stranger, functions of something else."""
+        assert y.made is not None and self.asked is not None
+        if y.made.name in STRAIGHT or copied(y) or share_of_stack(a, y) is not None:
+            return True
+        if y.made.name == "mul":
+            other = y.made.args[1 - (place(y.made, a) or 0)]
+            return isinstance(other, Moments) and covariance(self.tape, other, self.asked) is None
+        return lineage(a) != lineage(self.asked) and slopes(a, y) is not None
+
+    def is_drawn(self, y: Moments) -> bool:
+        """Whether the cotangent of y is known by draws: what it hands on is drawn with what others of the same region do (see `joint`)."""
+        return (known := self.cotangents.get(id(y))) is not None and known.drawn is not None
+
+    def common(self, a: Moments, b: Moments, depth: int, apart: bool | None) -> Moments | None:
         """Cov(g_a u, g_b v) of the cotangents of two results of calls."""
         if a is b:
-            if not apart or (self.asked is not None and profile_of(a).source is profile_of(self.asked).source):
+            if apart is False or (self.asked is not None and profile_of(a).source is profile_of(self.asked).source):
                 return None  # paths that meet in a function of the tensor alone are coherent terms of its cotangent
             known = self.cotangents.get(id(a))
             moments = None if known is None else known.total()
@@ -131,16 +153,16 @@ class Returning:
             self.found[id(b), id(a), apart] = None if c is None else swapped(c)
         return self.found[key]
 
-    def turned(self, a: Moments, b: Moments, depth: int, apart: bool) -> Moments | None:
+    def turned(self, a: Moments, b: Moments, depth: int, apart: bool | None) -> Moments | None:
         c = self.walk(a, b, depth, apart)
         return None if c is None else swapped(c)
 
-    def walk(self, a: Moments, b: Moments, depth: int, apart: bool) -> Moments | None:
+    def walk(self, a: Moments, b: Moments, depth: int, apart: bool | None) -> Moments | None:
         """One step on from a, the earlier one."""
         parts = [(self.part(a, y, b, depth, apart), s) for y, s in self.uses(a)]
         return total([None if c is None else c.with_(pair=c.pair * s) for c, s in parts])
 
-    def part(self, a: Moments, y: Moments, b: Moments, depth: int, apart: bool) -> Moments | None:
+    def part(self, a: Moments, y: Moments, b: Moments, depth: int, apart: bool | None) -> Moments | None:
         """Cov of what y sends back to a with the cotangent of b.
 
         Where y is made by weights that other calls use, too, these must be behind b: the walk goes on from there.
@@ -151,16 +173,16 @@ class Returning:
         self.parts[key] = None
         uses = [] if y is b else self.uses(b)
         twins = [(z, t) for z, t in uses if alike(y, z)]
-        step = None if twins else self.step(a, y)
-        if step is not None:
-            c = self.common(y, b, depth + 1, apart)
-            self.parts[key] = None if c is None else step(c)
-        elif twins or self.repeated(y):
+        repeated = self.repeated(y)
+        if twins or repeated:
             terms: list[Moments | None] = []
-            for z, t in uses if step is None and self.repeated(y) else twins:
+            for z, t in uses if repeated else twins:
                 c = self.meeting(a, y, b, z, depth + 1, apart)
                 terms.append(None if c is None else c.with_(pair=c.pair * t))
             self.parts[key] = total(terms)
+        if self.parts[key] is None and not repeated and (step := self.step(a, y)) is not None:
+            c = self.common(y, b, depth + 1, False if apart is None and not self.straight(a, y) else apart)
+            self.parts[key] = None if c is None else step(c)
         return self.parts[key]
 
     def repeated(self, y: Moments) -> bool:
@@ -174,6 +196,9 @@ class Returning:
         """From Cov(g_y, ·) to what reaches a of it; None where nothing is said to."""
         made = y.made
         assert made is not None
+        share = share_of_stack(a, y)
+        if share is not None and y.shape == a.shape:
+            return lambda c: c.with_(pair=c.pair * share)
         slot = place(made, a)
         if slot is None or y.shape != a.shape:
             return None
@@ -182,6 +207,10 @@ class Returning:
             return lambda c: through_function(a, slope, c)
         if made.name in SUMS and slot < 2:
             factor = 1.0 if slot == 0 else SUMS[made.name] * float(made.kwargs.get("alpha", 1.0))
+            return lambda c: c.with_(pair=c.pair * factor)
+        if made.name in CHANCE and slot == 0:
+            return lambda c: c
+        if (factor := copied(y)) and slot == (1 if made.name == "addmm" else 0):
             return lambda c: c.with_(pair=c.pair * factor)
         if made.name == "mul":
             other = made.args[1 - slot]
@@ -204,7 +233,7 @@ class Returning:
         c = c.summed(c.dim_axes(range(before)))
         return plain(c.dims[before:], c.pair)
 
-    def through_both(self, y: Moments, z: Moments, slot: int, depth: int, apart: bool) -> Moments | None:
+    def through_both(self, y: Moments, z: Moments, slot: int, depth: int, apart: bool | None) -> Moments | None:
         """What one operator, called twice, makes of the covariance of the cotangents of its results."""
         c = self.common(y, z, depth + 1, apart)
         if c is None:
@@ -281,6 +310,20 @@ def into_slices(a: Moments, y: Moments, z: Moments, c: Moments | None, told: boo
     share[state] = 1.0 / (axis.pairs[state] if told else size if i == j else size * max(size - 1, 1))
     shape = [-1 if n == k else 1 for n in range(c.pair.ndim + 1)]
     return plain((*dims[:d], (axis,), *dims[d + 1 :]), np.expand_dims(c.pair, k) * share.reshape(shape))
+
+
+def share_of_stack(a: Moments, y: Moments) -> float | None:
+    """What y, the sum or average over a stack of tensors, has of one of these; None of other tensors."""
+    made = y.made
+    if made is None or made.name not in ("sum", "mean") or not isinstance(made.args[0], Moments) or len(made.args) < 2:
+        return None
+    stack, dims = made.args[0].made, made.args[1]
+    if stack is None or stack.name != "stack" or not isinstance(dims, (list, tuple)) or len(dims) != 1:
+        return None
+    d = stack.args[1] if len(stack.args) > 1 else 0
+    if dims[0] % (len(a.shape) + 1) != d % (len(a.shape) + 1) or not any(bare(x)[0] is a for x in stack.args[0] if isinstance(x, Moments)):
+        return None
+    return 1.0 if made.name == "sum" else 1.0 / len(stack.args[0])
 
 
 def place(made: Made, a: Moments) -> int | None:

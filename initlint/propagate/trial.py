@@ -1,7 +1,7 @@
 """PREDICTIONS that are doubtful → those that a few real draws do not refute, and what the draws measured in place of the others.
 
 Where tensors depend on each other in a way that no formula follows (sorted values, a recurrence on its own decays, an iterated
-inverse), a prediction can be wrong by any factor. Such places are known by their flags, or by numbers that leave every ordinary
+inverse, two products of one factor that are divided), a prediction can be wrong by any factor. Such places are known by their flags, or by numbers that leave every ordinary
 range. A small model can be asked: its weights are drawn from their laws, the graph is run and differentiated a few times, and
 where the difference exceeds what chance allows, the measured number stands, with the flag `refuted`. What has no prediction at
 all is measured as well. Errors of formulas add up along a graph: one of many nodes that is in no doubt is drawn once, if that
@@ -47,7 +47,7 @@ MASKED = 2.0**200  # second moment of a mask: that of the largest float32 is 2^2
 RANGE = 60.0  # bits between the largest and the smallest second moment of a net nobody doubts
 LOST = 10.0  # seconds, where something has no prediction at all
 DOUBTFUL = {
-    "selected", "sampled_operator", "messages", "heavy_tailed", "few_samples", "wide_divisor", "running_sum",
+    "selected", "sampled_operator", "messages", "heavy_tailed", "few_samples", "wide_divisor", "running_sum", "shared_divisor",
 }  # fmt: skip
 STILL = {"uninitialized_weight"}  # what the draws assume as well
 SEED = 0x7121A1

@@ -2,7 +2,8 @@
 
 A model's half is the parity of a hash of its name, `library/factory`, so that it is fixed before anything is known about the
 model. Models of the held half are reported as totals only. Those of LOOKED_AT were looked at one by one before there were
-halves: their held part judges less, and is counted apart.
+halves: their held part judges less, and is counted apart. Of the others another bit of the same hash opened about one half on
+30 November 2026: these may be looked at since, judge less, too, and are counted apart. What is left is unseen by anybody.
 """
 
 from __future__ import annotations
@@ -29,8 +30,17 @@ def half_of(key: str) -> Half:
     return "held" if hashlib.sha256(key.encode()).digest()[-1] % 2 else "tune"
 
 
+def opened(key: str) -> bool:
+    """Whether this model of the held half may be looked at since 30 November 2026, and by nobody before."""
+    return _never_chosen(key) and hashlib.sha256(key.encode()).digest()[0] % 2 == 1
+
+
 def unseen(key: str) -> bool:
-    """Whether nobody may look at this model: of the held half, and not looked at before there was one."""
+    """Whether nobody may look at this model: of the held half, neither looked at before there was one nor opened since."""
+    return _never_chosen(key) and not opened(key)
+
+
+def _never_chosen(key: str) -> bool:
     return half_of(key) == "held" and key.partition("/")[0] not in LOOKED_AT
 
 

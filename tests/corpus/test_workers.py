@@ -5,7 +5,7 @@ import os
 import time
 from pathlib import Path
 
-from tests.corpus.halves import half_of, key_of, unseen
+from tests.corpus.halves import half_of, key_of, opened, unseen
 from tests.corpus.workers import answers
 
 
@@ -43,3 +43,13 @@ def test_the_half_of_a_model_follows_from_its_name_alone():
 def test_models_that_were_looked_at_before_are_not_hidden():
     assert not any(unseen(f"transformers/model{n}") for n in range(20))
     assert any(unseen(f"monai/model{n}") for n in range(20))
+
+
+def test_what_was_opened_is_a_fixed_half_of_what_is_held():
+    keys = [f"monai/model{n}" for n in range(200)]
+    held = [key for key in keys if half_of(key) == "held"]
+    assert {key for key in keys if opened(key) or unseen(key)} == set(held)
+    assert not any(opened(key) and unseen(key) for key in held)
+    assert 0.35 < sum(map(opened, held)) / len(held) < 0.65
+    odd = int(hashlib.sha256(held[0].encode()).hexdigest()[:2], 16) % 2
+    assert opened(held[0]) == bool(odd)

@@ -1,6 +1,6 @@
 """How true the numbers are: predictions against Monte Carlo over whole models.
 
-    python -m tests.propagate.accuracy [--zoo] [--real] [--half tune|held] [--only TEXT] [--jobs N] [--json FILE] …
+    python -m tests.propagate.accuracy [--zoo] [--real] [--half tune|held] [--opened] [--only TEXT] [--jobs N] [--json FILE] …
     python -m tests.propagate.accuracy --combine FILE …
 
 Every model of tests/zoo and tests/real is found and given inputs as `initlint check` does it, traced, predicted and run for
@@ -34,7 +34,7 @@ from initlint.graph.capture import capture
 from initlint.propagate import propagate
 from initlint.propagate.backward import run as run_formulas
 from initlint.propagate.oracle import Row, compare, measure
-from tests.corpus.halves import LOOKED_AT, Half, half_of, key_of, library_of, pseudonym, unseen
+from tests.corpus.halves import LOOKED_AT, Half, half_of, key_of, library_of, opened, pseudonym, unseen
 from tests.corpus.workers import answers
 
 TESTS = Path(__file__).parent.parent
@@ -52,6 +52,7 @@ class Score:
     name: str
     half: Half = "tune"
     looked_at: bool = True
+    opened: bool = False
     nodes: int = 0
     predicted: int = 0
     rows: list[Row] = field(default_factory=list)
@@ -184,19 +185,25 @@ def run(options: argparse.Namespace) -> Iterator[Score]:
     for path in paths:
         for name in listed[path]:
             key = key_of(path, name)
-            if (options.half is None or half_of(key) == options.half) and options.only in f"{path.stem}::{name}":
+            chosen = opened(key) if options.opened else options.half is None or half_of(key) == options.half
+            if chosen and options.only in f"{path.stem}::{name}":
                 tasks.append((path, name, options.draws, options.seconds, options.formulas))
     for number, answer, problem in answers(score_of, tasks, options.jobs, options.limit):
         path, name = tasks[number][:2]
         score = answer or Score(name=f"{path.stem}::{name}", failed=problem)
         key = key_of(path, name)
-        score.half, score.looked_at = half_of(key), library_of(path) in LOOKED_AT
+        score.half, score.looked_at, score.opened = half_of(key), library_of(path) in LOOKED_AT, opened(key)
         if unseen(key):  # what it is called and where it is wrong stays unknown
             score.name, score.rows, score.failed = pseudonym(key), [], score.failed and "failed"
         yield score
 
 
 # -- reports --------------------------------------------------------------------------------------------------------------
+
+
+def hidden(score: Score) -> bool:
+    """Whether the model shows in the totals only."""
+    return score.half == "held" and not score.looked_at and not score.opened
 
 
 def summary(score: Score) -> list[float]:
@@ -257,11 +264,12 @@ def totals(scores: Sequence[Score], title: str) -> str:
 
 
 def report(scores: Sequence[Score]) -> str:
-    """Totals by half, what was looked at before there were halves apart, and by library where it may be looked at."""
+    """Totals by half, what was looked at before there were halves and what was opened since apart."""
     groups = [
         ("tune", [s for s in scores if s.half == "tune"]),
         ("held, looked at before there were halves", [s for s in scores if s.half == "held" and s.looked_at]),
-        ("held", [s for s in scores if s.half == "held" and not s.looked_at]),
+        ("held, opened 30 November 2026", [s for s in scores if s.opened]),
+        ("held", [s for s in scores if hidden(s)]),
     ]
     return "\n".join(totals(group, title) for title, group in groups if group)
 
@@ -286,6 +294,7 @@ def main() -> None:
     for flag in ("--zoo", "--real", "--trace", "--markdown"):
         parser.add_argument(flag, action="store_true")
     parser.add_argument("--half", choices=("tune", "held"))
+    parser.add_argument("--opened", action="store_true", help="only the models of the held half that were opened")
     parser.add_argument("--draws", type=int, default=64, help="at most")
     parser.add_argument("--seconds", type=float, default=20.0, help="for drawing one model")
     parser.add_argument(
@@ -301,7 +310,7 @@ def main() -> None:
     if options.combine:
         found = {score.name: score for file in options.combine for score in from_json(file.read_text())}
         for score in found.values():
-            if options.markdown and (score.half == "tune" or score.looked_at):
+            if options.markdown and not hidden(score):
                 print(markdown(score))
         print(report(list(found.values())))
         return
@@ -311,7 +320,7 @@ def main() -> None:
         scores.append(score)
         if options.json:
             options.json.write_text(as_json(scores))
-        if score.half == "held" and not score.looked_at:
+        if hidden(score):
             continue
         print(markdown(score) if options.markdown else line(score), flush=True)
         for text in worst(score, 0 if options.markdown else options.worst):

@@ -300,6 +300,29 @@ add("the scale of norms before attention to those before", AttendingToThePast, L
 add("the scale of norms of queries and keys", AttendingByAngles, LONG, draws=48)
 
 
+LAYERS = {"a": lambda: nn.Linear(64, 64), "b": lambda: nn.Linear(64, 64), "o": lambda: nn.Linear(64, 64),
+          "norm": lambda: nn.LayerNorm(64), "drop": lambda: nn.Dropout(0.2)}  # fmt: skip
+
+
+def behind_layers(run: Callable[[nn.Module, torch.Tensor, torch.Tensor], torch.Tensor]) -> Callable[[nn.Module, torch.Tensor], torch.Tensor]:
+    """A structure of y and z, two layers of x, with a layer behind."""
+    return lambda m, x: m.o(run(m, m.a(x), m.b(x)))  # type: ignore[operator, no-any-return]
+
+
+for name, run in {
+    "a tensor that is added twice": lambda m, y, z: (y + z) + y,
+    "a tensor that is added twice before a ReLU": lambda m, y, z: F.relu((y + z) + y),
+    "a tensor that is added twice, once before a dropout": lambda m, y, z: y + m.drop(y + z),
+    "a tensor that is added twice, once before a ReLU and a dropout": lambda m, y, z: y + m.drop(F.relu(y + z)),
+    "a tensor that is added twice, once before a gate of its own": lambda m, y, z: y + (y + z) * torch.sigmoid(m.b(z)),
+    "a tensor that is added twice, once before a norm": lambda m, y, z: m.norm(y + z) + 0.5 * (y - z),
+    "a stack of a tensor and a sum with it, added up": lambda m, y, z: torch.stack([y, y + z]).sum(0),
+    "a stack of a tensor and a ReLU of a sum with it, averaged": lambda m, y, z: torch.stack([y, F.relu(y + z)], 1).mean(1),
+    "a tensor that is added twice, each time before a ReLU": lambda m, y, z: F.relu(F.relu(y + z) + y) + y,
+}.items():
+    add(name, behind_layers(run), TOKENS, draws=24, **LAYERS)
+
+
 @pytest.mark.parametrize("row", TABLE.parametrized())
 def test_structure_is_predicted(row: Structure) -> None:
     """Mean, second moment, zeros, pair moments and gradient of every node lie within five standard errors and the bound."""

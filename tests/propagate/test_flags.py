@@ -67,6 +67,11 @@ class Tied(nn.Module):
         return self.head(self.table(ids))
 
 
+def linear_attention(m, x):
+    q, k = (torch.nn.functional.elu(layer(x)) + 1 for layer in (m.a, m.b))
+    return (q @ (k.transpose(1, 2) @ m.c(x))) / (q @ k.sum(1).unsqueeze(2))
+
+
 BENT = {
     "sampled_operator": (net(lambda m, x: torch.special.bessel_j1(m.a(x)), a=linear()), X),
     "shared_weight": (net(lambda m, x: m.a(torch.relu(m.a(x))), a=linear()), X),
@@ -84,6 +89,7 @@ BENT = {
         ),
         X,
     ),
+    "shared_divisor": (net(linear_attention, a=linear(), b=linear(), c=linear()), T),
     "running_sum": (net(lambda m, x: m.a(x).cumsum(1), a=linear()), T),
     "messages": (net(lambda m, x: torch.zeros(16, 32).index_add(0, ROWS, m.a(x)), a=linear()), X),
 }

@@ -10,7 +10,7 @@ from torch import nn
 
 from initlint.propagate.linear import mapped
 from initlint.propagate.moments import iid
-from initlint.propagate.near import FARTHEST, through_map
+from initlint.propagate.near import FARTHEST, alike_maxima, through_map
 from tests.propagate.structures import Structure, Table, disagreements
 
 TABLE = Table()
@@ -50,6 +50,21 @@ added("averages of overlapping windows", 24, together=lambda m, x, n: F.avg_pool
 added("averages of overlapping windows that move by two", 48, together=lambda m, x, n: F.avg_pool2d(x, 3, 2))
 added("averages of overlapping windows and upsamplings", 16,
       together=lambda m, x, n: F.interpolate(x, scale_factor=2, mode="bilinear") if n == 1 else F.avg_pool2d(x, 3, 1))  # fmt: skip
+added("largest of overlapping windows", 48, together=lambda m, x, n: F.avg_pool2d(F.max_pool2d(x, 3, 2, 1), 2) if n == 1 else x)
+added("largest of overlapping windows that move by one", 16, together=lambda m, x, n: F.avg_pool2d(F.max_pool2d(x, 3, 1, 1), 3, 1, 1) if n == 2 else x)
+
+
+class Largest(Between):
+    """The largest of windows of a smooth map, whose entries count as equally correlated."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        with torch.no_grad():
+            x = self.layers[0](F.interpolate(self.first(x), scale_factor=2, mode="bilinear", align_corners=True))
+        return self.last(F.max_pool2d(x, 2))
+
+
+TABLE.add("largest of windows of a smooth map", Largest, torch.zeros(4, 3, 16, 16), bits=0.2, draws=16,
+          why="entries of a window count as equally correlated; 0.9 where they count as independent")  # fmt: skip
 
 
 class Joined(Between):
@@ -120,6 +135,15 @@ def test_a_second_map_of_white_entries_adds_neighbours_as_their_products_say() -
     found = np.array([z.near[-1][n - 1] if n <= len(z.near[-1]) else 0.0 for n in range(1, FARTHEST + 1)])
     wanted = np.array([np.diagonal(exact, n).mean() / np.diagonal(exact).mean() for n in range(1, FARTHEST + 1)])
     assert found == pytest.approx(wanted, abs=0.05)
+
+
+@pytest.mark.parametrize(("size", "shared"), [(9, 3), (9, 6), (4, 2), (25, 20)])
+def test_largest_of_sets_with_some_numbers_in_common(size: int, shared: int) -> None:
+    """The correlation of both, by drawing them; the standard error of a correlation of n draws is below 1/√n."""
+    draws = 200_000
+    x = np.random.default_rng(7).normal(size=(draws, 2 * size - shared))
+    measured = np.corrcoef(x[:, :size].max(1), x[:, size - shared :].max(1))[0, 1]
+    assert alike_maxima(size, shared) == pytest.approx(measured, abs=4.0 / draws**0.5)
 
 
 def test_a_stride_takes_neighbours_apart() -> None:

@@ -474,6 +474,22 @@ def zero_gain(norm: nn.BatchNorm2d) -> nn.BatchNorm2d:
     return norm
 
 
+def copying(layer: Any, gain: float = 1.0) -> Any:
+    """A layer that starts as a multiple of the identity."""
+    nn.init.eye_(layer.weight) if layer.weight.dim() == 2 else nn.init.dirac_(layer.weight)
+    with torch.no_grad():
+        layer.weight.mul_(gain)
+    return layer
+
+
+add("a layer that starts as the identity beside what it copies", lambda m, x: m.o((lambda y: y + m.e(y))(m.a(x))), VECTORS,
+    a=linear(), e=lambda: copying(nn.Linear(64, 64, bias=False)), o=linear(), draws=24)  # fmt: skip
+add("a ReLU of a multiple of a ReLU, by a matrix", lambda m, x: m.o(F.relu(m.e(F.relu(m.a(x))))), VECTORS,
+    a=linear(), e=lambda: copying(nn.Linear(64, 64, bias=False), 0.5), o=linear(), draws=24)  # fmt: skip
+add("kernels that start as the identity beside what they copy", lambda m, x: m.o((lambda y: y + m.e(y) - F.relu(m.f(y)))(m.a(x))), MAPS,
+    a=conv(32, 32), e=lambda: copying(nn.Conv2d(32, 32, 1, bias=False)), f=lambda: copying(nn.Conv2d(32, 32, 3, padding=1)), o=conv(32, 16))  # fmt: skip
+
+
 @pytest.mark.parametrize("row", TABLE.parametrized())
 def test_structure_is_predicted(row: Structure) -> None:
     """Mean, second moment, zeros, pair moments and gradient of every node lie within five standard errors and the bound."""

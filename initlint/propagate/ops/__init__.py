@@ -1,7 +1,7 @@
 """Transfer functions of ATen operators, a file per family; importing this package fills the registry.
 
 In reading order: `registry`, `gather`, `view`, `windows` and `fills` (moving elements), `functions` (of one tensor),
-`arithmetic`, `choice` (conditions, masks), `reduce`, `matrix`, `norm`, `maps` (known linear ones), `conv`, `pool`, `resize`,
+`arithmetic`, `choice` (conditions, masks), `reduce`, `copied` (weights that are the identity), `matrix`, `norm`, `maps` (known linear ones), `conv`, `pool`, `resize`,
 `attention`, `saved` (what a way back needs), `logits`, `embed`, `picked`, `ranked` (sorted values), `scatter`, `chance` (dropout and kin), `spectral`, `recurrent`.
 """
 

@@ -22,6 +22,7 @@ from initlint.propagate.linear import group_rows, mean_map, members, pair_map
 from initlint.propagate.moments import Moments
 from initlint.propagate.near import met_in_sum, through_taps
 from initlint.propagate.ops.arithmetic import added
+from initlint.propagate.ops.copied import stays, through_identity
 from initlint.propagate.ops.depthwise import Passage, entering, leaving
 from initlint.propagate.ops.gather import flags_of, single
 from initlint.propagate.ops.maps import each_of, in_phases, tap_matrices, transposed_taps
@@ -94,6 +95,9 @@ def convolved(
     """Any convolution with these taps; weight is (out, in/groups, …), or (in, out/groups, …) when transposed."""
     spatial = len(taps)
     kernel = [len(t) for t in taps]
+    if groups == 1 and not transposed and stays(weight, taps):
+        y = through_identity(tape, x, weight, lambda t, u, w: convolved(t, u, w, None, groups, taps, transposed))
+        return y if bias is None else added(tape, y, channel_vector(tape, bias, spatial + 2))
     whole = x
     for d in range(2, 2 + spatial):
         x = in_phases(tape, x, d)

@@ -18,6 +18,7 @@ from initlint.propagate.axes import Array, common
 from initlint.propagate.lineage import is_leaf, length_of
 from initlint.propagate.moments import Gram, Moments, common_factors, factored, size_of
 from initlint.propagate.ops.arithmetic import add, added, mul
+from initlint.propagate.ops.copied import through_identity
 from initlint.propagate.ops.functions import affine
 from initlint.propagate.ops.gather import flags_of, tidy, worst
 from initlint.propagate.ops.grams import places_of, roles_of, with_itself
@@ -288,6 +289,8 @@ def linear(tape: Tape, x: Any, weight: Any, bias: Any = None) -> Moments:
     lead = LETTERS[: len(x.dims) - 1]
     if len(weight.dims) == 1:
         y = product(tape, x, weight, lead + "Y", "Y", lead)
+    elif weight.eye:
+        y = through_identity(tape, x, weight, lambda t, u, w: product(t, u, w, lead + "Y", "ZY", lead + "Z"))
     else:
         y = product(tape, x, weight, lead + "Y", "ZY", lead + "Z")
         if not weight.mean.any():
@@ -331,6 +334,8 @@ def matmul_letters(x: int, y: int) -> tuple[str, str, str]:
 def matmul(tape: Tape, x: Any, y: Any) -> Moments:
     x, y = as_moments(x), as_moments(y)
     a, b, out = matmul_letters(len(x.dims), len(y.dims))
+    if y.eye and len(y.dims) == 2:
+        return through_identity(tape, x, y, lambda t, u, w: product(t, u, w, a, b, out))
     z = product(tape, x, y, a, b, out)
     if len(y.dims) == 2 and is_leaf(y) and not np.any(y.mean):
         z.gram = image_of(x)

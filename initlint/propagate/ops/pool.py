@@ -14,13 +14,14 @@ import numpy as np
 from initlint.propagate.axes import Array, Axis
 from initlint.propagate.linear import mapped
 from initlint.propagate.moments import Moments
+from initlint.propagate.near import apart_by, of_maxima, through_map
 from initlint.propagate.ops.arithmetic import settled
 from initlint.propagate.ops.gather import single
 from initlint.propagate.ops.maps import along, each_of, matrix_of, separable, single_axis, tap_matrices
 from initlint.propagate.ops.reduce import maximum_law, selected
 from initlint.propagate.ops.registry import CannotPredict, as_moments, transfer
 from initlint.propagate.ops.view import permuted, reshaped
-from initlint.propagate.pointwise import Cotangent, coarsened, profile_of
+from initlint.propagate.pointwise import Cotangent, Source, coarsened, profile_of
 from initlint.propagate.sparse import Sparse, total
 from initlint.propagate.sums import share_of_present
 from initlint.propagate.tape import Known, Tape
@@ -136,6 +137,8 @@ def max_pooled(tape: Tape, x: Moments, taps: Sequence[Sequence[Sparse]]) -> Mome
     x = coarsened(x, x.dim_axes(range(first, len(x.shape))))
     profile = profile_of(x)
     window = Moments(x.dims, np.zeros_like(x.mean), profile.source.correlation)
+    if type(profile.source) is Source and profile.source.origin.shape == x.shape:
+        window.near = profile.source.origin.near
     count = 1.0
     for j, matrices in enumerate(taps):
         windows = total(matrices)
@@ -145,9 +148,10 @@ def max_pooled(tape: Tape, x: Moments, taps: Sequence[Sequence[Sparse]]) -> Mome
         if window.dims[first + j]:
             average = windows.rescaled(1.0 / np.maximum(reach, 1.0))
             target = Axis(windows.shape[0], None, window.dims[first + j][0].role)
-            window = mapped(window, k, average, target)
+            window = through_map(window, mapped(window, k, average, target), first + j, average)
     y, chance = maximum_law(profile, window, count, 1.0)
     y.flags = before.flags
+    y.near = of_maxima(window, count)
     into = float(np.prod([m[0].shape[1] for m in taps]))
     out = float(np.prod([m[0].shape[0] for m in taps]))
 
@@ -175,7 +179,7 @@ def max_pooled(tape: Tape, x: Moments, taps: Sequence[Sequence[Sparse]]) -> Mome
                 same = same & here
             else:
                 others = others & here
-        pair = with_shared_winners(pair, [k for k in range(len(axes)) if k in spots], taps, axes)
+        pair = with_shared_winners(g, pair, [k for k in range(len(axes)) if k in spots], taps, axes)
         inside = min((count - 1.0) / max(into - 1.0, 1.0), 1.0)
         pair = np.where(others & ~same, pair * (1.0 - inside), pair)
         routed = Moments(tuple(dims), np.zeros([axis.groups for axis in axes]), pair)
@@ -184,11 +188,13 @@ def max_pooled(tape: Tape, x: Moments, taps: Sequence[Sequence[Sparse]]) -> Mome
     return tape.record([before], y, pull)
 
 
-def with_shared_winners(pair: Array, spots: Sequence[int], taps: Sequence[Sequence[Sparse]], axes: Sequence[Axis]) -> Array:
-    """A cotangent of windows, an entry's own square with what it gets as the largest of several windows at once.
+def with_shared_winners(
+    g: Moments, pair: Array, spots: Sequence[int], taps: Sequence[Sequence[Sparse]], axes: Sequence[Axis]
+) -> Array:
+    """A cotangent g of windows, an entry's own square with what it gets as the largest of several windows at once.
 
     It is that of windows A and B with probability 1/|A ∪ B|, and lies in both with |A ∩ B|: Σ_B |A ∩ B|/|A ∪ B| times what the
-    cotangents of A and B have in common, here of windows anywhere. Windows at borders count as those in the middle.
+    cotangents of A and B have in common. Windows at borders count as those in the middle.
     """
     shared = [_shared_with_middle(total(matrices)) for matrices in taps]
     held = [k for k in range(len(taps)) if taps[k][0].shape[1] > 1]
@@ -197,6 +203,7 @@ def with_shared_winners(pair: Array, spots: Sequence[int], taps: Sequence[Sequen
     own = [slice(0, axis.groups) for axis in axes]
     result = pair.copy()
     size = math.prod(max(counts) for counts in shared)
+    along_dims = dict(zip([n - len(taps) for n in held], spots, strict=True)) if g.pair.shape == pair.shape else {}
     for chosen in itertools.product(*(range(len(counts)) for counts in shared)):
         common = math.prod(shared[k][n] for k, n in enumerate(chosen))
         apart = [int(np.argmax(shared[k]) != n) for k, n in enumerate(chosen)]
@@ -205,7 +212,9 @@ def with_shared_winners(pair: Array, spots: Sequence[int], taps: Sequence[Sequen
         there = list(own)
         for k, spot in zip(held, spots, strict=True):
             there[spot] = slice(apart[k], apart[k] + 1)
-        result[tuple(own)] += common / (2.0 * size - common) * pair[tuple(there)]
+        places = {d: abs(chosen[d] - int(np.argmax(shared[d]))) for d in along_dims}
+        near = apart_by(g, along_dims, places)[tuple(own)] if along_dims else 0.0
+        result[tuple(own)] += common / (2.0 * size - common) * (pair[tuple(there)] + near)
     return result
 
 

@@ -329,7 +329,9 @@ def selected(
         if inside.shape == total.shape:
             with np.errstate(divide="ignore", invalid="ignore"):
                 ratio = np.where(np.abs(inside) > 1e-12 * np.abs(total).max(), (total - diagonal) / inside, 1.0)
-            full = np.clip(ratio, 0.25, 2.0)
+            # an entry that is the largest of several windows has a larger square, which the others make up for, as far as Cauchy and Schwarz
+            bound = max(2.0, own.q / max(share * float(np.abs(apart.pair).max()), 1e-300))
+            full = np.clip(ratio, -bound, bound)
             for k in sorted(axes):
                 full = np.expand_dims(full, k)
             apart = apart.with_(pair=apart.pair * full)
