@@ -52,7 +52,7 @@ def check_model(job: Job, file: Imported, candidate: Candidate, target: str, sen
     send({"stage": "inputs"})
     declared = tuple(candidate.inputs)
     try:
-        inputs = infer(recorded.model, declared=declared)
+        inputs = infer(recorded.model, declared=declared, examples=candidate.examples)
     except InputsUnknown as problem:
         severity = Severity.ERROR if job.name is not None else Severity.INFO
         message = f"`{candidate.name}` not analysed: {problem}"
@@ -215,7 +215,7 @@ def _find_again(job: Job, before: Imported, candidate: Candidate, target: str, t
     file = _import_again(job, before, texts, send)
     (same,) = discovered(job, file, candidate.name).candidates
     recorded = built(same, file)
-    inputs = infer(recorded.model, declared=tuple(same.inputs))
+    inputs = infer(recorded.model, declared=tuple(same.inputs), examples=same.examples)
     send({"findings": [finding_data(finding) for finding in _analysed(same, file, recorded, inputs, target).findings]})
 
 
@@ -268,7 +268,7 @@ def _verified(
     declared = tuple(candidate.inputs)
 
     def traced(built: Any) -> Any:
-        given = inputs if built is recorded else infer(built.model, declared=declared)
+        given = inputs if built is recorded else infer(built.model, declared=declared, examples=candidate.examples)
         return traced_as(built, given.args, given.kwargs, declared)
 
     result = verified(

@@ -40,7 +40,7 @@ def call_in_file(name: str, target: Callable[..., Any], tree: ast.Module, namesp
     for call, scope in _calls(tree, name):
         if any(k.arg is None for k in call.keywords):
             continue
-        look = _Evaluator(namespace, scope, _argparse_defaults(tree))
+        look = Evaluator(namespace, scope, argparse_defaults(tree))
         try:
             for argument in (*call.args, *(k.value for k in call.keywords)):
                 look.value(argument, construct=False)
@@ -101,7 +101,7 @@ def _assignments(body: list[ast.stmt]) -> dict[str, ast.expr]:
     return found
 
 
-def _argparse_defaults(tree: ast.Module) -> dict[str, ast.expr]:
+def argparse_defaults(tree: ast.Module) -> dict[str, ast.expr]:
     defaults: dict[str, ast.expr] = {}
     for node in ast.walk(tree):
         if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "add_argument"):
@@ -114,7 +114,9 @@ def _argparse_defaults(tree: ast.Module) -> dict[str, ast.expr]:
     return defaults
 
 
-class _Evaluator:
+class Evaluator:
+    """Works out expressions of a scope."""
+
     def __init__(self, namespace: Mapping[str, Any], scope: Scope, arguments: Mapping[str, ast.expr]) -> None:
         self.namespace, self.scope, self.arguments = namespace, scope, arguments
 

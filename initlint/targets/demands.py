@@ -34,6 +34,8 @@ def demands_of(trial: Trial) -> list[Demand]:
         look = next((v for key, v in TABLE.items() if function in key), None)
         if look is not None:
             found += list(look(trial.call))
+        if function in BITWISE or (function in ("where", "masked_fill", "masked_fill_") and "bool" in str(trial.error)):
+            found += list(_truths(trial.call))
         found += list(_of_indices(trial.call, str(trial.error)))
     found += list(_of_message(trial))
     return [d for d in found if d.operand.names and _asks(d)]
@@ -41,7 +43,7 @@ def demands_of(trial: Trial) -> list[Demand]:
 
 def _asks(demand: Demand) -> bool:
     have = demand.operand
-    if demand.kind == "int" and have.floating:
+    if demand.kind == "bool" or (demand.kind == "int" and have.floating):
         return True
     if demand.kind == "float" and not have.floating:
         return True
@@ -215,6 +217,17 @@ def _scatter(call: Call) -> Iterator[Demand]:
         yield Demand(value, kind="int")
 
 
+def _truths(call: Call) -> Iterator[Demand]:
+    """Bits of floats, and a condition that is none: integers would do for some of these, truth values for all."""
+    operands = call.operands
+    for value in operands if call.function in BITWISE else operands[:1] if call.function == "where" else operands[1:2]:
+        if value.floating or call.function not in BITWISE:
+            yield Demand(value, kind="bool")
+
+
+BITWISE = (
+    "bitwise_not", "__invert__", "invert", "bitwise_and", "__and__", "__rand__", "__iand__", "bitwise_or", "__or__", "__ror__", "__ior__", "bitwise_xor", "__xor__",
+)  # fmt: skip
 TABLE: Mapping[tuple[str, ...], Callable[[Call], Iterator[Demand]]] = {
     ("embedding", "embedding_bag"): _embedding,
     ("linear",): _linear,

@@ -21,6 +21,7 @@ from torch import nn
 
 from initlint.targets.arguments import Filled, Missing, fill, is_config_class
 from initlint.targets.calls import call_in_file
+from initlint.targets.examples import Example, examples_of
 from initlint.targets.factories import is_factory
 from initlint.targets.references import References, references_of
 
@@ -38,6 +39,7 @@ class Candidate:
     defines    the class of this file that it is an instance of ("" if none): covered by analysing this candidate
     inputs     example inputs that the settings declare for it
     rate       the learning rate of SGD that they declare
+    examples   calls of it that the file itself shows
     """
 
     name: str
@@ -50,6 +52,7 @@ class Candidate:
     defines: str = ""
     inputs: tuple[InputSpec, ...] = ()
     rate: float | None = None
+    examples: tuple[Example, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -179,6 +182,7 @@ class _File:
             instance=value,
             parts=(self.parts(head) | used) - {name},
             defines=own,
+            examples=examples_of(frozenset({name, own} - {""}), self.tree, self.space),
         )
 
     # -- one of a file ------------------------------------------------------------------------------------------------
@@ -202,7 +206,7 @@ class _File:
             found = self.from_instance(settings.name, value)
             return Candidate(
                 name=found.name, kind="declared", line=found.line, how=found.how, build=None, instance=value,
-                parts=found.parts, defines=found.defines, inputs=inputs, rate=rate,
+                parts=found.parts, defines=found.defines, inputs=inputs, rate=rate, examples=found.examples,
             )  # fmt: skip
         call = fill(value, self.space, name=settings.name, args=tuple(settings.args), kwargs=settings.kwargs)
         if isinstance(call, Missing) and not settings.args and not settings.kwargs:
@@ -212,7 +216,7 @@ class _File:
         found = self.candidate(settings.name, value, call)
         return Candidate(
             name=found.name, kind="declared", line=found.line, how=found.how, build=found.build,
-            parts=found.parts, defines=found.defines, inputs=inputs, rate=rate,
+            parts=found.parts, defines=found.defines, inputs=inputs, rate=rate, examples=found.examples,
         )  # fmt: skip
 
     def lookup(self, dotted: str) -> Any:
@@ -251,6 +255,7 @@ class _File:
             build=functools.partial(_build, call),
             parts=self.parts(head),
             defines=name if isinstance(value, type) else "",
+            examples=examples_of(frozenset({name}), self.tree, self.space),
         )
 
     def unbuildable(self, name: str, missing: Missing) -> Unbuildable:

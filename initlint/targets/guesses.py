@@ -193,7 +193,7 @@ def _groups(_: Stem, __: frozenset[str]) -> list[Spec]:
 
 
 def _dense_graph(_: Stem, __: frozenset[str]) -> list[Spec]:
-    return [Spec("float", (NODES, NODES)), Spec("float", (BATCH, NODES, NODES))]
+    return [Spec("float", (NODES, NODES)), Spec("float", (BATCH, NODES, NODES)), Spec("bool", (NODES, NODES), role="ones")]
 
 
 def _recurrent_or_vector(stem: Stem, names: frozenset[str]) -> list[Spec]:
@@ -234,6 +234,7 @@ NAMES: tuple[tuple[re.Pattern[str], Guess], ...] = tuple(
         (r"^(position_ids|positions|pos_ids)$", _positions),
         (r"^(t|ts|times?|timesteps?|time_?steps?|steps?|sigmas?|noise_levels?|diffusion_steps?|timestep_cond)$", _time),
         (r"^(y|labels?|class_labels?|cls|class_idx|class_ids?|targets?|classes)$", _label),
+        (r"^(tasks?|domains?|speakers?|subjects?)(_ids?|_idx|_index|_label)?$", _label),
         (r"^(users?|items?|movies?|products?|user_ids?|item_ids?|movie_ids?|entity|entities|heads?|relations?|tails?)(_idx|_index|_indices|_indexes)?$", _item),
         (r"^(lengths?|lens|seq_lens?|x_len(gths?)?|src_len(gths?)?|input_lengths?)$", _lengths),
         (r"^(input_values|waveforms?|wav|audio|signal|raw_audio)$", _audio),

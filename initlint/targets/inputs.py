@@ -1,7 +1,8 @@
 """BUILT MODEL → example inputs that its forward accepts, found by trying on the meta device.
 
-What the settings declare stands. The rest starts from guesses (annotations, names, first layers) and is mended run by run:
-each failed run says which call wanted what of which input. The state that came farthest is mended first.
+What the settings declare stands. Then come the calls that the file itself shows. The rest starts from guesses (annotations,
+names, first layers) and is mended run by run: each failed run says which call wanted what of which input. The state that came
+farthest is mended first.
 """
 
 from __future__ import annotations
@@ -20,16 +21,21 @@ import torch
 from torch import nn
 
 from initlint.targets.documented import documented
+from initlint.targets.examples import Example, merged
 from initlint.targets.guesses import Stem, guesses_for, signature_of, stem_of
 from initlint.targets.probe import Refused, Trial, run
 from initlint.targets.records import assembled, records_of, short
 from initlint.targets.repairs import COMMON, Between, Secants, repairs, sizes_of
-from initlint.targets.specs import Spec, State, realize
+from initlint.targets.specs import BATCH, TIME, Spec, State, realize
 
 if TYPE_CHECKING:
     from initlint.inputspec import InputSpec
 
 TRIALS = 400
+EXAMPLES = 3  # calls that the file shows, of which one is accepted or none will be
+AFFORDED = 1 << 20  # elements that an example has at most: of larger ones few samples are taken, or the guesses
+UNROLLED = 1500  # calls, each a node of the graph, from which on a guess of a shorter sequence is worth looking for
+MUCH_SHORTER = 0.8
 TRIALS_IN_TROUBLE = 12  # once a state fails only for want of values, others have this many runs to do better
 DEVICES = ("meta", "fake", "cpu")
 CACHE = "use_cache"
@@ -97,8 +103,10 @@ class InputsUnknown(Exception):
         self.help = help
 
 
-def infer(model: nn.Module, *, declared: Sequence[InputSpec] = (), budget: float = 20.0) -> Inputs:
-    """Inputs that `model.forward` accepts in train mode.
+def infer(
+    model: nn.Module, *, declared: Sequence[InputSpec] = (), examples: Sequence[Example] = (), budget: float = 20.0
+) -> Inputs:
+    """Inputs that `model.forward` accepts in train mode; `examples` are calls that its file shows.
 
     Raises:
         InputsUnknown: none was found within `budget` seconds, or the declared ones do not fit the signature.
@@ -106,15 +114,15 @@ def infer(model: nn.Module, *, declared: Sequence[InputSpec] = (), budget: float
     modes = {module: module.training for module in model.modules()}
     model.train()
     try:
-        return _Search(model, declared, budget).result()
+        return _Search(model, declared, examples, budget).result()
     finally:
         for module, mode in modes.items():
             module.training = mode
 
 
 class _Search:
-    def __init__(self, model: nn.Module, declared: Sequence[InputSpec], budget: float) -> None:
-        self.model = model
+    def __init__(self, model: nn.Module, declared: Sequence[InputSpec], examples: Sequence[Example], budget: float) -> None:
+        self.model, self.examples = model, examples
         self.deadline = time.monotonic() + budget
         self.stem: Stem = stem_of(model)
         self.parameters = signature_of(model)
@@ -167,6 +175,17 @@ class _Search:
         secants, between = Secants(), Between()
         best: tuple[int, State] | None = None  # the farthest state that only failed for want of values
         refused: list[State] = []
+        long: tuple[State, Trial] | None = None  # what the file shows, where it takes many steps
+        for shown in self.shown():
+            trial = self.attempt(shown)
+            if trial.ok and trial.progress <= UNROLLED:
+                return self.finished(shown, trial, sized=True)
+            if trial.ok:
+                long = self.shortened(shown, trial)
+                break
+            if trial.trouble and best is None:
+                best = trial.progress, shown
+            self.refuted.add(_key(shown))
         for place, start in enumerate(self.starts()):
             queue.push(start, 0, 0.3 * place)
         left = TRIALS
@@ -176,6 +195,8 @@ class _Search:
             if following is None or time.monotonic() > self.deadline:
                 break
             state, trial = following, self.attempt(following)
+            if trial.ok and long is not None and trial.progress > MUCH_SHORTER * long[1].progress:
+                break
             if trial.ok:
                 return self.finished(state, trial)
             self.note(state, trial)
@@ -192,6 +213,8 @@ class _Search:
                 queue.push(repair.state, trial.progress, repair.doubt)
             for doubt, more in self.extended(state, trial):
                 queue.push(more, trial.progress, doubt)
+        if long is not None:
+            return self.finished(*long, sized=True)
         for state in refused[:8]:
             if self.attempt(state, strict=False).ok:
                 return self.finished(state, Trial())
@@ -201,7 +224,7 @@ class _Search:
 
     def starts(self) -> Iterator[State]:
         """The first guesses: the likeliest of each input, then the others one at a time."""
-        needed = [p for p in self.parameters if p.name not in self.fixed and self.required(p)]
+        needed = self.needed
         wanted: dict[str, inspect.Parameter] = {}
         for parameter in needed:
             fields = self.records.get(parameter.name, ())
@@ -222,6 +245,36 @@ class _Search:
         if self.records:
             whole = {p.name: guesses_for(p, self.stem, names)[0] for p in needed}
             yield self.one_batch(whole)
+
+    def shown(self) -> Iterator[State]:
+        """What the file's own calls give to the inputs that are needed, first with a batch of more than a few samples."""
+        names = [p.name for p in self.parameters]
+        for example in self.examples[:EXAMPLES]:
+            given = example.named(names)
+            if any(p.name not in given for p in self.needed) or not self.needed:
+                continue
+            present = frozenset(p.name for p in self.needed)
+            told = {p.name: merged(given[p.name], guesses_for(p, self.stem, present)[0]) for p in self.needed}
+            firsts = {spec.shape[0] for spec in told.values() if spec.shape}
+            few = {name: spec.sized(0, BATCH) if spec.shape else spec for name, spec in told.items()}
+            if len(firsts) == 1 and (max(firsts) < BATCH or _elements(told) > AFFORDED) and _elements(few) <= AFFORDED:
+                yield few
+            if _elements(told) <= AFFORDED:
+                yield told
+
+    def shortened(self, state: State, trial: Trial) -> tuple[State, Trial]:
+        """An accepted example with its longest axis as short as a guess would have it, where that takes fewer calls."""
+        longest = max((n for spec in state.values() for n in spec.shape[1:]), default=0)
+        short = {
+            name: spec.shaped(*spec.shape[:1], *(min(n, TIME // 2) if n == longest else n for n in spec.shape[1:]))
+            for name, spec in state.items()
+        }
+        other = self.attempt(short)
+        return (short, other) if other.ok and other.progress < MUCH_SHORTER * trial.progress else (state, trial)
+
+    @property
+    def needed(self) -> list[inspect.Parameter]:
+        return [p for p in self.parameters if p.name not in self.fixed and self.required(p)]
 
     def one_batch(self, state: State) -> State:
         """All inputs with the batch size of the first that has one, a declared one before all."""
@@ -290,9 +343,13 @@ class _Search:
 
     # -- the end ------------------------------------------------------------------------------------------------------
 
-    def finished(self, state: State, trial: Trial) -> Inputs:
-        """The accepted inputs, their images enlarged where the last maps are tiny, their integers within their tables."""
-        state, trial = self.enlarged(*self.tidied(state, trial))
+    def finished(self, state: State, trial: Trial, *, sized: bool = False) -> Inputs:
+        """The accepted inputs, their images enlarged where the last maps are tiny, their integers within their tables.
+
+        sized  whether the author chose their sizes
+        """
+        if not sized:
+            state, trial = self.enlarged(*self.tidied(state, trial))
         state = {n: replace(s, high=trial.tables[n]) if n in trial.tables and s.kind == "int" else s for n, s in state.items()}
         state = self.within_tables(state, trial)
         if CACHE not in self.constants and _caches(self.model, self.parameters):
@@ -371,6 +428,10 @@ def _suggested(name: str, spec: Spec) -> str:
 
 def _owner(name: str) -> str:
     return re.split(r"[\[.(]", name, maxsplit=1)[0]
+
+
+def _elements(state: State) -> int:
+    return sum(math.prod(spec.shape) for spec in state.values())
 
 
 def _affordable(state: State) -> bool:

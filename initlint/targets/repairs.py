@@ -67,7 +67,9 @@ def repairs(trial: Trial, state: State, sizes: tuple[int, ...]) -> Iterator[Repa
 
 def _mended(demand: Demand, spec: Spec) -> Iterator[tuple[float, Spec]]:
     have = demand.operand.shape
-    if demand.kind == "int" and demand.operand.floating:
+    if demand.kind == "bool" and spec.kind != "bool":
+        yield 0.0, Spec("bool", spec.shape, role="ones")
+    elif demand.kind == "int" and demand.operand.floating:
         shapes = [(2, TIME), spec.shape[:1], spec.shape[:-1], spec.shape] if len(spec.shape) > 1 else [spec.shape, (2, TIME)]
         ids = [Spec("int", shape, high=demand.high or spec.high) for shape in dict.fromkeys(shapes)]
         yield from ((0.1 * i, s) for i, s in enumerate(ids))

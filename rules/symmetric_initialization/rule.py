@@ -56,6 +56,7 @@ def check(facts: Facts) -> Iterator[Finding]:
             yield _constant(facts, facts.parameter(name), layer, alike=alike, stuck=stuck, passed=passed and not alike)
     yield from _rows(facts)
     yield from _slices(facts)
+    yield from _written(facts)
     yield from _copies(facts)
 
 
@@ -260,6 +261,68 @@ def _slices(facts: Facts) -> Iterator[Finding]:
             modules=[module_of(parameter)],
             evidence={"copies": float(parameter.shape[dim])},
         )
+
+
+def has_one_kernel(facts: Facts, layer: WeightLayer) -> bool:
+    """Known values that are the same for all outputs of a linear layer or a transposed convolution of several inputs."""
+    parameter, transposed = facts.parameter(layer.weight), "transpose" in operator(facts.structure.nodes[layer.node])
+    value = parameter.value
+    if parameter.law.family != "exact" or value is None or len(layer.weights) != 1 or (layer.kind, transposed) not in _WRITTEN:
+        return False
+    units = 1 if transposed else 0
+    several = value.dim() > 1 and value.shape[units] > 1 and value.shape[1 - units] > 1
+    return several and bool((value == value.narrow(units, 0, 1)).all()) and bool(value.any())
+
+
+_WRITTEN = {("linear", False), ("convolution", True)}
+
+
+def _written(facts: Facts) -> Iterator[Finding]:
+    """One kernel written to all pairs of inputs and outputs, with no other layer behind that would tell the outputs apart."""
+    structure, parameters = facts.structure, facts.traced.parameters
+    alike = [layer for layer in structure.layers.values() if has_one_kernel(facts, layer)]
+    last = structure.dependence.bits(layer.node for layer in alike if _is_last(facts, layer))
+    sites: dict[tuple[str, int], list[WeightLayer]] = {}
+    for layer in alike:
+        after = structure.dependence.descendants[layer.node]
+        others = [o for o in structure.layers.values() if o not in alike and after >> structure.dependence.index[o.node] & 1]
+        told = any(parameters[n].trainable and parameters[n].law.family not in ("constant", "exact") for n in layer.others)
+        site = site_of_law(facts.parameter(layer.weight), facts)
+        if not others and not told and (after | 1 << structure.dependence.index[layer.node]) & last:
+            sites.setdefault((site.path, site.line) if site else ("", 0), []).append(layer)
+    for layers in sites.values():
+        modules = [module_at(layer, facts) for layer in layers]
+        frozen = all(not facts.parameter(layer.weight).trainable for layer in layers)
+        count = max(facts.parameter(layer.weight).shape["transpose" in operator(structure.nodes[layer.node])] for layer in layers)
+        yield finding(
+            RULE,
+            facts,
+            at=site_of_law(facts.parameter(layers[0].weight), facts),
+            severity=Severity.ERROR if frozen else Severity.WARNING,
+            message=(
+                f"all {count} outputs of {pattern_of(modules)} are the same: one kernel is written to all pairs of inputs and outputs, "
+                "so that each output is the sum over all inputs. "
+                + (
+                    "It is frozen, and no layer behind tells the outputs apart: they stay equal whatever is learned before."
+                    if frozen
+                    else "They differ only once training has told them apart."
+                )
+            ),
+            help="write it to the pairs of the same channel, weight[range(n), range(n)] = kernel, and zero elsewhere; or use groups=n",
+            modules=modules,
+            evidence={"units": float(count)},
+        )
+
+
+def _is_last(facts: Facts, layer: WeightLayer) -> bool:
+    """Whether what a layer says becomes an output with nothing else that depends on the input added, multiplied or joined."""
+    node, data = facts.structure.nodes[layer.node], facts.structure.dependence.data
+    while node.name not in facts.traced.outputs:
+        users = list(node.users)
+        if len(users) != 1 or any(item is not node and item.name in data for item in operands(users[0])):
+            return False
+        node = users[0]
+    return True
 
 
 def _is_rectified(facts: Facts, layer: WeightLayer, reader: WeightLayer) -> bool:

@@ -20,7 +20,12 @@ class Documented(nn.Module):
         t: (batch,) in (0, 1)
         rate: in (0, 1)
         hidden: (layers, batch, width)
+        sets: (tasks, points, d_in) coordinates
+        allowed: (N, N) bool
     """
+
+    def __init__(self, d_in: int = 5) -> None:
+        super().__init__()
 
     def forward(self, x: Tensor) -> Tensor:
         """y [B, 7]: what is given"""
@@ -37,6 +42,8 @@ class Documented(nn.Module):
         ("t", STEPS, Spec("float", (4,), role="steps")),
         ("rate", FLOAT, None),
         ("hidden", FLOAT, None),
+        ("sets", FLOAT, Spec("float", (4, 32, 5))),
+        ("allowed", FLOAT, Spec("bool", (4, 4), role="ones")),
         ("y", FLOAT, Spec("float", (4, 7))),
         ("z", FLOAT, None),
     ],

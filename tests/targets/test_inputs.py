@@ -102,6 +102,12 @@ ROWS = {
         "s, d = edge_index\nh = self.f(x)\nreturn torch.zeros_like(h).index_add(0, d, h[s])", ["float32[32,16]", "int64[2,96]"]),
     "nodes and a dense adjacency": (
         "f=nn.Linear(16, 8)", "x, adj", "return adj @ self.f(x)", ["float32[32,16]", "float32[32,32]"]),
+    "nodes and an adjacency of truths": (
+        "f=nn.Linear(16, 8)", "x, adj", "h = self.f(x)\nreturn torch.zeros(len(h), len(h)).masked_fill(~adj, -1.0) @ h",
+        ["float32[32,16]", "bool[32,32]"]),
+    "features beside the number of a task, whose table comes first": (
+        "e=nn.Embedding(50, 8), f=nn.Linear(8, 8 * 5)",
+        "x, task", "return torch.bmm(x, self.f(self.e(task)).view(-1, 5, 8))", ["float32[2,32,5]", "int64[2]"]),
     "source and target tokens": (
         "e=nn.Embedding(50, 8), d=nn.Embedding(60, 8), t=nn.Transformer(8, 2, 1, 1, 16, batch_first=True)",
         "src, tgt", "return self.t(self.e(src), self.d(tgt))", ["int64[2,64]", "int64[2,64]"]),
