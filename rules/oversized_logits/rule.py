@@ -29,9 +29,9 @@ if TYPE_CHECKING:
     from initlint.fixes.edit import Fix
     from initlint.graph.layers import WeightLayer
     from initlint.graph.model import Parameter
+    from initlint.lint.cosines import Cosines
     from initlint.lint.facts import Facts
     from initlint.lint.finding import Finding
-    from initlint.rules.oversized_logits.cosines import Cosines
 
 RULE = Rule(
     code="INI103",
@@ -123,7 +123,7 @@ def _scaled(facts: Facts, parameter: Parameter, size: float) -> Finding:
 
 def _cosines(facts: Facts) -> Iterator[Finding]:
     """Cosines times a number of the model over many classes, or times an exponential that starts far below one."""
-    from initlint.rules.oversized_logits.cosines import cosines_of, least_loss
+    from initlint.lint.cosines import cosines_of, least_loss
 
     for found in cosines_of(facts):
         guess, least = math.log(found.classes), least_loss(found.factor, found.classes)
