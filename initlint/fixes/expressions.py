@@ -240,6 +240,19 @@ def logarithm_taken(code: Code, line: int, value: float) -> Iterator[Edit]:
             return
 
 
+def logarithm_of_inverse(code: Code, line: int, value: float) -> Iterator[Edit]:
+    """`math.log(0.07)` → `math.log(1 / 0.07)`: of the logarithms of numbers on a line, the one that has this value."""
+    for call in calls_named(code, ("log",)):
+        if not code.first_line(call) == line == code.last_line(call) or len(call.args) != 1:
+            continue
+        inside = call.args[0].value
+        text = code.text(inside)
+        number = _computed(ast.parse(text, mode="eval").body)
+        if number is not None and number > 0 and math.isclose(math.log(number), value, rel_tol=1e-6):
+            yield code.replaced(inside, f"1 / {text}" if isinstance(inside, cst.Float | cst.Integer) else f"1 / ({text})")
+            return
+
+
 def _computed(node: ast.expr) -> float | None:
     """The value of sums, products and quotients of numbers; None where anything else is in them."""
     if isinstance(node, ast.Constant) and isinstance(node.value, int | float):

@@ -11,6 +11,7 @@ from initlint.lint.rule import Rule
 from initlint.lint.wording import counted, finding, module_at, number, pattern_of, places_of_layers
 
 if TYPE_CHECKING:
+    from initlint.fixes.edit import Fix
     from initlint.lint.facts import Facts
     from initlint.lint.finding import Finding
 
@@ -19,6 +20,7 @@ RULE = Rule(
     name="collapsing-correlation",
     severity=Severity.INFO,
     summary="Different inputs become nearly the same activations on the way to an output.",
+    fix="unsafe",
     explained_by=("vanishing-signal", "dead-relu", "rank-collapse", "symmetric-initialization", "unstable-activation"),
 )
 
@@ -55,3 +57,12 @@ def check(facts: Facts) -> Iterator[Finding]:
             related=others,
             rests_on=(steps[-1].node,),
         )
+
+
+def fixes(found: Finding, facts: Facts) -> Iterator[Fix]:
+    """These layers started as suits what follows them; with their biases at zero, where these have a mean."""
+    from initlint.lint.cures import alike, layers_of, restarts, unbiased
+
+    layers = alike(facts, layers_of(found, facts))
+    yield from restarts(facts, layers)
+    yield from unbiased(facts, layers)

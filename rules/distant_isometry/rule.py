@@ -12,6 +12,7 @@ from initlint.lint.stacks import stacks
 from initlint.lint.wording import counted, finding, module_at, number, pattern_of, places_of_layers
 
 if TYPE_CHECKING:
+    from initlint.fixes.edit import Fix
     from initlint.lint.facts import Facts
     from initlint.lint.finding import Finding
 
@@ -20,6 +21,7 @@ RULE = Rule(
     name="distant-isometry",
     severity=Severity.INFO,
     summary="A deep plain net of independent weights passes few directions, where orthogonal weights would pass nearly all.",
+    fix="unsafe",
     explained_by=(
         "exploding-signal",
         "vanishing-signal",
@@ -68,3 +70,10 @@ def check(facts: Facts) -> Iterator[Finding]:
             related=others,
             rests_on=(layers[0].node,),
         )
+
+
+def fixes(found: Finding, facts: Facts) -> Iterator[Fix]:
+    """Orthogonal weights of the same size, as they would be written for what follows."""
+    from initlint.lint.cures import layers_of, restarts, starts_of
+
+    yield from restarts(facts, layers_of(found, facts), lambda facts, layer: starts_of(facts, layer)[-1:])

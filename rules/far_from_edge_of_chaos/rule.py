@@ -12,6 +12,7 @@ from initlint.lint.stacks import stacks
 from initlint.lint.wording import counted, finding, module_at, number, pattern_of, places_of_layers
 
 if TYPE_CHECKING:
+    from initlint.fixes.edit import Fix
     from initlint.lint.facts import Facts
     from initlint.lint.finding import Finding
 
@@ -20,6 +21,7 @@ RULE = Rule(
     name="far-from-edge-of-chaos",
     severity=Severity.INFO,
     summary="A stack without normalization is many depth scales deep: differences between inputs, and gradients, die out or explode.",
+    fix="unsafe",
     explained_by=(
         "exploding-signal",
         "vanishing-signal",
@@ -69,3 +71,16 @@ def check(facts: Facts) -> Iterator[Finding]:
             related=others,
             rests_on=(layers[0].node,),
         )
+
+
+def fixes(found: Finding, facts: Facts) -> Iterator[Fix]:
+    """These layers started as suits what follows them, which is critical or near it without biases; with their biases at zero."""
+    from initlint.fixes.starts import ZEROS
+    from initlint.lint.cures import alike, layers_of, restarted, restarts, starts_of, unsafe
+    from initlint.lint.starting import started
+
+    layers = alike(facts, layers_of(found, facts))
+    yield from restarts(facts, layers)
+    biases = [name for layer in layers for name in layer.others if not facts.parameter(name).law.is_zero]
+    for fix in unsafe("start the biases at zero", started(facts, dict.fromkeys(biases, ZEROS))):
+        yield from restarted(facts, layers, starts_of, before=[fix])

@@ -216,12 +216,17 @@ def _source(facts: Facts, node: Node, layer: WeightLayer) -> Segment:
 
 def fixes(found: Finding, facts: Facts) -> Iterator[Fix]:
     """The table as small as GPT-2's, or the logarithm of a scale; where others are added to it, which would drown it then, those as well."""
-    from initlint.fixes.expressions import logarithm_taken
+    from initlint.fixes.expressions import logarithm_of_inverse, logarithm_taken
     from initlint.fixes.starts import SMALL
     from initlint.lint.cures import layers_of, unsafe
     from initlint.lint.starting import Files, started
 
     if "least_loss" in found.evidence:
+        code = Files(facts).code(found.span.path)
+        start = math.log(found.evidence["scale"])
+        yield from unsafe(
+            "start it at the logarithm of the inverse", () if code is None else logarithm_of_inverse(code, found.span.line, start)
+        )
         return
     if "factor" in found.evidence:
         code = Files(facts).code(found.span.path)

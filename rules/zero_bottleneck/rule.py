@@ -11,6 +11,7 @@ from initlint.lint.rule import Rule
 from initlint.lint.wording import counted, finding, module_of, pattern_of, site_of_law
 
 if TYPE_CHECKING:
+    from initlint.fixes.edit import Fix
     from initlint.lint.facts import Facts
     from initlint.lint.finding import Finding
 
@@ -19,6 +20,7 @@ RULE = Rule(
     name="zero-bottleneck",
     severity=Severity.INFO,
     summary="Zeros in the middle of a model let nothing of the input through at first, and layers behind them learn a constant.",
+    fix="unsafe",
     explained_by=("lora-cannot-learn", "packed-projection-fan"),
 )
 
@@ -53,3 +55,10 @@ def check(facts: Facts) -> Iterator[Finding]:
             modules=[module_of(item) for item in parameters],
             evidence={"behind": float(len(behind))},
         )
+
+
+def fixes(found: Finding, facts: Facts) -> Iterator[Fix]:
+    """The zeros drawn at random, as suits what follows them."""
+    from initlint.lint.cures import layers_of, restarts
+
+    yield from restarts(facts, layers_of(found, facts))
