@@ -21,7 +21,7 @@ RULE = Rule(
     severity=Severity.INFO,
     summary="Different inputs become nearly the same activations on the way to an output.",
     fix="unsafe",
-    explained_by=("vanishing-signal", "dead-relu", "rank-collapse", "symmetric-initialization", "unstable-activation"),
+    explained_by=("vanishing-signal", "dead-relu", "rank-collapse", "symmetric-initialization", "unstable-activation", "unmatched-module-class"),
 )
 
 TOLD_AT = -2.0  # decades of the share of root mean square that tells inputs apart: a correlation of 0.9999
