@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from initlint.graph.dataflow import operands, operator, shape_of, strip
+from initlint.graph.dataflow import is_node, operands, operator, shape_of, strip
 
 if TYPE_CHECKING:
     from torch.fx import Node
@@ -84,7 +84,8 @@ def _scaled_cosines(facts: Facts, node: Node) -> Cosines | None:
 def _unscaled(facts: Facts, node: Node, scales: list[tuple[Node, float, Parameter | None]]) -> Node:
     """What the node is a multiple of; the factors are added to `scales`."""
     for _ in range(LONGEST):
-        node, name = strip(node), operator(node := strip(node))
+        node = strip(node)
+        name = operator(node)
         if name in ("log_softmax", "_log_softmax", *LIMITING):
             node = next(operands(node))
             continue
@@ -92,10 +93,10 @@ def _unscaled(facts: Facts, node: Node, scales: list[tuple[Node, float, Paramete
             return node
         for value, scale in ((node.args[0], node.args[1]), (node.args[1], node.args[0]))[: 2 if name == "mul" else 1]:
             found = _factor(facts, scale)
-            if found is not None and hasattr(value, "all_input_nodes"):
+            if found is not None and is_node(value):
                 factor, parameter = found
                 scales.append((node, factor if name == "mul" else 1 / factor, parameter))
-                node = value  # type: ignore[assignment]
+                node = value
                 break
         else:
             return node
@@ -107,11 +108,11 @@ def _factor(facts: Facts, scale: object) -> tuple[float, Parameter | None] | Non
     if isinstance(scale, int | float) and not isinstance(scale, bool):
         return (abs(float(scale)), None) if scale else None
     for _ in range(LONGEST):
-        if not hasattr(scale, "all_input_nodes") or operator(scale) not in ("clamp", "clamp_max", "minimum", "exp"):  # type: ignore[arg-type]
+        if not is_node(scale) or operator(scale) not in ("clamp", "clamp_max", "minimum", "exp"):
             return None
-        inside = strip(next(operands(scale)))  # type: ignore[arg-type]
+        inside = strip(next(operands(scale)))
         parameter = facts.traced.parameters.get(inside.name)
-        if operator(scale) == "exp":  # type: ignore[arg-type]
+        if operator(scale) == "exp":
             known = parameter is not None and parameter.trainable and math.prod(parameter.shape) == 1
             if not known or parameter is None or not math.isfinite(parameter.law.mean) or parameter.law.mean > 80:
                 return None

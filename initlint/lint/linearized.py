@@ -51,7 +51,7 @@ class Place:
 def linearized(facts: Facts, layers: Sequence[WeightLayer]) -> Iterator[Fix]:
     """Biases that open rectifiers, the smallest first, or gains that keep bounded functions where they are steep."""
     places = [place for layer in layers if (place := place_of(facts, layer)) is not None]
-    if 2 * len(places) <= len(layers):
+    if 2 * len(places) <= len(layers):  # the first and the last layer need no norm; the proof says whether the others do
         return
     if not all(place.batch for place in places):
         yield from _kept_small(facts, places)
