@@ -38,10 +38,10 @@ LONGEST = 6.0  # seconds that the fewest draws of a refuted model may take
 # they leave out is of the order of what draws differ by. On the tuned half of the corpus (docs/accuracy.md) that is a quarter of the models.
 UNSURE = 100.0
 MOSTLY, WIDE = 0.9, 1.0  # of signals, whose ln q may deviate so much between draws: the mean of heavier tails is not seen in a few draws
-AMISS, SHARE = 0.5, 0.16  # bits, and the share of gradients that have to differ by more from this one draw, to raise a doubt
+AMISS, SHARE = 0.5, 0.08  # bits, and the share of gradients that have to differ by more from this one draw, to raise a doubt
 MEMORY = 2 * 2.0**30  # bytes that one draw may take
 MOST = 12  # draws, to measure what a prediction should have been; LEAST tell whether it is wrong, and as many what pairs are
-FAR, CLOSE = 0.5, 0.25  # bits between prediction and draws: that call for more draws, and in which it is kept all the same
+FAR, CLOSE = 0.5, 0.1  # bits between prediction and draws: that call for more draws, and in which it is kept all the same
 ERRORS = 2.0  # standard errors that such a difference has to exceed besides
 MASKED = 2.0**200  # second moment of a mask: that of the largest float32 is 2^256
 RANGE = 60.0  # bits between the largest and the smallest second moment of a net nobody doubts

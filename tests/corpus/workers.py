@@ -51,9 +51,12 @@ def _serve(pipe: Connection, function: Callable[..., Any]) -> None:
 
 
 def answers(
-    function: Callable[..., Any], tasks: Sequence[tuple[Any, ...]], jobs: int, limit: float
+    function: Callable[..., Any], tasks: Sequence[tuple[Any, ...]], jobs: int, limit: float, *, apart: bool = False
 ) -> Iterator[tuple[int, Any, str]]:
-    """(number of the task, result, what went wrong) in the order of completion; `limit` seconds for a task."""
+    """(number of the task, result, what went wrong) in the order of completion; `limit` seconds for a task.
+
+    apart  a new child for every task
+    """
     os.environ.update(ONE_THREAD)
     context = multiprocessing.get_context("spawn")
     waiting, workers = list(range(len(tasks)))[::-1], []
@@ -68,7 +71,7 @@ def answers(
             for worker in list(workers):
                 if worker.task is not None:
                     continue
-                if not waiting or (worker.group is not None and tasks[waiting[-1]][0] != worker.group):
+                if not waiting or (worker.group is not None and (apart or tasks[waiting[-1]][0] != worker.group)):
                     worker.stop()
                     workers.remove(worker)
                     continue

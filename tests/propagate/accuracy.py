@@ -6,7 +6,8 @@
 Every model of tests/zoo and tests/real is found and given inputs as `initlint check` does it, traced, predicted and run for
 real: --draws times, or as often as fits into --seconds. A row: nodes, share predicted, |log2| error of the second moment and of
 the gradient, once as it is and once less two standard errors of the measurement. A doubtful model that is small is held
-against draws of its laws by `propagate` itself; --formulas shows what the formulas say without that. Nodes whose own sampling
+against draws of its laws by `propagate` itself; --formulas shows what the formulas say without that. --draws 0 --apart measures what
+it costs in a process of its own, where torch.export's first call is as slow as a user sees it. Nodes whose own sampling
 error exceeds QUIET bits are left out of the percentiles, since they judge the draws and not the prediction, and are counted.
 What `tests.corpus` holds back shows in the totals only.
 """
@@ -188,7 +189,7 @@ def run(options: argparse.Namespace) -> Iterator[Score]:
             chosen = opened(key) if options.opened else options.half is None or half_of(key) == options.half
             if chosen and options.only in f"{path.stem}::{name}":
                 tasks.append((path, name, options.draws, options.seconds, options.formulas))
-    for number, answer, problem in answers(score_of, tasks, options.jobs, options.limit):
+    for number, answer, problem in answers(score_of, tasks, options.jobs, options.limit, apart=options.apart):
         path, name = tasks[number][:2]
         score = answer or Score(name=f"{path.stem}::{name}", failed=problem)
         key = key_of(path, name)
@@ -299,6 +300,9 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=20.0, help="for drawing one model")
     parser.add_argument(
         "--formulas", action="store_true", help="predictions of the formulas alone, without trials of doubtful models"
+    )
+    parser.add_argument(
+        "--apart", action="store_true", help="a new process for every model, as `initlint check` starts one: for what it costs there"
     )
     parser.add_argument("--limit", type=float, default=600.0, help="seconds for one model altogether")
     parser.add_argument("--jobs", type=int, default=1)
