@@ -6,6 +6,7 @@ from __future__ import annotations
 import ast
 import math
 import operator
+import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from initlint.fixes.calls import Draw
     from initlint.fixes.tree import Code
 
+WORDS = re.compile(r"\b")
 ARITHMETIC = {ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.Div: operator.truediv}
 
 
@@ -251,6 +253,23 @@ def logarithm_of_inverse(code: Code, line: int, value: float) -> Iterator[Edit]:
         if number is not None and number > 0 and math.isclose(math.log(number), value, rel_tol=1e-6):
             yield code.replaced(inside, f"1 / {text}" if isinstance(inside, cst.Float | cst.Integer) else f"1 / ({text})")
             return
+
+
+def inverse_written(code: Code, line: int, inverse: str) -> Iterator[Edit]:
+    """`bias.copy_(dt)` → `bias.copy_(torch.log(torch.expm1(dt)))` at a line, for the inverse log(expm1(x)); also of `nn.Parameter(dt)`."""
+    for call in code.all(cst.Call):
+        if not code.first_line(call) == line == code.last_line(call) or len(call.args) != 1:
+            continue
+        name = call.func.attr.value if isinstance(call.func, cst.Attribute) else getattr(call.func, "value", "")
+        if name not in ("copy_", "Parameter"):
+            continue
+        text, torch = code.text(call.args[0].value), reach(code, "torch")
+        whole = text if isinstance(call.args[0].value, cst.Name | cst.Attribute | cst.Call) else f"({text})"
+        formula = "".join(whole if word == "x" else f"{torch.text}.{word}" if word.isidentifier() else word for word in WORDS.split(inverse))
+        yield code.replaced(call.args[0].value, formula)
+        if torch.missing:
+            yield added(code, torch.missing)
+        return
 
 
 def _computed(node: ast.expr) -> float | None:

@@ -9,7 +9,7 @@ typical draw, not of the mean over draws: in a deep narrow net E[q] is kept by a
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 TINY = 1e-300  # where a logarithm of a second moment is cut off
 ROUNDING = 1e-14  # q − k_batch is a difference: below this share of q it is rounding
 DROPOUTS = frozenset({"dropout", "native_dropout", "feature_dropout", "alpha_dropout", "feature_alpha_dropout"})
+STILL = 1e-6  # of what the input moves most: a factor that it moves less is a constant to the others
 HALF_A_DECADE = 0.5
 EXTREMES = frozenset(("max", "amax", "min", "amin"))
 PIECES = (
@@ -78,6 +79,27 @@ def main_path(facts: Facts, output: str) -> tuple[Node, ...]:
     return tuple(reversed(path))
 
 
+def ways(facts: Facts) -> Iterator[tuple[Node, ...]]:
+    """The main path to each output; and of every floating input that is on none of them, as the style of a generator or what a net is
+    conditioned on, the one to where what depends on it alone first meets the others."""
+    taken: set[Node] = set()
+    for output in facts.traced.outputs:
+        path = main_path(facts, output)
+        taken.update(path[:1])
+        yield path
+    dependence = facts.structure.dependence
+    given = dependence.bits(facts.traced.inputs)
+    for name in facts.traced.inputs:
+        own = 1 << dependence.index[name]
+        node = facts.structure.nodes[name]
+        if name not in facts.signals or node in taken:
+            continue
+        alone = (late for late in dependence.order if dependence.ancestors[late.name] & given == own)
+        last = next((late for late in alone if any(dependence.ancestors[user.name] & given != own for user in late.users)), None)
+        if last is not None:
+            yield main_path(facts, last.name)
+
+
 def _carrier(node: Node, facts: Facts) -> Node | None:
     """The operand of `node` that carries the signal: of attention the values, elsewhere the strongest."""
     data = facts.structure.dependence.data
@@ -92,8 +114,22 @@ def _carrier(node: Node, facts: Facts) -> Node | None:
         values = [item for item in candidates if operator(strip(item)) not in ATTENTION]
         candidates = values or candidates
     if operator(node) == "mul" and len(candidates) > 1:
-        candidates = _deepest(candidates, facts)
+        candidates = _deepest(_moving(candidates, facts), facts)
     return max(candidates, key=lambda item: _strength(facts.signals.get(item.name)))
+
+
+def _moving(factors: list[Node], facts: Facts) -> list[Node]:
+    """Factors that the input moves: 1 + γ, where next to nothing is left of γ, hands on none of it."""
+    shares = [_share(facts.signals.get(item.name)) for item in factors]
+    return [item for item, share in zip(factors, shares, strict=True) if share >= STILL * max(shares)]
+
+
+def _share(signal: Signal | None) -> float:
+    """Of the second moment, what depends on the input; 1 where nothing is known."""
+    born = None if signal is None else born_of(signal)
+    if signal is None or born is None or math.isnan(born) or not signal.second_moment:
+        return 1.0
+    return born / signal.second_moment
 
 
 def _deepest(factors: list[Node], facts: Facts) -> list[Node]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from initlint.graph.dataflow import operands, operator, strip
-from initlint.lint.doubt import between_draws, by_chance, lag_over, lowered, spread_over
+from initlint.lint.doubt import between_draws, lag_over, lowered, spread_over
 from initlint.lint.finding import Severity
 from initlint.lint.paths import Step, main_path, segments_of, steps_of, stretches
 from initlint.lint.recurrences import recurrences
@@ -110,10 +110,14 @@ def _over_time(facts: Facts) -> Iterator[Finding]:
     dependence = facts.structure.dependence
     for found in recurrences(facts):
         decades, spread = found.signal.decades, found.signal.spread
-        if found.unrolled or decades < WARN_AT or by_chance(decades, spread):
+        if found.unrolled or decades < WARN_AT:
             continue
         normalized_after = bool(dependence.descendants[found.node] & dependence.bits(facts.structure.norms))
-        severity = _severity_over_time(decades / (SHORTER if facts.guessed else 1.0), normalized_after=normalized_after)
+        severity = lowered(
+            _severity_over_time(decades / (SHORTER if facts.guessed else 1.0), normalized_after=normalized_after), decades, spread
+        )
+        if severity is None:
+            continue
         module, rate = module_of(facts.parameter(found.weight)), 10 ** (decades / (found.steps - 1))
         length = f"{'an assumed ' if facts.guessed else ''}{found.steps} steps"
         yield finding(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from initlint.lint.doubt import between_draws, lag_over, lowered, spread_over
 from initlint.lint.finding import Severity
-from initlint.lint.paths import Segment, main_path, segments_of, since_restored, steps_of
+from initlint.lint.paths import Segment, segments_of, since_restored, steps_of, ways
 from initlint.lint.rule import Rule
 from initlint.lint.tolerance import FEW
 from initlint.lint.wording import counted, finding, module_at, number, pattern_of, places_of_layers
@@ -47,9 +47,9 @@ WITHOUT_WORST = -2.0
 
 
 def check(facts: Facts) -> Iterator[Finding]:
-    """One finding per output whose main path decays."""
-    for output in facts.traced.outputs:
-        steps = steps_of(facts, main_path(facts, output))
+    """One finding per output whose main path decays, and per input of which nothing is left where it meets the others."""
+    for path in ways(facts):
+        steps = steps_of(facts, path)
         parts = segments_of(steps)
         shares = [(part.layer, part.share) for part in parts]
         found = (
@@ -60,7 +60,8 @@ def check(facts: Facts) -> Iterator[Finding]:
         if not decays:
             continue
         measure, total, decaying = min(decays, key=lambda item: item[1])
-        fails = any(decades <= FAIL_AT[name] and len(layers) >= DEEP[name] for name, decades, layers in decays)
+        aside = "" if path[-1].name in facts.traced.outputs else path[0].name
+        fails = not aside and any(decades <= FAIL_AT[name] and len(layers) >= DEEP[name] for name, decades, layers in decays)
         judged = steps if measure == "share" else since_restored(steps)
         spread = spread_over(judged)
         severity = lowered(Severity.ERROR if fails else Severity.WARNING, total, spread)
@@ -80,7 +81,9 @@ def check(facts: Facts) -> Iterator[Finding]:
                 f"{pattern_of(modules)}; what still depends on the input falls to {left} of "
                 f"{'the activations' if measure == 'share' else 'what it was'}{between_draws(spread, lag_over(judged))}. "
                 + (
-                    "The output is the same for every input and training does not start."
+                    f"The output does not depend on `{aside}`; SGD does not bring it back at any usual rate."
+                    if aside
+                    else "The output is the same for every input and training does not start."
                     if fails
                     else "SGD does not start at any usual rate, and a few more layers stop Adam too."
                 )
