@@ -255,6 +255,19 @@ def logarithm_of_inverse(code: Code, line: int, value: float) -> Iterator[Edit]:
             return
 
 
+def negated(code: Code, line: int) -> Iterator[Edit]:
+    """`nn.init.constant_(bias, value)` → `nn.init.constant_(bias, -value)` at a line; also of `bias.fill_(value)`."""
+    for name, place in (("constant_", 1), ("fill_", 0)):
+        for call in calls_named(code, (name,)):
+            if code.first_line(call) == line == code.last_line(call) and len(call.args) == place + 1:
+                value = call.args[place].value
+                inner = value.expression if isinstance(value, cst.UnaryOperation) and isinstance(value.operator, cst.Minus) else None
+                plain = isinstance(value, cst.Name | cst.Attribute | cst.Call | cst.Float | cst.Integer)
+                text = code.text(value)
+                yield code.replaced(value, code.text(inner) if inner is not None else f"-{text}" if plain else f"-({text})")
+                return
+
+
 def inverse_written(code: Code, line: int, inverse: str) -> Iterator[Edit]:
     """`bias.copy_(dt)` → `bias.copy_(torch.log(torch.expm1(dt)))` at a line, for the inverse log(expm1(x)); also of `nn.Parameter(dt)`."""
     for call in code.all(cst.Call):
