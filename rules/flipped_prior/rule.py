@@ -1,4 +1,4 @@
-"""INI112: a head whose bias says that nearly everything is there, where the odds of a rare class were meant.
+"""INI113: a head whose bias says that nearly everything is there, where the odds of a rare class were meant.
 
 The bias −ln((1 − π)/π) makes a sigmoid start at the share π of the rare class (Lin et al. 2017, section 4.1). Without its sign it starts at
 1 − π, and nearly every place counts against the loss with ln(1/π) in place of π.
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from initlint.lint.finding import Finding
 
 RULE = Rule(
-    code="INI112",
+    code="INI113",
     name="flipped-prior",
     severity=Severity.WARNING,
     summary="The bias of a dense head makes nearly all of its probabilities one, where the log-odds of a rare class were meant.",
