@@ -44,6 +44,22 @@ def trunk_multiplied(code: Code, line: int, factor: str) -> Edit | None:
     return None
 
 
+def factor_moved(code: Code, line: int) -> tuple[Edit, ...]:
+    """`x + factor * f(x)` → `factor * x + f(x)` at a line."""
+    for sum_, terms in _sums(code):
+        if code.first_line(sum_) <= line <= code.last_line(sum_) and len(terms) == 2:
+            for branch, trunk in (terms, terms[::-1]):
+                if not isinstance(branch, cst.BinaryOperation) or not isinstance(branch.operator, cst.Multiply):
+                    continue
+                sides = (branch.left, branch.right)
+                called = [side for side in sides if any(True for _ in code.all(cst.Call, side))]
+                if len(called) == 1 and isinstance(trunk, cst.Name | cst.Attribute | cst.Subscript):
+                    factor = next(side for side in sides if side is not called[0])
+                    moved = code.replaced(trunk, f"{code.text(factor)} * {code.text(trunk)}")
+                    return moved, code.replaced(branch, code.text(called[0]))
+    return ()
+
+
 def _sums(code: Code) -> Iterator[tuple[cst.CSTNode, tuple[cst.BaseExpression, ...]]]:
     """Additions with their terms, the later term first."""
     for item in code.all(cst.BinaryOperation):

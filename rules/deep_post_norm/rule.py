@@ -36,6 +36,9 @@ LEFT = 1e-2
 # guessing: three times as many decades as are worth a note. A few sums whose branches replace the trunk are a short plain stack.
 LOST = LEFT**3
 SUMS = 24
+# Small branches leave the trunk as it was, but an update of all of them moves the output by their number: twenty-four encoder layers as
+# PyTorch starts them keep 0.1, and stay at guessing on digits with Adam at 1e-3 (loss 1.3; at 3e-4 they train), twelve do not.
+MANY = 40
 
 
 def check(facts: Facts) -> Iterator[Finding]:
@@ -44,29 +47,37 @@ def check(facts: Facts) -> Iterator[Finding]:
         # a branch without weights is a fixed map of the trunk, as FNet's Fourier transform: it carries the input on, too
         shares = [share for residual in chain if residual.layers and (share := _kept(facts, residual)) is not None]
         left = math.prod(shares)
-        if left > LEFT:
+        factor = _factor_of_branches(facts, chain)
+        if left > LEFT and factor == 1.0 and (len(shares) < MANY or _weighed_up(facts, chain)):
             continue
-        fails = left < LOST and len(shares) > SUMS
+        lost = left < LOST and len(shares) > SUMS
         layers = [facts.structure.layers[name] for residual in chain for name in residual.layers]
         modules = list(dict.fromkeys(module_at(layer, facts) for layer in layers))
         yield finding(
             RULE,
             facts,
             at=site_of_node(chain[0].add, facts),
-            severity=Severity.WARNING if fails else Severity.INFO,
+            severity=Severity.WARNING if lost or factor > 1.0 else Severity.INFO,
             message=(
                 f"post-norm over {counted(len(shares), 'residual sum')} with branches {pattern_of(modules)}: every sum keeps "
                 f"{number(100 * left ** (1 / len(shares)))} % of the trunk, all of them together {number(left)}. Updates of early "
                 "branches are amplified by those above; such a stack "
                 + (
                     "learns nothing at usual rates."
-                    if fails
+                    if lost
+                    else "needs a warm-up or small rates: at usual ones it may stay at guessing."
+                    if left > LEFT
                     else "needs a long warm-up and small rates, and fails when made deeper."
+                )
+                + (
+                    f" The factor of {number(factor)} multiplies the branches; DeepNorm's, which makes such depths possible, multiplies the trunk."
+                    if factor > 1.0
+                    else ""
                 )
             ),
             help="normalize the branch's input instead (pre-norm), or scale the trunk up and the branches down (DeepNorm)",
             modules=modules,
-            evidence={"left": left, "sums": float(len(shares))},
+            evidence={"left": left, "sums": float(len(shares)), "branch_factor": factor},
             rests_on=(chain[-1].add,),
         )
 
@@ -84,6 +95,18 @@ def _chains(facts: Facts) -> Iterator[Sequence[Residual]]:
     for add in before:
         if add not in continued:
             yield _followed(add, before, by_add)
+
+
+def _weighed_up(facts: Facts, chain: Sequence[Residual]) -> bool:
+    """Whether the trunk of every sum is multiplied by more than one, as DeepNorm does."""
+    return all(abs(unscaled(facts.structure.nodes[residual.trunk], frozenset()).constant) > 1.0 for residual in chain)
+
+
+def _factor_of_branches(facts: Facts, chain: Sequence[Residual]) -> float:
+    """The least factor beyond one by which every branch is multiplied; 1 where one is not, or there are few."""
+    nodes = facts.structure.nodes
+    factors = [abs(unscaled(nodes[item.branch], frozenset()).constant) for item in chain]
+    return min(factors) if len(chain) >= SUMS and min(factors) > 1.0 else 1.0
 
 
 def _followed(add: str, before: Mapping[str, str], by_add: Mapping[str, Residual]) -> Sequence[Residual]:
@@ -115,7 +138,7 @@ def fixes(found: Finding, facts: Facts) -> Iterator[Fix]:
     from initlint.lint.cures import silenced
     from initlint.lint.starting import Files
 
-    if found.severity is not Severity.WARNING:
+    if found.severity is not Severity.WARNING and found.evidence["sums"] < MANY:
         return
     files = Files(facts)
     modules = set(found.modules)
@@ -123,7 +146,7 @@ def fixes(found: Finding, facts: Facts) -> Iterator[Fix]:
         weighted = [residual for residual in chain if residual.layers]
         layers = [facts.structure.layers[name] for residual in weighted for name in residual.layers]
         if layers and {module_at(layer, facts) for layer in layers} <= modules:
-            yield from _weighed(facts, chain, layers, files)
+            yield from _moved(facts, chain, files) if found.evidence["branch_factor"] > 1.0 else _weighed(facts, chain, layers, files)
             roles = {role_of(module_at(layer, facts)) for layer in layers}
             alike = [item for item in facts.structure.residuals if item.layers and _roles(facts, item) <= roles]
             yield from silenced(facts, alike, files)
@@ -132,6 +155,16 @@ def fixes(found: Finding, facts: Facts) -> Iterator[Fix]:
 def _roles(facts: Facts, residual: Residual) -> set[str]:
     """What the layers of a branch have in common with those of other blocks; the first block's are not all in the chain."""
     return {role_of(module_at(facts.structure.layers[name], facts)) for name in residual.layers}
+
+
+def _moved(facts: Facts, chain: Sequence[Residual], files: Files) -> Iterator[Fix]:
+    """The factor of the branches moved to the trunk, at every line that adds them."""
+    from initlint.fixes.expressions import factor_moved
+    from initlint.lint.cures import unsafe
+
+    sites = {(at.path, at.line) for residual in chain if (at := site_of_node(residual.add, facts)) is not None}
+    edits = [factor_moved(code, line) if (code := files.code(path)) is not None else () for path, line in sorted(sites)]
+    yield from unsafe("multiply the trunk instead, as DeepNorm does", [edit for found in edits for edit in found] if all(edits) else ())
 
 
 def _weighed(facts: Facts, chain: Sequence[Residual], layers: Sequence[WeightLayer], files: Files) -> Iterator[Fix]:
