@@ -82,7 +82,7 @@ def check(facts: Facts) -> Iterator[Finding]:
         if any(_reads(facts, other, node) for other, _ in exponents if other is not node) or _is_relative(facts, node):
             continue
         alike = [other for node, other in exponents if node in behind and _gain(facts, other) >= LIKE * _gain(facts, layer)]
-        spread = BASES[operator(node)] * _spread(facts, next(operands(node)))
+        spread = BASES[operator(node)] * _spread(facts, next(operands(node))) * math.sqrt(1 - _of_biases(facts, layer))
         found = _Exponent(node=node, layer=layer, spread=spread, row=(layer, *alike))
         if found.severity is not None:
             site = site_of_scale(facts, layer)
@@ -110,6 +110,12 @@ def _spread(facts: Facts, node: Node) -> float:
     if signal is None or signal.mean is None or signal.typical is None or math.isnan(signal.typical):
         return 0.0
     return math.sqrt(max(signal.typical - signal.mean**2, 0.0)) if math.isfinite(signal.mean) else math.inf
+
+
+def _of_biases(facts: Facts, layer: WeightLayer) -> float:
+    """Share of the variance of a layer's output that is its biases': how they are spread is a choice, and the same for all inputs."""
+    whole = _spread(facts, facts.structure.nodes[layer.node]) ** 2
+    return min(sum(facts.parameter(name).law.std ** 2 for name in layer.others) / whole, 1.0) if 0 < whole < math.inf else 0.0
 
 
 def _exponentiated(facts: Facts, node: Node) -> WeightLayer | None:
