@@ -32,6 +32,7 @@ RULE = Rule(
     severity=Severity.ERROR,
     summary="What a trained layer puts out is exponentiated, and starts so spread out that its exponential covers many orders of magnitude.",
     fix="unsafe",
+    explained_by=("half-precision-overflow",),
 )
 
 # Standard deviations of one exponent, and of the sum of those of a flow, in nats (doc.md).
