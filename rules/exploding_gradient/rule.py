@@ -26,7 +26,7 @@ RULE = Rule(
     severity=Severity.ERROR,
     summary="Weight gradients grow from layer to layer on the way back to the input.",
     fix="unsafe",
-    explained_by=("unscaled-residual", "exploding-signal", "rank-collapse"),
+    explained_by=("unscaled-residual", "exploding-signal", "rank-collapse", "overflowing-exponential"),
 )
 
 # First over last relative gradient, in decades (docs/calibration.md). Batch-normalized plain nets train at usual rates at 2.4 and

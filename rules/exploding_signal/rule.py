@@ -25,7 +25,7 @@ RULE = Rule(
     severity=Severity.ERROR,
     summary="Activations grow layer by layer, far beyond the scale of the input.",
     fix="unsafe",
-    explained_by=("unscaled-residual", "unstable-activation", "non-isometric-skip", "half-precision-overflow"),
+    explained_by=("unscaled-residual", "unstable-activation", "non-isometric-skip", "half-precision-overflow", "overflowing-exponential"),
 )
 
 # Growth of the root mean square over layers without normalization, in decades. Calibrated on plain ReLU nets: at 300 the

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from initlint.graph.dataflow import RECTIFYING, contraction_of, operands, operator
+from initlint.graph.dataflow import DRAWING, RECTIFYING, contraction_of, operands, operator
 from initlint.graph.repeats import equal_along
 from initlint.lint.finding import Severity
 from initlint.lint.rule import Rule
@@ -75,9 +75,13 @@ def is_symmetric(layer: WeightLayer, parameter: Parameter) -> bool:
 
 
 def _has_random_part(facts: Facts, layer: WeightLayer) -> bool:
-    """Whether the matrix is one of several that make up the weight, and another one is random: w + sigma * noise, w * scale."""
-    parts = layer.weights if layer.kind != "recurrent" else ()
-    return any(facts.parameter(name).law.family != "constant" for name in parts)
+    """Whether the matrix is one of several that make up the weight, and another one is random, or noise is: w + sigma * noise, w * scale."""
+    parts, dependence = (layer.weights if layer.kind != "recurrent" else ()), facts.structure.dependence
+    fixed = (item for item in operands(facts.structure.nodes[layer.node]) if item.name not in dependence.data)
+    made = (name for item in fixed for name in dependence.names(dependence.ancestors[item.name]))
+    return any(facts.parameter(name).law.family != "constant" for name in parts) or any(
+        operator(facts.structure.nodes[name]) in DRAWING for name in made
+    )
 
 
 def _is_blank(facts: Facts, layer: WeightLayer) -> bool:

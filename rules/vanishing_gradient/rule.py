@@ -23,7 +23,7 @@ RULE = Rule(
     severity=Severity.ERROR,
     summary="Weight gradients shrink from layer to layer on the way back to the input.",
     fix="unsafe",
-    explained_by=("vanishing-signal", "saturated-activation", "dead-relu"),
+    explained_by=("vanishing-signal", "saturated-activation", "dead-relu", "overflowing-exponential"),
 )
 
 # First over last relative gradient, in decades. Calibrated on plain nets: at 2e-3 Adam still trains and SGD does not; at
