@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from initlint.graph.dataflow import PASSING, SELECTING, Dependence, strip
-from initlint.graph.placed import places_in
+from initlint.graph.dataflow import PASSING, SELECTING, Dependence, operator, strip
+from initlint.graph.placed import PICKING, places_in
 from initlint.graph.places import Along, Places, ToldApart, Walk, writes
 from initlint.graph.repeats import equal_along
 
@@ -50,6 +50,9 @@ def stays_alike(traced: TracedModel, dependence: Dependence, name: str, dim: int
 
 def picks_among(traced: TracedModel, dependence: Dependence, name: str, dim: int) -> tuple[str, ...]:
     """Nodes that pick the least or the greatest of numbers of which each row gives one, while all rows are equal."""
+    picking = dependence.bits(node.name for node in dependence.order if operator(node) in PICKING)
+    if not dependence.descendants[name] & picking:
+        return ()
     walk = Walk(traced, {name: frozenset({Along(dim, traced.parameters[name].shape[dim])})})
     for node in _after(dependence, name):
         if writes(node) and strip(node.all_input_nodes[0], PASSING | SELECTING | {"detach"}).name == name:

@@ -222,11 +222,12 @@ def _lost(walk: Walk, node: Node) -> Places:
     return NOWHERE
 
 
+PICKING = frozenset("argmin argmax min max topk".split())
 _BY_LAW: tuple[tuple[str, Law], ...] = (
     (" ".join(POINTWISE), _pointwise),
     ("dropout native_dropout feature_dropout alpha_dropout", _dropout),
     ("mean sum amax amin var std linalg_vector_norm logsumexp norm", _reduced),
-    ("argmin argmax min max topk", _picked),
+    (" ".join(PICKING), _picked),
     ("softmax _softmax log_softmax _log_softmax", _softmax),
     ("layer_norm rms_norm", _layer_norm),
     ("batch_norm", _batch_norm),
