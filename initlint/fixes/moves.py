@@ -171,19 +171,19 @@ def made_anew(code: Code, line: int) -> Sequence[Edit]:
             continue
         source = call.args[0].value
         function = code.around(call, cst.FunctionDef)
-        if function is None or not isinstance(source, cst.Name):
+        if function is None or not isinstance(source, cst.Name | cst.Attribute):
             continue
         made = [
             (item, statement)
             for item in code.all(cst.Assign, function)
             if len(item.targets) == 1
-            and code.text(item.targets[0].target) == source.value
+            and code.text(item.targets[0].target) == code.text(source)
             and isinstance(item.value, cst.Call)
             and isinstance(statement := code.statement(item), cst.SimpleStatementLine)
         ]
         if len(made) != 1 or "\n" in code.text(made[0][0].value):
             continue
-        uses = sum(name.value == source.value for name in code.all(cst.Name, function))
+        uses = sum(name.value == source.value for name in code.all(cst.Name, function))  # of an attribute, which is kept, none
         edits = [code.replaced(call, code.text(made[0][0].value))]
         return [*edits, code.removed(made[0][1])] if uses == 2 else edits
     return ()

@@ -18,6 +18,7 @@ from torch.export.graph_signature import InputKind
 from initlint.graph.built import RecordedModel
 from initlint.graph.constants import constant_shadows
 from initlint.graph.hidden import hidden_modules
+from initlint.graph.inlined import inline_autocast
 from initlint.graph.measure import law_of_values
 from initlint.graph.model import InputLaw, Parameter, Site, TracedModel
 from initlint.graph.provenance import module_of_node, site_of_node
@@ -64,6 +65,7 @@ def capture(recorded: RecordedModel, args: Sequence[Any], kwargs: Mapping[str, A
             try:
                 with quiet(), _known(model, device), moved(model, device) as (values, place):
                     program = torch.export.export(model, place(tuple(args)), place(kwargs), strict=strict)
+                    inline_autocast(program.graph_module)
                     _refuse_symbols(program.graph)
                     traced = _described(program, method, recorded, values, args, kwargs, tuple(attempts))  # type: ignore[arg-type]
                     if incomplete is None and _valueless(traced):

@@ -17,6 +17,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from initlint.graph.dataflow import (
@@ -30,6 +31,7 @@ from initlint.graph.dataflow import (
     operator,
     strip,
 )
+from initlint.graph.doubles import LOSSES, equal_differences
 from initlint.graph.roles import role_of
 
 if TYPE_CHECKING:
@@ -42,12 +44,12 @@ _KEEPS_ZERO = frozenset(
     "relu relu6 tanh gelu silu mish leaky_relu prelu elu selu celu abs sqrt sin sinh tan atan erf sign hardtanh hardswish "
     "softshrink hardshrink softsign neg square mean sum cumsum avg_pool1d avg_pool2d avg_pool3d adaptive_avg_pool1d "
     "adaptive_avg_pool2d adaptive_avg_pool3d max_pool1d max_pool2d max_pool3d adaptive_max_pool2d upsample_nearest2d "
-    "upsample_bilinear2d pixel_shuffle amax glu".split()
+    "upsample_bilinear2d pixel_shuffle amax glu linalg_vector_norm".split()
 )
 # A product of all its tensor operands: zero as soon as one of them is.
 _MULTIPLIES = frozenset("mul matmul mm bmm einsum dot mv outer".split())
 # f'(0) = 0 or taken as 0 by autograd.
-_FLAT_AT_ZERO = frozenset("relu relu6 abs square cos hardshrink softshrink sign cosh threshold".split())
+_FLAT_AT_ZERO = frozenset("relu relu6 abs square cos hardshrink softshrink sign cosh threshold linalg_vector_norm".split())
 # No gradient passes, whatever the values are.
 _STOPS = frozenset(
     "detach argmax argmin sign round floor ceil eq ne lt gt le ge logical_not bitwise_not zeros_like ones_like full_like "
@@ -68,11 +70,13 @@ class Liveness:
     waiting   not in the first step, but later (LoRA's A while B is zero)
     zeros     parameters, and buffers that cut every output off the input, that are zero and stay so: those that would let all others
               of `dead` learn if they were not, if such a part of them does
+    equal     differences of two copies of one part that stay zero, where nothing but these keeps all of `dead` from learning
     """
 
     dead: tuple[str, ...]
     waiting: tuple[str, ...]
     zeros: tuple[str, ...]
+    equal: tuple[str, ...] = ()
 
 
 def liveness_of(traced: TracedModel) -> Liveness:
@@ -85,12 +89,13 @@ def liveness_of(traced: TracedModel) -> Liveness:
     written = _written(order)
     made = {node.name for node in order if _is_made_of_zeros(node)}
     made = (made | {name for name, item in traced.parameters.items() if item.kind == "constant" and item.law.is_zero}) - written
-    end = _trained(order, zero, made, trainable, outputs)
+    equal = equal_differences(traced)
+    end = _trained(order, zero, made, trainable, outputs, equal)
     hidden = connected - _trained(order, set(), made, trainable, outputs).learning if made else set[str]()
     kept = {node.name for node in order if _is_kept_zero(node, traced)} - written
     if kept and _sees_input(order, end.zero_nodes, written | set(traced.inputs), outputs):
         for group in (set[str](), *_by_role(kept, traced)):  # those that do not matter are left out
-            cut = _trained(order, zero, made | (kept - group), trainable, outputs)
+            cut = _trained(order, zero, made | (kept - group), trainable, outputs, equal)
             if not _sees_input(order, cut.zero_nodes, written | set(traced.inputs), outputs):
                 end, kept = cut, kept - group
             elif not group:
@@ -104,8 +109,11 @@ def liveness_of(traced: TracedModel) -> Liveness:
 
     def revived(drawn: set[str]) -> set[str]:
         """What else would learn if these were not zero."""
-        return dead & _trained(order, zero - drawn - kept, made | (kept - drawn), trainable, outputs).learning - drawn
+        return dead & _trained(order, zero - drawn - kept, made | (kept - drawn), trainable, outputs, equal).learning - drawn
 
+    still = equal.keys() & end.zero_nodes if dead else set[str]()
+    if still and dead <= _trained(order, zero, made, trainable, outputs).learning:
+        return Liveness(dead=_in_order(order, dead), waiting=(), zeros=(), equal=_in_order(order, still))
     causes = set[str]().union(*(group for group in _by_role(zeros, traced) if revived(group)))
     if dead and dead - causes - revived(causes):  # others would be left, which several zeros keep dead together
         causes = zeros
@@ -125,12 +133,21 @@ class _Trained:
     zero_nodes: frozenset[str]
 
 
-def _trained(order: tuple[Node, ...], zero: set[str], fixed: set[str], trainable: set[str], outputs: set[str]) -> _Trained:
-    """Rounds of training until nothing changes; `zero` are parameters, `fixed` the nodes that stay zero."""
+def _trained(
+    order: tuple[Node, ...],
+    zero: set[str],
+    fixed: set[str],
+    trainable: set[str],
+    outputs: set[str],
+    equal: Mapping[str, frozenset[str]] = MappingProxyType({}),
+) -> _Trained:
+    """Rounds of training until nothing changes; `zero` are parameters, `fixed` the nodes that stay zero, and `equal` those that do
+    until one of some parameters learns."""
     learning: set[str] = set()
     first: set[str] | None = None
     while True:
-        zero_nodes = _zero_nodes(order, (zero - learning) | fixed)
+        alike = {name for name, sources in equal.items() if not sources & learning}
+        zero_nodes = _zero_nodes(order, (zero - learning) | fixed | alike)
         now = (_reached(order, zero_nodes, outputs) & trainable) | learning
         first = now if first is None else first
         if now == learning:
@@ -335,6 +352,8 @@ def _passes_to(node: Node, zero: frozenset[str]) -> Iterator[Node]:
     if not tensors:
         return
     dead = [tensor.name in zero for tensor in tensors]
+    if name in LOSSES and node.name in zero:
+        return
     if name in _MULTIPLIES:
         for number, tensor in enumerate(tensors):
             if not any(dead[:number] + dead[number + 1 :]):

@@ -17,7 +17,9 @@ from torch import fx, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_flatten, tree_leaves, tree_map, tree_unflatten
 
+from initlint.graph.dataflow import PASSING, SELECTING, strip
 from initlint.graph.model import Parameter
+from initlint.graph.places import writes
 from initlint.graph.stand_ins import exporting, replaced, restored
 
 Result = TypeVar("Result")
@@ -65,6 +67,10 @@ def recorded_run(
                 raise DependsOnValues(f"{PARTING}: it took {a or 'no step'} in one run and {b or 'none'} in another")
     first, second = (_once(model, parameters, args, kwargs, seed, _traced) for seed in (0, 1))
     difference = _difference(first.graph, second.graph)
+    if difference is not None:  # perhaps only in what no output is made from, as codes that are replaced for the next step
+        for program in (first, second):
+            _cut_beside(program.graph)
+        difference = _difference(first.graph, second.graph)
     if difference is not None:
         raise DependsOnValues(f"{PARTING}: {difference}")
     return first
@@ -163,6 +169,24 @@ def drawn(model: nn.Module, parameters: Mapping[str, Parameter], generator: torc
             plain = tensor.detach().clone()
         made[id(tensor)] = nn.Parameter(plain, tensor.requires_grad) if isinstance(tensor, nn.Parameter) else plain
     return made
+
+
+def _cut_beside(graph: fx.Graph) -> None:
+    """Take away what no output is computed from, nor anything that it writes to is read by an output later."""
+    needed: set[fx.Node] = set()
+    read: set[fx.Node] = set()
+    for node in reversed(list(graph.nodes)):
+        target = next(iter(node.all_input_nodes), None)
+        written = node.op == "call_function" and target is not None and writes(node) and _base(target) in read
+        if node.op in ("output", "placeholder") or node in needed or written:
+            needed.update(node.all_input_nodes)
+            read.update(_base(item) for item in node.all_input_nodes)
+        else:
+            graph.erase_node(node)
+
+
+def _base(node: fx.Node) -> fx.Node:
+    return strip(node, PASSING | SELECTING | {"detach"})
 
 
 def _difference(first: fx.Graph, second: fx.Graph) -> str | None:

@@ -131,6 +131,24 @@ def _product(call: Call) -> Iterator[Demand]:
         yield Demand(right, rank=3)
 
 
+def _einsum(call: Call) -> Iterator[Demand]:
+    """A rank for each operand, and for each letter one size: that of a weight, where one has it."""
+    equation = call.argument(0, "equation")
+    if not isinstance(equation, str) or "." in equation:
+        return
+    terms = equation.replace(" ", "").partition("->")[0].split(",")
+    operands = call.operands
+    if len(terms) != len(operands):
+        return
+    sizes: dict[str, int] = {}
+    for term, x in sorted(zip(terms, operands, strict=True), key=lambda item: bool(item[1].names)):
+        if len(term) == len(x.shape):
+            sizes = dict(zip(term, x.shape, strict=True)) | sizes
+    for term, x in zip(terms, operands, strict=True):
+        wanted = tuple((i - len(term), sizes[letter]) for i, letter in enumerate(term) if letter in sizes)
+        yield Demand(x, rank=len(term), sizes=wanted)
+
+
 def _elementwise(call: Call) -> Iterator[Demand]:
     operands = call.operands[:3]
     for one in operands:
@@ -242,6 +260,7 @@ TABLE: Mapping[tuple[str, ...], Callable[[Call], Iterator[Demand]]] = {
         "__iadd__", "__imul__", "true_divide", "where", "masked_fill", "masked_fill_", "addcmul", "lerp", "pow", "mse_loss",
     ): _elementwise,
     ("cat", "concat", "concatenate", "stack"): _joined,
+    ("einsum",): _einsum,
     ("one_hot",): _one_hot,
     ("permute", "transpose", "swapaxes"): _permuted,
     ("cross_entropy", "nll_loss"): _loss,

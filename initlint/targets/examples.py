@@ -128,14 +128,39 @@ class _Reader:
 
     def inside(self, function: ast.FunctionDef, call: ast.Call, values: _Values) -> None:
         """A function of the file that is handed the model: `evaluate(net, x)`."""
-        parameters = [a.arg for a in function.args.args]
-        known = {name: values.tried(d) for name, d in zip(reversed(parameters), reversed(function.args.defaults), strict=False)}
-        known |= {name: values.tried(a) for name, a in zip(parameters, call.args, strict=False)}
-        known |= {k.arg: values.tried(k.value) for k in call.keywords if k.arg is not None}
+        known = _arguments(function, call, values)
         if self.depth < 2 and any(isinstance(v, _Model) for v in known.values()):
             self.depth += 1
-            self.block(function.body, {name: known.get(name, Unknown) for name in parameters})
+            self.block(function.body, known)
             self.depth -= 1
+
+    def returned(self, function: ast.FunctionDef, call: ast.Call, values: _Values) -> Any:
+        """What a function of the file makes that does so without a choice: `x, adj = sample(), random_graph(100)`."""
+        known = _arguments(function, call, values)
+        last = function.body[-1]
+        returns = [node for node in ast.walk(function) if isinstance(node, ast.Return | ast.Yield)]
+        if self.depth >= 2 or returns != [last] or not isinstance(last, ast.Return) or last.value is None:
+            raise Unknown(function.name)
+        self.depth += 1
+        self.block(function.body[:-1], known)
+        self.depth -= 1
+        result = _Values(self, known).tried(last.value)
+        if result is Unknown or isinstance(result, _Model):
+            raise Unknown(function.name)
+        return result
+
+
+def _arguments(function: ast.FunctionDef, call: ast.Call, values: _Values) -> dict[str, Any]:
+    """What a call gives to a function of the file, as far as that is known."""
+    parameters = [a.arg for a in (*function.args.args, *function.args.kwonlyargs)]
+    named = [a.arg for a in function.args.args]
+    known = {name: values.tried(d) for name, d in zip(reversed(named), reversed(function.args.defaults), strict=False)}
+    known |= {
+        a.arg: values.tried(d) for a, d in zip(function.args.kwonlyargs, function.args.kw_defaults, strict=True) if d is not None
+    }
+    known |= {name: values.tried(a) for name, a in zip(named, call.args, strict=False)}
+    known |= {k.arg: values.tried(k.value) for k in call.keywords if k.arg is not None}
+    return {name: known.get(name, Unknown) for name in parameters}
 
 
 class _Values(Evaluator):
@@ -243,6 +268,8 @@ class _Values(Evaluator):
                 return list(getattr(owner, name)())
         elif isinstance(node.func, ast.Name) and node.func.id in MAKERS and node.func.id in self.namespace:
             return self.made(node.func.id, *self.actual(node, go))
+        elif isinstance(node.func, ast.Name) and node.func.id in self.reader.functions and node.func.id not in self.known:
+            return self.reader.returned(self.reader.functions[node.func.id], node, self)
         return super().call(node, go, construct)
 
     def actual(self, node: ast.Call, go: Callable[[ast.expr], Any]) -> tuple[list[Any], dict[str, Any]]:

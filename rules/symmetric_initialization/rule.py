@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from initlint.graph.dataflow import DRAWING, RECTIFYING, contraction_of, operands, operator
+from initlint.graph.doubles import FATES, Fate, fate_of
 from initlint.graph.repeats import equal_along
 from initlint.lint.finding import Severity
 from initlint.lint.rule import Rule
@@ -268,14 +269,14 @@ def _slices(facts: Facts) -> Iterator[Finding]:
 
 
 def has_one_kernel(facts: Facts, layer: WeightLayer) -> bool:
-    """Known values that are the same for all outputs of a linear layer or a transposed convolution of several inputs."""
+    """Computed values that are the same for all outputs of a linear layer or a transposed convolution of several inputs."""
     parameter, transposed = facts.parameter(layer.weight), "transpose" in operator(facts.structure.nodes[layer.node])
-    value = parameter.value
-    if parameter.law.family != "exact" or value is None or len(layer.weights) != 1 or (layer.kind, transposed) not in _WRITTEN:
+    value, shape, units = parameter.value, parameter.shape, 1 if transposed else 0
+    if len(layer.weights) != 1 or (layer.kind, transposed) not in _WRITTEN or len(shape) < 2 or min(shape[:2]) < 2:
         return False
-    units = 1 if transposed else 0
-    several = value.dim() > 1 and value.shape[units] > 1 and value.shape[1 - units] > 1
-    return several and bool((value == value.narrow(units, 0, 1)).all()) and bool(value.any())
+    if parameter.law.family == "exact" and value is not None:
+        return bool((value == value.narrow(units, 0, 1)).all()) and bool(value.any())
+    return parameter.law.family == "measured" and equal_along(parameter.law, units)  # of large ones only the law is kept
 
 
 _WRITTEN = {("linear", False), ("convolution", True)}
@@ -395,19 +396,41 @@ def _copies(facts: Facts) -> Iterator[Finding]:
         copies, sources = zip(*pairs, strict=True)
         alone = len(set(copies)) == 1
         of = pattern_of(sources) if len(set(sources)) == 1 else f"their siblings, `{copies[0]}` of `{sources[0]}`"
+        fate = _fate(facts, set(pairs), len(members))
         yield finding(
             RULE,
             facts,
             at=site_made(members[0], facts),
-            severity=Severity.INFO,
+            severity=Severity.INFO if fate == "drift apart" else Severity.WARNING,
             message=(
                 f"{pattern_of(copies)} {'starts as an exact copy' if alone else 'start as exact copies'} of {of}: one draw was "
-                "cloned. They get different gradients and drift apart, but the start has less variety than meant."
+                f"cloned. {_FATES[fate]}"
             ),
             help="construct each layer anew, or re-initialize the copies",
             modules=modules,
             evidence={"copies": float(len(modules))},
         )
+
+
+_FATES: Mapping[Fate, str] = {
+    "drift apart": "They get different gradients and drift apart, but the start has less variety than meant.",
+    "one while targets are": "They read the same tensors, so that they put out the same and, where they get the same targets, as twins and "
+    "ensembles do, receive the same gradients: they stay one.",
+    "one": "They read the same tensors and what they put out is joined alike, so that they receive the same gradients and stay one for ever.",
+}
+
+
+def _fate(facts: Facts, pairs: set[tuple[str, str]], matrices: int) -> Fate:
+    """The least strict of what becomes of the copies. Single layers that are outputs are heads, which mostly have targets of their own."""
+    fates = set()
+    for pair in pairs:
+        copies, sources = (
+            [name for name, item in facts.traced.parameters.items() if item.trainable and f"{item.name}.".startswith(f"{module}.")]
+            for module in pair
+        )
+        fates.add(fate_of(facts.traced, facts.structure.dependence, copies, sources))
+    worst = next(fate for fate in FATES if fate in fates)
+    return "drift apart" if worst == "one while targets are" and matrices <= len(pairs) else worst
 
 
 def _siblings(facts: Facts) -> Iterator[Parameter]:
@@ -463,6 +486,6 @@ def fixes(found: Finding, facts: Facts) -> Iterator[Fix]:
     equal = [
         layer
         for layer in layers_of(found, facts)
-        if is_symmetric(layer, facts.parameter(layer.weight)) or has_equal_rows(facts, layer)
+        if (is_symmetric(layer, facts.parameter(layer.weight)) or has_equal_rows(facts, layer)) and not has_one_kernel(facts, layer)
     ]
     yield from restarts(facts, equal)

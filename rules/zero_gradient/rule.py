@@ -17,6 +17,7 @@ from initlint.lint.wording import (
     is_own,
     module_of,
     pattern_of,
+    site_made,
     site_of_law,
     site_of_node,
     span_of,
@@ -46,6 +47,9 @@ def check(facts: Facts) -> Iterator[Finding]:
     dead = facts.liveness.dead
     if not dead:
         yield from _all_still(facts)
+        return
+    if facts.liveness.equal:
+        yield _equal(facts)
         return
     zeros = [facts.parameter(name) for name in facts.liveness.zeros]
     matrices = [parameter for parameter in zeros if len(parameter.shape) > 1 or parameter.shape in ((), (1,))] or zeros
@@ -85,6 +89,27 @@ def check(facts: Facts) -> Iterator[Finding]:
         modules=modules,
         evidence={"parameters": float(len(dead))},
         related=related,
+    )
+
+
+def _equal(facts: Facts) -> Finding:
+    """A part that starts as the copy of what it is compared with: the difference is zero, and so is the slope of its square."""
+    dead = [facts.parameter(name) for name in facts.liveness.dead]
+    copied = next((item for item in dead if item.copy_of is not None), dead[0])
+    modules = list(dict.fromkeys(module_of(item) for item in dead))
+    return finding(
+        RULE,
+        facts,
+        at=site_made(copied, facts),
+        message=(
+            f"{counted(len(dead), 'parameter')} of {pattern_of(modules)} {'receives' if len(dead) == 1 else 'receive'} a gradient of exactly zero, "
+            f"now and after every step: `{copied.name}` starts as a copy of `{copied.copy_of}`, and only the difference of what the two "
+            "compute is used. It is exactly zero, and so is its slope."
+        ),
+        help="draw the copy anew (make the module a second time instead of copying it)",
+        modules=modules,
+        evidence={"parameters": float(len(dead))},
+        related=step_at(site_of_node(facts.liveness.equal[0], facts), "this is zero for every input"),
     )
 
 
@@ -157,11 +182,15 @@ def _lines(parameter: Parameter, facts: Facts) -> list[Site]:
 def fixes(found: Finding, facts: Facts) -> Iterator[Fix]:
     """One of the zeros at one (a factor) or drawn at random (a matrix), the reported one first; all matrices drawn at random, but for
     those that end a branch beside a frozen layer."""
+    from initlint.fixes.moves import made_anew
     from initlint.fixes.starts import ONES, SMALL
     from initlint.lint.cures import layer_of, refilled, starts_of, unsafe, use_of
-    from initlint.lint.starting import Files, started
+    from initlint.lint.starting import Files, merged, started
 
     files = Files(facts)
+    code = files.code(found.span.path) if facts.liveness.equal else None
+    if code is not None:
+        yield from unsafe("make the module a second time", merged(made_anew(code, found.span.line)))
     groups: dict[str, list[str]] = {}
     for name in facts.liveness.zeros:
         groups.setdefault(role_of(facts.parameter(name).name), []).append(name)

@@ -6,6 +6,7 @@ from torch import nn
 
 from initlint.graph.built import build_recorded
 from initlint.graph.capture import CannotTrace, capture
+from initlint.graph.recorded import DependsOnValues, recorded_run
 from initlint.graph.stand_ins import exporting, lent, restored
 
 
@@ -63,6 +64,39 @@ def test_a_way_that_depends_on_values_is_refused_with_that_reason() -> None:
     """Whatever a recorded run would take is not the model."""
     with pytest.raises(CannotTrace, match="depends on the values of its activations"):
         capture(build_recorded(Branching), (torch.zeros(4, 8),))
+
+
+class Replacing(nn.Module):
+    """Rows that nothing picked are replaced for the next call, after this one has read them, or before."""
+
+    def __init__(self, *, before: bool) -> None:
+        super().__init__()
+        self.before = before
+        self.rows = nn.Embedding(64, 8)
+
+    @torch.no_grad()
+    def replace(self, x: torch.Tensor, index: torch.Tensor) -> None:
+        unused = (torch.bincount(index, minlength=64) == 0).nonzero().flatten()
+        self.rows.weight[unused] = x[torch.randint(0, len(x), (unused.numel(),))]
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        index = torch.cdist(x, self.rows.weight).argmin(1)
+        if self.before:
+            self.replace(x, index)
+        found = self.rows(index)
+        if not self.before:
+            self.replace(x, index)
+        return x + (found - x).detach()
+
+
+def test_what_no_output_is_made_from_may_depend_on_values() -> None:
+    """How many rows are replaced differs from run to run; it matters only to what is read afterwards."""
+    built = build_recorded(lambda: Replacing(before=False), roots=(__file__,))
+    program = recorded_run(built.model, built.parameters, (torch.zeros(16, 8),), {})
+    assert not any("randint" in str(node.target) for node in program.graph.nodes)
+    built = build_recorded(lambda: Replacing(before=True), roots=(__file__,))
+    with pytest.raises(DependsOnValues):
+        recorded_run(built.model, built.parameters, (torch.zeros(16, 8),), {})
 
 
 def test_sizes_that_come_out_of_integer_inputs_are_recorded() -> None:

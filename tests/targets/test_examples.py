@@ -31,6 +31,13 @@ def evaluate(net, inputs, times=1):
         for _ in range(times):
             out = net(inputs)
     return out
+def sample(n, width=2):
+    noise = torch.rand(n, 4 * width)
+    return noise / noise.sum(-1, keepdim=True)
+def either(n):
+    if n > 1:
+        return torch.rand(n, 8)
+    return torch.rand(1, 8)
 """
 GUARD = 'if __name__ == "__main__":\n'
 
@@ -62,6 +69,7 @@ ROWS = {
         "Net()(torch.stack([torch.randint(0, n, (5,)) for n in (3, 7)], 1))", [Spec("int", (5, 2), high=7)]),
     "a tensor written out": ("Net()(torch.tensor([[1, 4]]))", [Spec("int", (1, 2), high=5)]),
     "a function that is handed the model": ("print(evaluate(Net(), torch.randn(2, 8)))", [FLOAT]),
+    "a function that makes the tensor": ("x, y = sample(2), sample(n=3, width=1)\nNet()(x, y)", [FLOAT, Spec("float", (3, 4))]),
     "under a context": ("with torch.no_grad():\n    Net()(torch.randn(2, 8))", [FLOAT]),
 }  # fmt: skip
 
@@ -76,6 +84,7 @@ def test_a_call_is_read(block, expected):
     "block",
     [
         "Net()(load())",
+        "Net()(either(2))",
         "Net()(*batch)",
         "x = torch.randn(2, 8)\nx = load(x)\nNet()(x)",
         "nn.Linear(8, 2)(torch.randn(2, 8))",

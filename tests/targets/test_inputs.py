@@ -158,6 +158,11 @@ ROWS = {
     "numbers beside categories": (
         "e=nn.Embedding(12, 8), f=nn.Linear(5, 8)",
         "x_cat, x_num", "return self.e(x_cat).sum(1) + self.f(x_num)", ["int64[8,4]", "float32[8,5]"]),
+    "a matrix of neighbours for each relation, in an einsum": (
+        "w=nn.Parameter(torch.randn(5, 16, 8))",
+        "x, adj", "return torch.einsum('rnm,mi,rio->no', adj, x, self.w)", ["float32[32,16]", "float32[5,32,32]"]),
+    "heads in an einsum": (
+        "w=nn.Parameter(torch.randn(3, 12, 4))", "x", "return torch.einsum('btd,hde->bhte', x, self.w)", ["float32[8,32,12]"]),
     "a dtype that is written as the tensor's type": (
         "e=nn.Embedding(50, 8), p=nn.Embedding(64, 8)",
         "x", "h = self.e(x)\nreturn h + self.p(torch.arange(x.shape[1])).type(h.type())", ["int64[2,64]"]),
