@@ -66,7 +66,7 @@ def check(facts: Facts) -> Iterator[Finding]:
 
 def _noise(facts: Facts, layer: WeightLayer) -> _Noise | None:
     data, dependence = facts.structure.dependence.data, facts.structure.dependence
-    noises = dependence.bits(node.name for node in dependence.order if operator(node) in DRAWING)
+    noises = dependence.bits(node.name for node in dependence.order if operator(node) in DRAWING or _is_kept_noise(facts, node.name))
     fixed = [strip(item) for item in operands(facts.structure.nodes[layer.node]) if item.name not in data]
     weight = next((item for item in fixed if operator(item) == "add" and layer.weight in _sources(facts, item)), None)
     if weight is None:
@@ -83,6 +83,14 @@ def _noise(facts: Facts, layer: WeightLayer) -> _Noise | None:
     gain = layer.fan_in * noise.second_moment
     normalized = bool(dependence.descendants[layer.node] & dependence.bits(facts.structure.norms))
     return _Noise(layer=layer, node=drawn[0], factor=facts.parameter(factor), gain=gain, ratio=ratio, normalized=normalized)
+
+
+def _is_kept_noise(facts: Facts, name: str) -> bool:
+    """Whether it is a matrix of random numbers that is no parameter: noise drawn anew between steps, as in Rainbow's code."""
+    buffer = facts.traced.parameters.get(name)
+    if buffer is None or buffer.kind != "buffer" or len(buffer.shape) < 2 or not math.isfinite(buffer.law.second_moment):
+        return False
+    return buffer.law.std > 0.0 and abs(buffer.law.mean) < 0.1 * buffer.law.std  # noise is centred
 
 
 def _sources(facts: Facts, node: Node) -> tuple[str, ...]:

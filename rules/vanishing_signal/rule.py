@@ -28,7 +28,14 @@ RULE = Rule(
     severity=Severity.ERROR,
     summary="What still depends on the input shrinks layer by layer until an output does not depend on it any more.",
     fix="unsafe",
-    explained_by=("dead-relu", "rank-collapse", "symmetric-initialization", "unstable-activation", "non-isometric-skip"),
+    explained_by=(
+        "dead-relu",
+        "rank-collapse",
+        "symmetric-initialization",
+        "unstable-activation",
+        "non-isometric-skip",
+        "overflowing-exponential",
+    ),
 )
 
 # In decades of root mean square, over all layers. Calibrated on plain nets, best accuracy over three rates each of Adam
