@@ -47,12 +47,14 @@ def _is_refuted(bits: float, doubt: float, draws: int, spread: float, lag: float
     return bits > BITS + student(SIGMAS, draws - 1) * doubt + apart
 
 
-def unlike(signals: Mapping[str, Signal], measured: Mapping[str, Measured], least: float, errors: float) -> dict[str, Sides]:
-    """The nodes that differ from the draws by more than `least` bits and `errors` standard errors: where a prediction is doubtful
-    anyway, the draws deserve the greater trust."""
+def unlike(
+    signals: Mapping[str, Signal], measured: Mapping[str, Measured], least: tuple[float, float], errors: float
+) -> dict[str, Sides]:
+    """The nodes that differ from the draws by more than `least` bits, of the second moment and of the gradient, and by `errors` standard
+    errors: where a prediction is doubtful anyway, the draws deserve the greater trust."""
 
     def judge(row: Row, _signal: Signal, _truth: Measured) -> Sides:
-        return row.bits > max(least, errors * row.doubt), (row.grad_bits or 0.0) > max(least, errors * row.grad_doubt)
+        return row.bits > max(least[0], errors * row.doubt), (row.grad_bits or 0.0) > max(least[1], errors * row.grad_doubt)
 
     return _where(judge, signals, measured)
 

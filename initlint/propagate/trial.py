@@ -41,7 +41,10 @@ MOSTLY, WIDE = 0.9, 1.0  # of signals, whose ln q may deviate so much between dr
 AMISS, SHARE = 0.5, 0.08  # bits, and the share of gradients that have to differ by more from this one draw, to raise a doubt
 MEMORY = 2 * 2.0**30  # bytes that one draw may take
 MOST = 12  # draws, to measure what a prediction should have been; LEAST tell whether it is wrong, and as many what pairs are
-FAR, CLOSE = 0.5, 0.1  # bits between prediction and draws: that call for more draws, and in which it is kept all the same
+FAR = 0.5, 0.5  # bits between prediction and draws, of the second moment and of the gradient, that call for more draws
+# In which a prediction is kept all the same. Of the second moment more: what lies between two nodes is read off as the gain of a layer, which a
+# measured number beside a predicted one blurs.
+CLOSE = 0.25, 0.1
 ERRORS = 2.0  # standard errors that such a difference has to exceed besides
 MASKED = 2.0**200  # second moment of a mask: that of the largest float32 is 2^256
 RANGE = 60.0  # bits between the largest and the smallest second moment of a net nobody doubts
