@@ -95,7 +95,7 @@ Thresholds were chosen from one half of them; the other half was held back.
     python -m tests.calibration findings     begins anew when a threshold has changed → tests/calibration/findings.jsonl
     python -m tests.calibration page         → this page
 
-Findings are those of 30 November 2026, commit 12b4e58.
+Findings are those of 30 November 2026, commit 8d6142e.
 
 ## What is called failing
 
