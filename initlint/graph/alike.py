@@ -63,11 +63,7 @@ def picks_among(traced: TracedModel, dependence: Dependence, name: str, dim: int
 
 def _after(dependence: Dependence, name: str) -> Iterator[Node]:
     """The nodes that are computed from this one, in order."""
-    bits = dependence.descendants[name]
-    while bits:
-        low = bits & -bits
-        yield dependence.order[low.bit_length() - 1]
-        bits ^= low
+    return (dependence.order[dependence.index[item]] for item in dependence.names(dependence.descendants[name]))
 
 
 def _step(walk: Walk, node: Node) -> Places | None:

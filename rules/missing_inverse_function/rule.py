@@ -46,17 +46,10 @@ INVERSES = {"softplus": "log(expm1(x))", "exp": "log(x)", "sigmoid": "log(x / (1
 def check(facts: Facts) -> Iterator[Finding]:
     """Biases and other added or transformed parameters, one finding for a line."""
     told: set[tuple[str, int]] = set()
-    for name, parameter in facts.traced.parameters.items():
-        ends = _ends(parameter)
-        if parameter.kind != "parameter" or ends is None:
-            continue
-        function = _function_of(facts.structure.nodes[name])
+    for parameter, function, (low, high) in _flattened(facts):
+        left = FUNCTIONS[function](low), FUNCTIONS[function](high)
         at = site_of_law(parameter, facts)
-        if function is None or at is None or (at.path, at.line) in told:
-            continue
-        low, high = ends
-        left = tuple(map(FUNCTIONS[function], ends))
-        if left[1] > LEFT * left[0]:
+        if at is None or (at.path, at.line) in told:
             continue
         told.add((at.path, at.line))
         yield finding(
@@ -72,6 +65,15 @@ def check(facts: Facts) -> Iterator[Finding]:
             modules=[module_of(parameter)],
             evidence={"low": low, "high": high, "left": left[1] / left[0]},
         )
+
+
+def _flattened(facts: Facts) -> Iterator[tuple[Parameter, str, tuple[float, float]]]:
+    """Parameters drawn over decades of which a function leaves next to nothing; that function, and the ends of the draw."""
+    for name, parameter in facts.traced.parameters.items():
+        ends = _ends(parameter) if parameter.kind == "parameter" else None
+        function = None if ends is None else _function_of(facts.structure.nodes[name])
+        if ends is not None and function is not None and FUNCTIONS[function](ends[1]) <= LEFT * FUNCTIONS[function](ends[0]):
+            yield parameter, function, ends
 
 
 def _ends(parameter: Parameter) -> tuple[float, float] | None:
@@ -113,7 +115,7 @@ def fixes(found: Finding, facts: Facts) -> Iterator[Fix]:
     from initlint.lint.cures import unsafe
     from initlint.lint.starting import Files
 
-    name = next((key for key in INVERSES if f"but {key} makes" in found.message), "")
     code = Files(facts).code(found.span.path)
-    edits = () if code is None or not name else inverse_written(code, found.span.line, INVERSES[name])
-    yield from unsafe("write the inverse of what is drawn", edits)
+    function = next((name for parameter, name, _ in _flattened(facts) if module_of(parameter) in found.modules), None)
+    if code is not None and function is not None:
+        yield from unsafe("write the inverse of what is drawn", inverse_written(code, found.span.line, INVERSES[function]))

@@ -33,6 +33,16 @@ def test_a_task_that_dies_hangs_or_raises_is_a_row_and_the_others_go_on(capfd):
     assert capfd.readouterr().out == ""
 
 
+def process(_group: str) -> int:
+    return os.getpid()
+
+
+def test_tasks_of_one_group_share_a_process_unless_they_are_to_be_apart():
+    tasks = [("models",)] * 2
+    together, apart = ({result for _, result, _ in answers(process, tasks, 1, 30.0, apart=each)} for each in (False, True))
+    assert (len(together), len(apart)) == (1, 2)
+
+
 def test_the_half_of_a_model_follows_from_its_name_alone():
     key = key_of(Path("tests/real/monai_models.py"), "vnet")
     assert key == "monai/vnet"
