@@ -19,14 +19,12 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import _disable_current_modes
 from torch.utils._pytree import tree_leaves, tree_map
 
+from initlint.graph.chance import COUNTING, DRAWING, DROPPING, with_in_place
+
 LARGEST = 1 << 20  # elements of a shadow
 ASKING = {"__bool__", "item", "__int__", "__float__", "__index__", "tolist", "is_nonzero", "equal", "__contains__", "allclose"}
 FINITE = {"isfinite": True, "isnan": False, "isinf": False}
-CHANCE = {
-    "rand", "randn", "randint", "rand_like", "randn_like", "randint_like", "bernoulli", "dropout", "normal", "multinomial",
-    "randperm", "empty", "empty_like", "new_empty", "empty_strided", "uniform_", "normal_", "bernoulli_", "random_",
-    "exponential_", "poisson", "Parameter",
-}  # fmt: skip
+CHANCE = with_in_place(DRAWING | COUNTING | DROPPING) | {"empty", "empty_like", "new_empty", "empty_strided", "Parameter"}
 
 
 class ConstantShadows(TorchFunctionMode):

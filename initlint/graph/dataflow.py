@@ -43,8 +43,6 @@ CONVOLUTIONS = frozenset("conv1d conv2d conv3d convolution conv_transpose1d conv
 PRODUCTS = frozenset("mm matmul bmm einsum addmm baddbmm bilinear tensordot dot mv".split())
 RECURRENT = frozenset("lstm gru rnn_tanh rnn_relu".split())
 ATTENTION = frozenset("scaled_dot_product_attention softmax _softmax".split())
-# Draws anew at every pass.
-DRAWING = frozenset("randn randn_like rand rand_like normal normal_functional".split())
 # Bounded functions whose slope falls to zero on both sides, with the largest slope squared.
 SATURATING: Mapping[str, float] = {
     "tanh": 1.0,

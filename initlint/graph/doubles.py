@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from initlint.graph.chance import draws
 from initlint.graph.dataflow import Dependence, dependence_of, graph_of, is_node, operands, operator, shape_of
 from initlint.graph.places import writes
 
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 Key = tuple[object, ...]
 Fate = Literal["one", "one while targets are", "drift apart"]
 
-_DRAWS = ("rand", "bernoulli", "normal", "multinomial", "poisson", "exponential", "rrelu", "uniform", "cauchy", "geometric")
 _SYMMETRIC = frozenset("add maximum minimum mul".split())
 _STACKS = frozenset("cat stack".split())
 _REDUCES = frozenset("mean sum amax amin var std logsumexp prod".split())
@@ -67,7 +67,7 @@ def _number(node: Node, numbers: dict[str, int], known: dict[Key, int]) -> int:
     within = _without_gradient(node)
     if within is not None:
         return known.setdefault(("several", *_inside(node, within, numbers, known)), len(known))
-    if _draws(node) or (writes(node) and len(node.all_input_nodes[0].users) > 1):
+    if draws(node) or (writes(node) and len(node.all_input_nodes[0].users) > 1):
         return known.setdefault(("own", node.name), len(known))
     source = next(operands(node), None)
     inner = None if source is None else _without_gradient(source)
@@ -90,15 +90,6 @@ def _frozen(value: object, numbers: Mapping[str, int]) -> object:
     if isinstance(value, (list, tuple)):
         return tuple(_frozen(item, numbers) for item in value)
     return str(value)
-
-
-def _draws(node: Node) -> bool:
-    name = operator(node)
-    if "dropout" in name:
-        return len(node.args) < 3 or bool(node.args[1] and node.args[2])
-    if name == "scaled_dot_product_attention":
-        return bool(node.args[4] if len(node.args) > 4 else node.kwargs.get("dropout_p"))
-    return name.startswith(_DRAWS)
 
 
 def _without_gradient(node: Node) -> Graph | None:

@@ -6,15 +6,13 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from initlint.graph.chance import DRAWING, DROPPING, with_in_place
+
 if TYPE_CHECKING:
     import torch
     from torch.fx import Node
 
-RANDOM = {
-    "rand", "randn", "rand_like", "randn_like", "bernoulli", "bernoulli_", "uniform", "uniform_", "normal", "normal_",
-    "exponential", "exponential_", "dropout", "dropout_", "alpha_dropout", "feature_dropout", "native_dropout",
-    "alpha_dropout_", "feature_dropout_", "feature_alpha_dropout",
-}  # fmt: skip
+RANDOM = with_in_place(DRAWING | DROPPING)
 EMPTY = {"empty", "empty_like", "new_empty", "empty_strided", "new_empty_strided"}
 CHECKS = ("_assert", "sym_constrain", "assert_")
 NUMBERS = {"item", "_local_scalar_dense", "is_nonzero", "equal"}  # what they give is a Python number

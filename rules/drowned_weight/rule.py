@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from initlint.graph.dataflow import DRAWING, operands, operator, strip
+from initlint.graph.chance import DRAWING
+from initlint.graph.dataflow import operands, operator, strip
 from initlint.lint.finding import Severity
 from initlint.lint.rule import Rule
 from initlint.lint.wording import finding, module_of, number, site_of_law, site_of_node, step_at

@@ -7,7 +7,8 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from initlint.graph.dataflow import DRAWING, RECTIFYING, contraction_of, operands, operator
+from initlint.graph.chance import DRAWING
+from initlint.graph.dataflow import RECTIFYING, contraction_of, operands, operator
 from initlint.graph.doubles import FATES, Fate, fate_of
 from initlint.graph.repeats import equal_along
 from initlint.lint.finding import Severity
