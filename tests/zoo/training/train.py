@@ -120,3 +120,7 @@ def main(names: list[str]) -> None:
         row = run(name)
         record = json.loads(RECORD.read_text()) if RECORD.exists() else {}
         RECORD.write_text(json.dumps(record | {name: row}, indent=1))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
