@@ -415,6 +415,11 @@ def plus(x: Moments, y: Moments) -> Moments:
     return bounded(result)
 
 
+def spread(x: Moments) -> Moments:
+    """x as a factor of a zero-mean cotangent: only its pair moments count."""
+    return Moments(x.dims, np.zeros(x.mean.shape), x.pair)
+
+
 def times(x: Moments, y: Moments) -> Moments:
     """The product of two independent tensors, as pair moments (means multiply too)."""
     x, y = align(x, y)
@@ -428,6 +433,6 @@ def times(x: Moments, y: Moments) -> Moments:
 
 __all__ = [
     "REACH", "Cotangent", "Profile", "Source", "Term", "apply", "coarsened", "combine", "finite", "from_profile", "grid", "lineage",
-    "pair_of", "plus", "profile_of", "root_of", "sample_of_sum", "slopes", "times",
+    "pair_of", "plus", "profile_of", "root_of", "sample_of_sum", "slopes", "spread", "times",
     "values_of",
 ]  # fmt: skip

@@ -2,34 +2,30 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from initlint.propagate.attended import scaled_by_place
-from initlint.propagate.axes import Axis
 from initlint.propagate.covariance import covariance
 from initlint.propagate.known import numbers
 from initlint.propagate.meeting import both_ways, dependent_product
 from initlint.propagate.moments import Moments, align
 from initlint.propagate.near import of_sum
+from initlint.propagate.ops.by_hand import normalized_by_hand, normalizing, reported_to, shifted_by_average, slope_of_divisor
+from initlint.propagate.ops.differences import of_slices, rest_of_running_sum
 from initlint.propagate.ops.functions import affine, binary_on_source, on_table, torch_function, unary
-from initlint.propagate.ops.gather import flags_of, single, worst
+from initlint.propagate.ops.gather import flags_of, worst
 from initlint.propagate.ops.registry import CannotPredict, as_moments, scalar_of, transfer
 from initlint.propagate.ops.view import expanded, unbroadcast
 from initlint.propagate.pointwise import (
     Cotangent,
-    apply,
-    grid,
     lineage,
     profile_of,
     sample_of_sum,
+    spread,
     times,
 )
 from initlint.propagate.rows import rows_of_table, same_image, sum_of_dependent_rows, sum_of_images, sum_of_rows
-from initlint.propagate.scale import felt
 from initlint.propagate.shifted import with_table
 from initlint.propagate.sums import conditioned
 from initlint.propagate.tape import Known, Tape
@@ -39,7 +35,6 @@ if TYPE_CHECKING:
 
 
 SLOW = 0.5  # share of its second moment that is the square of its mean, from which a factor is a gate that hardly varies
-TINY = 1e-6  # share of an average square below which what is added to it before the root is nothing
 MASKED = -64.0  # an additive or filled value at or below this takes an entry out of a softmax: e^{-64} is 1e-28
 
 
@@ -96,61 +91,6 @@ def added(tape: Tape, x: Moments, y: Moments, alpha: float = 1.0) -> Moments:
     return tape.record([x, y], z, lambda g: [unbroadcast(g, x), unbroadcast(g, y).scaled(alpha)])
 
 
-def of_slices(tape: Tape, x: Moments, y: Moments, alpha: float) -> Moments:
-    """x + alpha·y for two slices of one tensor along one dimension: a known linear map of that tensor."""
-    from initlint.propagate.ops.maps import along
-
-    assert x.slice_of is not None and y.slice_of is not None
-    base, d, first = x.slice_of
-    second = y.slice_of[2]
-    matrix = np.zeros((len(first), base.shape[d]))
-    matrix[np.arange(len(first)), first] += 1.0
-    matrix[np.arange(len(first)), second] += alpha
-    return instead(tape, along(tape, base, d, matrix), x, y, alpha)
-
-
-def rest_of_running_sum(tape: Tape, x: Moments, y: Moments, alpha: float) -> Moments | None:
-    """x + alpha·y for running sums y and one of them x: a known linear map of the terms, which keeps their sign for x − y of the last.
-
-    Decays of state-space models are exponentials of such differences (Dao & Gu 2024, listing 1); of sums as long as theirs,
-    taken as normal, exponentials would have no moments.
-    """
-    from initlint.propagate.lineage import summed_up
-    from initlint.propagate.linear import mapped, octaves
-    from initlint.propagate.ops.maps import along
-
-    if x.slice_of is None or x.slice_of[0] is not y or len(x.slice_of[2]) != 1 or (found := summed_up(y)) is None:
-        return None
-    terms, d = found
-    if d != x.slice_of[1]:
-        return None
-    matrix = np.tril(np.ones((y.shape[d], y.shape[d])))
-    matrix = matrix[x.slice_of[2]] + alpha * matrix
-    source = single(terms, d)
-    like = source.axes[source.position(d)] if source.dims[d] else None
-    if like is None or like.labels is not None:
-        return instead(tape, along(tape, terms, d, matrix), x, y, alpha)
-    k, axis = source.position(d), Axis(y.shape[d], octaves(1.0 + np.abs(matrix).sum(1)), like.role)
-
-    def pull(g: Moments) -> list[Moments]:
-        g = single(g, d)
-        return [mapped(g, g.position(d), matrix.T, like)]
-
-    return instead(tape, tape.record([terms], mapped(source, k, matrix, axis), pull), x, y, alpha)
-
-
-def instead(tape: Tape, z: Moments, x: Moments, y: Moments, alpha: float) -> Moments:
-    """z in place of x + alpha·y, which it equals: cotangents go through z, and x and y are told of theirs."""
-    shared = z.with_(affine=(z, 1.0, 0.0))
-
-    def report(g: Cotangent) -> list[Cotangent]:
-        total = g.whole()
-        told = unbroadcast(total, x) if total is not None else None, None if total is None else total.scaled(alpha)
-        return [g, *(Cotangent(spent=item) for item in told)]
-
-    return tape.record_coherent([z, x, y], shared, report)
-
-
 def settled(g: Cotangent, z: Moments) -> Cotangent:
     """g with only those terms kept coherent that are functions of z itself; terms of later tensors meet nothing of theirs here."""
     own = None if z.profile is None else z.profile.source
@@ -161,103 +101,6 @@ def settled(g: Cotangent, z: Moments) -> Cotangent:
     rest.coherent = others
     result = Cotangent(rest.total(), g.spent)
     result.coherent = {key: term for key, term in g.coherent.items() if term.source is own}
-    return result
-
-
-def shifted_by_average(tape: Tape, x: Moments, average: Moments, factor: float, scale: float) -> Moments:
-    """scale · (x + factor · average of x over some dimensions): `x - x.mean(...)` and its kin, exactly."""
-    from initlint.propagate.ops.reduce import centred, project
-
-    assert average.averaged_of is not None
-    dims = average.averaged_of[1]
-    if factor == -1.0:
-        z = centred(tape, x, dims)
-        shared = z.with_(affine=(z, 1.0, 0.0))
-        count = float(math.prod([x.shape[d] for d in dims]))
-
-        def report(g: Cotangent) -> list[Cotangent]:
-            # what flows into the average is part of what centring sends back; it is only reported here
-            total = g.total()
-            into = None if total is None else total.averaged(total.dim_axes(dims)).scaled(count)
-            return [Cotangent(total), Cotangent(spent=into)]
-
-        result = tape.record_coherent([z, average], shared, report)
-        return result if scale == 1.0 else affine(tape, result, scale, 0.0)
-    mean, pair = project(x, x.dim_axes(dims), factor)
-    z = x.with_(mean=mean * scale, pair=pair * scale**2, zeros=0.0)
-    count = float(math.prod([x.shape[d] for d in dims]))
-
-    def pull(g: Moments) -> list[Moments | Cotangent]:
-        own = g.with_(pair=project(g, g.dim_axes(dims), factor)[1] * scale**2)
-        return [own, Cotangent(spent=g.averaged(g.dim_axes(dims)).scaled(count * factor * scale))]
-
-    return tape.record([x, average], z, pull)
-
-
-def normalizing(x: Moments, scale: Moments) -> tuple[Moments, tuple[int, ...]] | None:
-    """(the squares, dimensions) if `scale` is a function of the average square of x itself, over dimensions of x."""
-    if scale.profile is None and scale.broadcast_of is not None:
-        scale = scale.broadcast_of
-    if scale.profile is None or len(scale.dims) != len(x.dims):
-        return None
-    base = scale.profile.source.origin
-    if base.averaged_of is None:
-        return None
-    squares, dims = base.averaged_of
-    if squares.profile is None or lineage(squares) != lineage(x):
-        return None
-    return squares, dims
-
-
-def normalized_by_hand(tape: Tape, x: Moments, scale: Moments, squares: Moments, dims: Sequence[int]) -> Moments:
-    """x times a function of its own average square: a normalization, whatever it is written like."""
-    from initlint.propagate.ops.norm import few_directions, rescaled
-
-    profile = profile_of(scale)
-    middle = len(profile.values) // 2
-    level = profile_of(profile.source.origin).values  # the average square v: E[v f²] is what is left of x², whatever v does
-    w = grid(len(level))[1].reshape(-1, *(1,) * (level.ndim - 1))
-    typical = np.sqrt((w * level * profile.values**2).sum(0) / np.maximum((w * level).sum(0), 1e-300))
-    with np.errstate(all="ignore"):
-        # d log f / d log v = −share/2 for f = (v + ε)^(−1/2)
-        step = np.gradient(np.log(np.maximum(profile.values, 1e-300)), axis=0)[middle]
-        arguments = np.gradient(np.log(np.maximum(profile_of(profile.source.origin).values, 1e-300)), axis=0)[middle]
-        share = np.clip(np.where(arguments > 1e-12, -2.0 * step / arguments, 1.0), 0.0, 1.0)
-    tape.severed[id(squares)] = id(x)
-    tape.kept.append(squares)
-    axes = x.dim_axes(dims)
-    rest = [k for k in range(len(x.axes)) if k not in axes]
-    shape = [x.axes[k].groups for k in rest]
-    typical, share = (np.broadcast_to(a.reshape(-1) if a.size == 1 else a.reshape(shape), shape) for a in (typical, share))
-    size = float((w * level).sum(0).mean())
-    eps = float(np.mean((1.0 - share) / np.maximum(share, TINY))) * size
-    few = few_directions(x, x.mean, x.pair, axes, eps if eps > TINY * size else 0.0)
-    y = rescaled(tape, x, dims, x.mean, x.pair, typical, share, False, few)
-    shared = y.with_(affine=(y, 1.0, 0.0))
-
-    def report(g: Cotangent) -> list[Cotangent | None]:
-        total = g.total()
-        if total is None:
-            return [None, None]
-        into = times(total, spread(x))
-        count = float(math.prod([x.shape[d] for d in dims]))
-        into = into.averaged(into.dim_axes(dims)).scaled(count)
-        degree = felt(tape, tape.shown.get(id(shared), shared), math.prod(x.shape) / count)
-        return [Cotangent(total), felt_by(scale, scaled_by_place(into, degree))]
-
-    return tape.record_coherent([y, scale], shared, report)
-
-
-def felt_by(scale: Moments, into: Moments) -> Cotangent:
-    """What a norm's scale r gets, Σ g x = (Σ g y)/r: of the two factors the first hardly knows the size of x, the second is a function
-    of it, as all that r comes from."""
-    profile = profile_of(scale)
-    if tuple(map(len, into.dims)) != tuple(map(len, profile.source.dims)) or not np.all(profile.values > 0.0):
-        return Cotangent(into)
-    w = grid(len(profile.values))[1].reshape(-1, *(1,) * (profile.values.ndim - 1))
-    size = 1.0 / profile.values
-    result = Cotangent()
-    result.add_coherent(into, profile.source, size / np.sqrt((w * size**2).sum(0)))
     return result
 
 
@@ -474,11 +317,6 @@ def real_part(g: Moments, product: Moments, factor: Moments) -> Moments:
     return g.with_(pair=g.pair / 2, complex=False) if product.complex and not factor.complex else g
 
 
-def spread(x: Moments) -> Moments:
-    """x as a factor of a zero-mean cotangent: only its pair moments count."""
-    return Moments(x.dims, np.zeros(x.mean.shape), x.pair)
-
-
 @transfer("mul")
 def mul(tape: Tape, x: Any, y: Any) -> Any:
     left, right = scalar_of(x), scalar_of(y)
@@ -545,33 +383,10 @@ def div(tape: Tape, x: Any, y: Any, *, rounding_mode: str | None = None) -> Any:
     return multiplied(tape, x, unary(tape, y, reciprocal))
 
 
-def slope_of_divisor(x: Moments, y: Moments) -> Moments:
-    """x/y² for a function y = h(v) of the average square v of x: of exchangeable entries E[x²/h⁴] is E[v/h⁴]."""
-    slope = apply(lambda v: v**-2.0, y)
-    assert slope.profile is not None
-    level, values = profile_of(slope.profile.source.origin).values, slope.profile.values
-    w = grid(len(level))[1]
-    level, values = level.reshape(len(w), -1), values.reshape(len(w), -1) ** 2
-    if level.shape != values.shape:
-        return times(spread(x), spread(slope))
-    even = (w @ (level * values)).mean() / max(float((w @ level).mean() * (w @ values).mean()), 1e-300)
-    return times(spread(x), spread(slope)).scaled(math.sqrt(even))
-
-
 def inverted(tensor: torch.Tensor) -> torch.Tensor:
     """1/x of a known tensor, nothing where x is zero."""
     inverse = tensor.double().reciprocal()
     return inverse.masked_fill(~inverse.isfinite(), 0.0)
-
-
-def reported_to(tape: Tape, z: Moments, part: Moments, slope: Moments) -> Moments:
-    """z, whose cotangent times `slope` is only reported for `part`: other entries of the tape account for it."""
-
-    def report(g: Cotangent) -> list[Cotangent]:
-        total = g.whole()
-        return [g, Cotangent(spent=None if total is None else times(total, slope))]
-
-    return tape.record_coherent([z, part], z.with_(affine=(z, 1.0, 0.0)), report)
 
 
 @transfer("addcmul")

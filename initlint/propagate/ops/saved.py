@@ -12,14 +12,14 @@ from functools import partial
 from typing import Any
 
 from initlint.propagate.moments import Moments
-from initlint.propagate.ops.arithmetic import add, mul, spread
+from initlint.propagate.ops.arithmetic import add, mul
 from initlint.propagate.ops.attention import attended
 from initlint.propagate.ops.functions import affine, torch_function, unary
 from initlint.propagate.ops.norm import batch_norm, group_norm, layer_norm, rms_norm, weight_norm
 from initlint.propagate.ops.reduce import logsumexp, mean, var, vector_norm
 from initlint.propagate.ops.registry import CannotPredict, as_moments, transfer
 from initlint.propagate.ops.view import reshaped
-from initlint.propagate.pointwise import Cotangent, times
+from initlint.propagate.pointwise import Cotangent, spread, times
 from initlint.propagate.tape import Tape
 
 Later = Callable[[], Any]

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 
 from initlint.propagate.moments import Moments
-from initlint.propagate.ops.arithmetic import MASKED, spread
+from initlint.propagate.ops.arithmetic import MASKED
 from initlint.propagate.ops.functions import affine
 from initlint.propagate.ops.view import unbroadcast
-from initlint.propagate.pointwise import Cotangent, apply, lineage, times
+from initlint.propagate.pointwise import Cotangent, apply, lineage, spread, times
 from initlint.propagate.tape import Tape
 
 EVEN = 0.6  # relative variance of the terms of a sum up to which a term's share is taken as linear in them
