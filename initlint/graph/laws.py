@@ -108,6 +108,7 @@ def scaled(law: Law, factor: float) -> Law:
         parts=tuple((region, scaled(part, factor)) for region, part in law.parts),
         pair=None if law.pair is None else tuple(p * factor**2 for p in law.pair),
         quantiles=tuple(sorted(value * factor for value in law.quantiles)),
+        rank=law.rank,
     )
 
 

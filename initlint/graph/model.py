@@ -55,6 +55,7 @@ class Law:
     source                of an unknown law: the operator that made it so
     fan                   (mode, value) where the call named one, for messages: ("fan_in", 512)
     quantiles             of a measured law: one entry's value at equal steps of probability, where a sample was at hand
+    rank                  of a product of matrices: what it is at most, by the sizes of its factors; None: nothing is known to bound it
     """
 
     family: Family
@@ -68,6 +69,7 @@ class Law:
     fan: tuple[str, int] | None = None
     source: str = ""
     quantiles: tuple[float, ...] = ()
+    rank: int | None = None
 
     @property
     def std(self) -> float:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -262,14 +263,19 @@ def _upper(target: torch.Tensor, args: Sequence[Any], kwargs: Mapping[str, Any],
 
 
 def _matrix_product(target: torch.Tensor, args: Sequence[Any], kwargs: Mapping[str, Any], of: Laws) -> Law | None:
-    """E = n·E[a]·E[b], E[·²] = n·(q_a q_b − m_a² m_b²) + n² m_a² m_b², for independent entries."""
+    """E = n·E[a]·E[b], E[·²] = n·(q_a q_b − m_a² m_b²) + n² m_a² m_b², for independent entries; the rank of its thinnest factor."""
     a, b = args[0], args[1]
-    if a is b or not target.is_meta:
+    inner = int(a.shape[-1])
+    rank = min(inner, *(law.rank for law in (of(a), of(b)) if law.rank is not None), *target.shape[-2:])
+    thin = rank if target.dim() == 2 and rank < min(target.shape) else None
+    if not target.is_meta:
+        return None if thin is None else replace(measured(target), rank=thin)
+    if a is b:
         return None
-    left, right, inner = of(a), of(b), int(a.shape[-1])
+    left, right = of(a), of(b)
     mean = left.mean * right.mean
     spread = left.second_moment * right.second_moment - mean**2
-    return Law(family="measured", mean=inner * mean, second_moment=inner * spread + (inner * mean) ** 2)
+    return Law(family="measured", mean=inner * mean, second_moment=inner * spread + (inner * mean) ** 2, rank=thin)
 
 
 def _orthonormal(target: torch.Tensor, args: Sequence[Any], kwargs: Mapping[str, Any], of: Laws) -> Law | None:

@@ -46,6 +46,8 @@ def layout_of(tensor: torch.Tensor) -> Layout:
 
 def seen(law: Law, whole: Layout, part: Layout) -> Law:
     """The law of a view, of a tensor that lies as `whole` does and has `law`: its pairs by the view's own dimensions."""
+    if law.rank is not None and any(_moved(whole, *dim) is None for dim in part):
+        law = replace(law, rank=None)  # rows and columns change places
     if law.pair is None:
         return spread(law, [d for d, (size, stride) in enumerate(part) if size > 1 and stride == 0], len(part))
     own = law.pair if len(law.pair) == 1 << len(whole) else None

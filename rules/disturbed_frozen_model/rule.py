@@ -81,7 +81,7 @@ def _factors(facts: Facts, trainable: dict[str, bool]) -> Iterator[Finding]:
                 continue
             parameter = _factor(facts, factor)
             off = _distance_from_one(facts, factor)
-            if parameter is None or off < FAR or _joins(facts, node):
+            if parameter is None or off < FAR or _joins(facts, node) or not _is_felt(facts, node):
                 continue
             site = site_of_law(parameter, facts)
             place = (site.path, site.line) if site else ("", 0)
@@ -129,6 +129,12 @@ def _joins(facts: Facts, node: Node) -> bool:
             return False
         node, users = user, list(user.users)
     return False
+
+
+def _is_felt(facts: Facts, node: Node) -> bool:
+    """Whether any gradient comes back to a product: behind a factor that starts at zero, as in VeRA, it changes nothing."""
+    signal = facts.signals.get(node.name)
+    return signal is None or signal.second_moment == 0.0 or signal.grad_second_moment != 0.0
 
 
 def _multiplied(facts: Facts, site: Site | None, found: list[tuple[Parameter, float, Node]]) -> Finding:

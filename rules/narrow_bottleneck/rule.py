@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 RULE = Rule(
     code="INI605",
     name="narrow-bottleneck",
-    severity=Severity.INFO,
+    severity=Severity.WARNING,
     summary="A hidden layer right before a classifier is so narrow that the logits of most classes depend on each other.",
 )
 
@@ -34,6 +34,8 @@ TIMES = 4  # as many inputs as units, and as many classes, at least
 # Units per bit of a class's number, at most: 9 for 100 classes, 14 for 1000. With 9 of 100 a loss of 0.66 where 0.39 can be reached,
 # with 16 of 100 one of 0.48 (doc.md); embeddings of 50 to 500 numbers for many thousands of classes are usual and train.
 BITS = 1.5
+# At most so many, 2 for 100 classes, and a fifth of the samples is told where nine tenths can be (doc.md): a warning.
+FEW_BITS = 0.35
 CLASSES = 8
 
 
@@ -45,7 +47,7 @@ def check(facts: Facts) -> Iterator[Finding]:
         if head is None or head.kind != "linear" or len(head.weights) != 1:
             continue
         classes = head.fan_out
-        narrow = feeding_layer(facts, facts.structure.nodes[head.source])
+        narrow = _before(facts, head)
         if narrow is None or narrow.kind not in ("linear", "convolution") or len(narrow.weights) != 1:
             continue
         width = narrow.fan_out
@@ -62,6 +64,12 @@ def check(facts: Facts) -> Iterator[Finding]:
         yield _finding(facts, head, narrow, classes)
 
 
+def _before(facts: Facts, head: WeightLayer) -> WeightLayer | None:
+    """The last layer on the main path to a head; a norm between the two leaves as many numbers as there were."""
+    layers = facts.structure.layers
+    return next((layers[node.name] for node in reversed(main_path(facts, head.source)) if node.name in layers), None)
+
+
 def _finding(facts: Facts, head: WeightLayer, narrow: WeightLayer, classes: int) -> Finding:
     width = narrow.fan_out
     before, last = module_at(narrow, facts), module_at(head, facts)
@@ -69,6 +77,7 @@ def _finding(facts: Facts, head: WeightLayer, narrow: WeightLayer, classes: int)
         RULE,
         facts,
         at=site_made(facts.parameter(narrow.weight), facts),
+        severity=Severity.WARNING if width <= FEW_BITS * math.log2(classes) else Severity.INFO,
         message=(
             f"`{before}` leaves {width} of {narrow.fan_in} numbers, from which `{last}` computes {classes} logits: they have rank {width} "
             f"at most, so that no class is raised without others. Unless the classes really lie in {width} dimensions, the loss ends higher."

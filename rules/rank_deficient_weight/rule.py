@@ -68,6 +68,8 @@ def _rank(facts: Facts, layer: WeightLayer, parameter: Parameter) -> tuple[int, 
         return None
     full = min(shape[0], inputs)
     value = parameter.value
+    if parameter.law.rank is not None and groups == 1:
+        return parameter.law.rank, full
     if value is not None and value.shape == shape and value.numel() <= LARGEST and parameter.law.family != "constant":
         import torch
 
@@ -84,14 +86,16 @@ def _rank(facts: Facts, layer: WeightLayer, parameter: Parameter) -> tuple[int, 
 
 def _finding(facts: Facts, parameter: Parameter, rank: int, full: int) -> Finding:
     module = module_of(parameter)
+    made = next((write.site for write in parameter.writes if write.law.rank is not None), None)
+    why = "its rows repeat each other or are zero" if made is None else "it is a product of thinner matrices"
     grouped = parameter.writes and parameter.writes[-1].op.endswith("dirac_")
     return finding(
         RULE,
         facts,
-        at=site_of_law(parameter, facts),
+        at=made or site_of_law(parameter, facts),
         message=(
-            f"the weight of `{module}` starts with rank {rank} of {full}: its rows repeat each other or are zero, and the rest of what "
-            "it reads does not pass at the start. Random layers around it tell its units apart in time; several such layers do not train."
+            f"the weight of `{module}` starts with rank {rank} of {full}: {why}, and the rest of what it reads does not pass at "
+            "the start. Random layers around it tell its units apart in time; several such layers do not train."
         ),
         help=(
             "give dirac_ the number of groups (nn.init.dirac_(weight, groups=…)), or draw the weight at random"

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from initlint.graph.bounds import bounds_of
 from initlint.graph.dataflow import SATURATING, is_node, operands, operator, shape_of, strip
 from initlint.lint.finding import Severity
 from initlint.lint.gauss import between_left, slope_left
@@ -51,7 +52,7 @@ HARD_LOGITS = 50.0
 SOFTMAX = ("softmax", "_softmax")
 HUGE = 1e6  # second moment of logits that only a mask can have
 HELD = ("max", "maximum", "clamp", "clamp_min")
-# Functions with a slope between two bounds, which the call may name, and none beyond: nn.ReLU6 is traced as hardtanh(0, 6).
+# Functions with a slope between two bounds, which the call may name, and none beyond, with the bounds where it does not.
 BOUNDS = {"hardtanh": (-1.0, 1.0), "relu6": (0.0, 6.0)}
 BOUNDED = frozenset({*SATURATING, *BOUNDS})
 
@@ -86,7 +87,7 @@ def _saturated(facts: Facts, node: Node) -> _Saturated | None:
     spread = _spread(facts, source)
     if not spread or (spread < 1 and name not in BOUNDS):
         return None
-    bounds = _bounds(node, name)
+    bounds = _bounds(node)
     left = slope_left(name, spread) if bounds is None else between_left(*bounds, spread)
     if left > SATURATED:
         return None
@@ -109,7 +110,7 @@ def _stack(facts: Facts, found: _Saturated, saturated: Sequence[_Saturated]) -> 
 
 
 def _bounded(facts: Facts, found: _Saturated, stack: Sequence[float], *, last: bool) -> Finding:
-    name, bounds = operator(found.node), _bounds(found.node, operator(found.node))
+    name, bounds = operator(found.node), _bounds(found.node)
     lost = -sum(math.log10(max(share, TINY)) for share in stack)
     severity = Severity.ERROR if lost >= FAIL_AT else Severity.WARNING if lost >= WARN_AT else Severity.INFO
     last = last and found.left <= LAST_WARN_AT
@@ -162,16 +163,9 @@ def _excess(spread: float, bounds: tuple[float, float] | None) -> float:
     return spread if bounds is None else spread * 2 / (bounds[1] - bounds[0])
 
 
-def _bounds(node: Node, name: str) -> tuple[float, float] | None:
-    """Where the slope of a piecewise linear function begins and ends; None for the others."""
-    if name not in BOUNDS:
-        return None
-    low, high = BOUNDS[name]
-    if name == "hardtanh":
-        given = (*node.args[1:3], *(node.kwargs[key] for key in ("min_val", "max_val") if key in node.kwargs))
-        if len(given) == 2 and isinstance(given[0], int | float) and isinstance(given[1], int | float):
-            low, high = float(given[0]), float(given[1])
-    return (low, high) if high > low else None
+def _bounds(node: Node) -> tuple[float, float] | None:
+    """Where the slope of a function begins and ends that the call may give other bounds; None for the others."""
+    return bounds_of(node) if operator(node) in BOUNDS else None
 
 
 def _severity(facts: Facts, node: Node, *, fails: bool) -> Severity:
