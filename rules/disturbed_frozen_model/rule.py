@@ -49,7 +49,7 @@ SHARE = 0.1  # of the branch in what it is added to, root mean square: small ran
 def check(facts: Facts) -> Iterator[Finding]:
     """Sums, and products, of a frozen and a trainable operand whose result goes on into frozen layers."""
     trainable = {node: facts.parameter(layer.weight).trainable for node, layer in facts.structure.layers.items()}
-    if not any(trainable.values()) or not _mostly_frozen(facts):
+    if not _mostly_frozen(facts):
         return
     yield from _factors(facts, trainable)
     dependence = facts.structure.dependence

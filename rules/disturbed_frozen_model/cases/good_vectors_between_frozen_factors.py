@@ -2,6 +2,7 @@
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 
 class Adapted(nn.Module):
@@ -14,7 +15,7 @@ class Adapted(nn.Module):
         self.outer = nn.Parameter(torch.zeros(base.out_features))
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.base(x) + self.outer * ((self.inner * (x @ self.down.T)) @ self.up.T)
+        return self.base(x) + F.linear(F.linear(x, self.down) * self.inner, self.up) * self.outer
 
 
 class Tuned(nn.Module):
