@@ -92,6 +92,15 @@ def without_call(code: Code, line: int, method: str) -> tuple[Edit, ...]:
     return tuple(found)
 
 
+def without_attribute(code: Code, line: int, name: str) -> tuple[Edit, ...]:
+    """`x.data` → `x` everywhere on a line."""
+    return tuple(
+        code.replaced(item, code.text(item.value))
+        for item in code.all(cst.Attribute)
+        if item.attr.value == name and code.first_line(item) <= line <= code.last_line(item)
+    )
+
+
 # -- a factor that follows a layer --------------------------------------------------------------------------------------
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import nn
@@ -29,11 +29,13 @@ class LostLaws(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordedModel:
-    """A model as built: meta where large, real where small, with what is known of every parameter and buffer by name."""
+    """A model as built: meta where large, real where small, with what is known of every parameter and buffer by name, and in `plain` of
+    tensors that modules have as plain attributes."""
 
     model: nn.Module
     parameters: Mapping[str, Parameter]
     module_sites: Mapping[str, Site]
+    plain: Mapping[str, Parameter] = field(default_factory=dict)
     lost: tuple[LostWrite, ...] = ()
     untied: tuple[BrokenTie, ...] = ()
     roots: tuple[str, ...] = ()
@@ -77,6 +79,7 @@ def build_recorded(factory: Callable[[], nn.Module], *, roots: tuple[str, ...] =
             model=model,
             parameters=collected(model, record),
             module_sites=_module_sites(model, record),
+            plain=_plain(model, record),
             lost=lost_writes(model, record),
             untied=broken_ties(model, record),
             roots=roots,
@@ -92,6 +95,7 @@ def recorded_instance(model: nn.Module, record: Record) -> RecordedModel:
         model=model,
         parameters=collected(model, record),
         module_sites=_module_sites(model, record),
+        plain=_plain(model, record),
         lost=lost_writes(model, record),
         untied=broken_ties(model, record),
         roots=record.roots,
@@ -155,6 +159,31 @@ def collected(model: nn.Module, record: Record) -> dict[str, Parameter]:
                     copy_of=None if copied == name else copied,
                     owner=f"{type(module).__module__}.{type(module).__qualname__}",
                 )
+    return result
+
+
+def _plain(model: nn.Module, record: Record) -> dict[str, Parameter]:
+    """Tensors that are neither parameters nor buffers of the modules that have them, where the record knows more than their values:
+    a law, or that they ask for a gradient (`trainable`)."""
+    result: dict[str, Parameter] = {}
+    for path, module in model.named_modules():
+        for short, tensor in vars(module).items():
+            if not isinstance(tensor, torch.Tensor) or not tensor.dtype.is_floating_point:
+                continue
+            held = record.held.get(key_of(tensor))
+            if not tensor.requires_grad and (held is None or not tensor.is_meta):
+                continue
+            name = f"{path}.{short}" if path else short
+            result[name] = Parameter(
+                name=name,
+                shape=tuple(tensor.shape),
+                dtype=str(tensor.dtype),
+                kind="constant",
+                trainable=tensor.requires_grad,
+                law=law_of_held(held, tensor) if held is not None else _outside(tensor),
+                value=None if tensor.is_meta else tensor.detach(),
+                writes=tuple(held.writes) if held is not None else (),
+            )
     return result
 
 

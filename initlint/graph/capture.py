@@ -17,6 +17,7 @@ from torch.export.graph_signature import InputKind
 
 from initlint.graph.built import RecordedModel
 from initlint.graph.constants import constant_shadows
+from initlint.graph.data_attribute import data_traced
 from initlint.graph.hidden import hidden_modules
 from initlint.graph.inlined import inline_autocast
 from initlint.graph.measure import law_of_values
@@ -63,7 +64,9 @@ def capture(recorded: RecordedModel, args: Sequence[Any], kwargs: Mapping[str, A
         model.train()
         for method, device, strict in (("export", "meta", False), ("export", "fake", False), ("export-strict", "meta", True)):
             try:
-                with quiet(), _known(model, device), moved(model, device) as (values, place):
+                # the strict export reads the code, and knows `data`
+                reading = contextlib.nullcontext() if strict else data_traced()
+                with quiet(), reading, _known(model, device), moved(model, device) as (values, place):
                     program = torch.export.export(model, place(tuple(args)), place(kwargs), strict=strict)
                     inline_autocast(program.graph_module)
                     _refuse_symbols(program.graph)
@@ -81,7 +84,7 @@ def capture(recorded: RecordedModel, args: Sequence[Any], kwargs: Mapping[str, A
         if incomplete is not None:
             return incomplete
         try:
-            with quiet():
+            with quiet(), data_traced():
                 run = recorded_run(model, recorded.parameters, args, kwargs)
                 return _described(run, "recorded", recorded, {}, args, kwargs, tuple(attempts))
         except DependsOnValues as error:
@@ -148,7 +151,7 @@ def _described(
             if spec.kind in (InputKind.PARAMETER, InputKind.BUFFER):
                 parameters[name] = recorded.parameters.get(spec.target) or _constant(spec.target, program, values)
             elif spec.kind == InputKind.CONSTANT_TENSOR:
-                parameters[name] = _constant(spec.target, program, values)
+                parameters[name] = recorded.plain.get(spec.target) or _constant(spec.target, program, values)
             elif spec.kind == InputKind.USER_INPUT:
                 input_names.append(name)
         outputs = _outputs(graph)

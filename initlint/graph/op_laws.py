@@ -21,6 +21,7 @@ from initlint.graph.model import Law
 SAMPLES = 1 << 16  # entries drawn for an element-wise function: 0.4 % of standard error on a second moment
 SHORT = 256  # entries of a tensor that is there, below which its values say too little of their law
 SEED = 0x5EED
+MANY = 16  # entries whose average is normal, whatever they are
 MARKED = 1 << 24  # entries up to which those that indices name are marked one by one
 
 Laws = Callable[[torch.Tensor], Law]
@@ -283,6 +284,14 @@ def _orthonormal(target: torch.Tensor, args: Sequence[Any], kwargs: Mapping[str,
     return laws.orthogonal(target.shape[-2:], 1.0) if target.is_meta else None
 
 
+def _mean(target: torch.Tensor, args: Sequence[Any], kwargs: Mapping[str, Any], of: Laws) -> Law | None:
+    """The average of n independent entries: a normal law with the n-th part of the variance (central limit theorem)."""
+    law, count = of(args[0]), args[0].numel() / max(target.numel(), 1)
+    if not target.is_meta or count < MANY or law.pair is not None or law.parts or math.isnan(law.second_moment):
+        return None
+    return laws.normal(law.mean, law.std / math.sqrt(count))
+
+
 def _length(target: torch.Tensor, args: Sequence[Any], kwargs: Mapping[str, Any], of: Laws) -> Law | None:
     """Euclidean lengths of many independent entries hardly vary: √(n E[w²]), less 1/(4n) of it."""
     order = args[1] if len(args) > 1 else 2
@@ -314,6 +323,7 @@ RULES: Mapping[str, Callable[[torch.Tensor, Sequence[Any], Mapping[str, Any], La
     **dict.fromkeys(("cat", "stack"), _joined),
     "constant_pad_nd": _padded,
     **dict.fromkeys(("linalg_vector_norm", "norm", "norm_except_dim"), _length),
+    "mean": _mean,
     "tril": _triangle,
     "triu": _upper,
     **dict.fromkeys(("mm", "matmul", "bmm"), _matrix_product),

@@ -16,6 +16,7 @@ import torch
 from torch import nn
 
 from initlint.graph import laws
+from initlint.graph.data_attribute import data_recorded
 from initlint.graph.frames import plain, site_of
 from initlint.graph.model import Law
 from initlint.graph.record import LARGE, Record, Recorder, Registered, Step, key_of
@@ -117,7 +118,7 @@ def recording(record: Record, large: int = LARGE) -> Iterator[Recorder]:
     dtype, grad = torch.get_default_dtype(), torch.is_grad_enabled()
     _active.append(recorder)
     try:
-        with torch.random.fork_rng(devices=[]), _watched_init(), recorder:
+        with torch.random.fork_rng(devices=[]), _watched_init(), data_recorded(), recorder:
             torch.manual_seed(SEED)
             yield recorder
     finally:

@@ -13,6 +13,7 @@ from initlint.source.statements import plain_containers, plain_weights
 
 if TYPE_CHECKING:
     from initlint.fixes.edit import Fix
+    from initlint.graph.model import Parameter, Write
     from initlint.lint.facts import Facts
     from initlint.lint.finding import Finding
 
@@ -33,12 +34,14 @@ def check(facts: Facts) -> Iterator[Finding]:
     kinds = facts.instances_by_class()
     if facts.traced.hidden:
         yield from _containers(facts, kinds)
+    told: set[str] = set()
     for path, item in ((path, item) for path, tree in facts.sources() for item in plain_weights(tree)):
         names = [f"{module}.{item.name}" if module else item.name for module in kinds.get(item.owner, ())]
         used = [name for name in names if name in constants]
         if not used:
             continue
-        shape = "x".join(str(size) for size in constants[used[0]].shape)
+        told.update(used)
+        shape = _shape(constants[used[0]])
         yield finding(
             RULE,
             facts,
@@ -51,6 +54,31 @@ def check(facts: Facts) -> Iterator[Finding]:
             help=f"self.{item.name} = nn.Parameter(…), or self.register_buffer('{item.name}', …) if it is to stay as it is",
             modules=[name.rpartition(".")[0] for name in used if "." in name],
         )
+
+
+    for name, constant in constants.items():
+        made = next((write for write in constant.writes if write.site is not None), None)
+        if constant.trainable and made is not None and name not in told:
+            yield _result(facts, constant, made)
+
+
+def _result(facts: Facts, item: Parameter, made: Write) -> Finding:
+    """What an operator made of a parameter, in its place."""
+    return finding(
+        RULE,
+        facts,
+        at=made.site,
+        message=(
+            f"`{item.name}` ({_shape(item)}) requires a gradient and is no parameter: it is what `{made.op}` made here, a tensor of its own. No "
+            "optimizer gets it from parameters(), so that it is never trained, and state_dict() leaves it out."
+        ),
+        help="make it an nn.Parameter last, after all that computes its start: self.name = nn.Parameter(…)",
+        modules=[item.name.rpartition(".")[0]] if "." in item.name else [],
+    )
+
+
+def _shape(item: Parameter) -> str:
+    return "x".join(map(str, item.shape))
 
 
 def _containers(facts: Facts, kinds: Mapping[str, Sequence[str]]) -> Iterator[Finding]:
