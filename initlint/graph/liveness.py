@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 # f(0) = 0, elementwise or as a sum over elements.
 _KEEPS_ZERO = frozenset(
-    "relu relu6 tanh gelu silu mish leaky_relu prelu elu selu celu abs sqrt sin sinh tan atan erf sign hardtanh hardswish "
+    "relu relu6 tanh gelu silu mish leaky_relu prelu elu selu celu abs sqrt sin sinh tan atan erf sign round trunc detach hardtanh hardswish "
     "softshrink hardshrink softsign neg square mean sum cumsum avg_pool1d avg_pool2d avg_pool3d adaptive_avg_pool1d "
     "adaptive_avg_pool2d adaptive_avg_pool3d max_pool1d max_pool2d max_pool3d adaptive_max_pool2d upsample_nearest2d "
     "upsample_bilinear2d pixel_shuffle amax glu linalg_vector_norm".split()
@@ -229,7 +229,7 @@ def shutting_zeros(traced: TracedModel) -> tuple[tuple[str, ...], ...]:
     entries |= {node.name for node in order if operator(node) in ("embedding", "embedding_bag", "one_hot")}
 
     def passes(zeros: set[str]) -> bool:
-        return not entries.isdisjoint(_reached(order, _zero_nodes(order, zeros), outputs))
+        return not entries.isdisjoint(_reached(order, _shut(order, zeros), outputs))
 
     if passes(zero) or not passes(set()):
         return ()
@@ -269,6 +269,13 @@ def _zero_nodes(order: Iterable[Node], fixed: set[str]) -> frozenset[str]:
         if node.name in fixed or (node.op == "call_function" and _is_zero(node, zero)):
             zero.add(node.name)
     return frozenset(zero)
+
+
+def _shut(order: Iterable[Node], fixed: set[str]) -> frozenset[str]:
+    """Nodes that are zero when these are, and layers of zeros that put out their bias, whatever they read."""
+    order = tuple(order)
+    zero = _zero_nodes(order, fixed)
+    return zero | {node.name for node in order if operator(node) in ("linear", *CONVOLUTIONS) and node.all_input_nodes[1].name in zero}
 
 
 def _is_zero(node: Node, zero: set[str]) -> bool:

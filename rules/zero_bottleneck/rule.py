@@ -39,7 +39,7 @@ def check(facts: Facts) -> Iterator[Finding]:
         behind = {
             structure.layers[name].weight for name in structure.dependence.names(below) if structure.layers[name].weight not in zeros
         }
-        if len(behind) < LAYERS:
+        if not behind or len(behind) + len(zeros) - 1 < LAYERS:  # zeros behind zeros are no last layer
             continue
         parameters = [facts.parameter(name) for name in zeros]
         yield finding(
