@@ -11,9 +11,9 @@ import torch
 from torch import nn
 
 from initlint.graph import laws
-from initlint.graph.lost import lost_writes
+from initlint.graph.lost import lost_writes, unused_states
 from initlint.graph.measure import law_of_values
-from initlint.graph.model import BrokenTie, Law, LostWrite, Parameter, Site
+from initlint.graph.model import BrokenTie, Law, LostWrite, Parameter, Site, UnusedState
 from initlint.graph.op_laws import exact_or_measured
 from initlint.graph.record import LARGE, Held, Record, key_of, law_within
 from initlint.graph.replay import drawn_again, restore_tables
@@ -37,6 +37,7 @@ class RecordedModel:
     module_sites: Mapping[str, Site]
     plain: Mapping[str, Parameter] = field(default_factory=dict)
     lost: tuple[LostWrite, ...] = ()
+    unused: tuple[UnusedState, ...] = ()
     untied: tuple[BrokenTie, ...] = ()
     roots: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
@@ -81,6 +82,7 @@ def build_recorded(factory: Callable[[], nn.Module], *, roots: tuple[str, ...] =
             module_sites=_module_sites(model, record),
             plain=_plain(model, record),
             lost=lost_writes(model, record),
+            unused=unused_states(model, record),
             untied=broken_ties(model, record),
             roots=roots,
             notes=(*notes, *dict.fromkeys(record.notes)),
@@ -97,6 +99,7 @@ def recorded_instance(model: nn.Module, record: Record) -> RecordedModel:
         module_sites=_module_sites(model, record),
         plain=_plain(model, record),
         lost=lost_writes(model, record),
+        unused=unused_states(model, record),
         untied=broken_ties(model, record),
         roots=record.roots,
         notes=tuple(dict.fromkeys(record.notes)),

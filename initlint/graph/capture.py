@@ -194,6 +194,7 @@ def _described(
         hidden=hidden_modules(recorded.model),
         unreached=unreached,
         lost=recorded.lost,
+        unused=recorded.unused,
         untied=recorded.untied,
         notes=(*recorded.notes, *notes),
     )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from initlint.graph.model import LostWrite
+from initlint.graph.model import LostWrite, UnusedState
 from initlint.graph.record import key_of
 
 if TYPE_CHECKING:
@@ -34,6 +34,16 @@ def lost_writes(model: nn.Module, record: Record) -> tuple[LostWrite, ...]:
         if last is not None:
             found.append(LostWrite(write=last, sources=sources))
     return tuple(found)
+
+
+def unused_states(model: nn.Module, record: Record) -> tuple[UnusedState, ...]:
+    """Loads of which no name is the module's, of modules that are part of the model."""
+    paths = {id(module): path for path, module in model.named_modules()}
+    return tuple(
+        UnusedState(module=paths[item.owner], given=item.given[0], wanted=item.wanted[0], count=len(item.given), site=item.site)
+        for item in record.loaded
+        if item.owner in paths and item.given and item.wanted and not set(item.given) & set(item.wanted)
+    )
 
 
 def _draws(write: Write) -> bool:

@@ -107,6 +107,22 @@ class LostWrite:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class UnusedState:
+    """A `load_state_dict(…, strict=False)` while the model was built, of whose tensors none has a name that the module knows.
+
+    module         path of the module; "" for the model itself
+    given, wanted  the first name that was given, and the first that the module has
+    count          names that were given
+    """
+
+    module: str
+    given: str
+    wanted: str
+    count: int
+    site: Site
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BrokenTie:
     """Two parameters that were one for a while.
 
@@ -168,6 +184,7 @@ class TracedModel:
     module_sites: Mapping[str, Site] = field(default_factory=dict)  # construction line, by module path
     module_types: Mapping[str, str] = field(default_factory=dict)  # class, by module path
     lost: tuple[LostWrite, ...] = ()  # initializations of tensors that are not part of the model
+    unused: tuple[UnusedState, ...] = ()  # states that were loaded to no effect
     untied: tuple[BrokenTie, ...] = ()  # parameters that were tied to each other and are no more
     hidden: Mapping[str, int] = field(default_factory=dict)  # trainable parameters in modules of plain lists, by attribute path
     unreached: tuple[str, ...] = ()  # parameters that the traced forward never reads

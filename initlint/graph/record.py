@@ -88,6 +88,16 @@ class Registered:
     site: Site | None
 
 
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A state that a module was given, with the names of both."""
+
+    owner: int  # id of the module
+    given: tuple[str, ...]
+    wanted: tuple[str, ...]
+    site: Site
+
+
 @dataclass(slots=True)
 class Record:
     """Everything noticed while a model was constructed."""
@@ -97,6 +107,7 @@ class Record:
     made: dict[tuple[int, str], Site] = field(default_factory=dict)  # (id of module, name) → line that registered it
     constructed: dict[int, Site] = field(default_factory=dict)  # id of module → line that called its class
     registered: list[Registered] = field(default_factory=list)  # in the order of execution
+    loaded: list[Loaded] = field(default_factory=list)
     kept: list[Any] = field(default_factory=list)
     random: set[int] = field(default_factory=set)  # storages whose values were drawn, directly or not
     restored: set[int] = field(default_factory=set)  # ids of tensors whose values were computed again afterwards

@@ -7,9 +7,10 @@ reference to them, however they were imported.
 from __future__ import annotations
 
 import contextlib
+import functools
 import inspect
 import types
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Literal
 
 import torch
@@ -19,7 +20,7 @@ from initlint.graph import laws
 from initlint.graph.data_attribute import data_recorded
 from initlint.graph.frames import plain, site_of
 from initlint.graph.model import Law
-from initlint.graph.record import LARGE, Record, Recorder, Registered, Step, key_of
+from initlint.graph.record import LARGE, Loaded, Record, Recorder, Registered, Step, key_of
 
 SEED = 0x1417
 
@@ -110,6 +111,15 @@ def recording(record: Record, large: int = LARGE) -> Iterator[Recorder]:
             if caller is not None:
                 record.constructed[id(owner)] = site_of(caller)
 
+    @functools.wraps(nn.Module.load_state_dict)
+    def load(owner: nn.Module, state: Mapping[str, Any], *args: Any, **kwargs: Any) -> Any:
+        site, _, _ = record.site(2)
+        if site is not None:
+            record.kept.append(owner)
+            record.loaded.append(Loaded(id(owner), tuple(state), tuple(owner.state_dict(keep_vars=True)), site))
+        return original(owner, state, *args, **kwargs)
+
+    original = nn.Module.load_state_dict
     hooks = [
         registry.register_module_parameter_registration_hook(remember),
         registry.register_module_module_registration_hook(remember),
@@ -117,11 +127,13 @@ def recording(record: Record, large: int = LARGE) -> Iterator[Recorder]:
     ]
     dtype, grad = torch.get_default_dtype(), torch.is_grad_enabled()
     _active.append(recorder)
+    nn.Module.load_state_dict = load  # type: ignore[method-assign,assignment]
     try:
         with torch.random.fork_rng(devices=[]), _watched_init(), data_recorded(), recorder:
             torch.manual_seed(SEED)
             yield recorder
     finally:
+        nn.Module.load_state_dict = original  # type: ignore[method-assign]
         _active.pop()
         torch.set_default_dtype(dtype)
         torch.set_grad_enabled(grad)

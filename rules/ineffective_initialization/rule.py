@@ -1,4 +1,4 @@
-"""INI703: a draw into a tensor that is thrown away, so that the parameter keeps its old start."""
+"""INI703: a draw into a tensor that is thrown away, or a state whose names all miss, so that parameters keep their old start."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from initlint.lint.wording import finding, law_in_words, pattern_of, site_of_cal
 
 if TYPE_CHECKING:
     from initlint.fixes.edit import Fix
-    from initlint.graph.model import LostWrite, Site
+    from initlint.graph.model import LostWrite, Site, UnusedState
     from initlint.lint.facts import Facts
     from initlint.lint.finding import Finding
 
@@ -19,7 +19,7 @@ RULE = Rule(
     code="INI703",
     name="ineffective-initialization",
     severity=Severity.WARNING,
-    summary="An initialization writes to a tensor that is not the parameter, so it has no effect.",
+    summary="An initialization writes to a tensor that is not the parameter, or a loaded state has no name in common, and has no effect.",
     fix="unsafe",
 )
 
@@ -33,6 +33,23 @@ def check(facts: Facts) -> Iterator[Finding]:
             by_line.setdefault((site.path, site.line), (site, []))[1].append(lost)
     for site, losses in by_line.values():
         yield _finding(facts, site, losses)
+    for state in facts.traced.unused:
+        yield _unused(facts, state)
+
+
+def _unused(facts: Facts, state: UnusedState) -> Finding:
+    what = f"`{state.module}`" if state.module else "the model"
+    return finding(
+        RULE,
+        facts,
+        at=state.site,
+        message=(
+            f"none of the {state.count} tensors that {what} is given here has a name it knows (`{state.given}`, where it has `{state.wanted}`): "
+            "with strict=False all of them are dropped without a word, and the start stays what it was."
+        ),
+        help="strip the prefix from the names, and leave strict as it is, or look at what load_state_dict returns",
+        modules=[state.module] if state.module else [],
+    )
 
 
 def _finding(facts: Facts, site: Site, losses: list[LostWrite]) -> Finding:
