@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from initlint.graph.dataflow import operands, operator, shape_of, strip
@@ -69,12 +70,20 @@ def check(facts: Facts) -> Iterator[Finding]:
             node = strip(next(operands(node)))
         classes = (shape_of(node) or (0,))[-1]
         layer = feeding_layer(facts, node)
-        if classes < CLASSES or classes not in rows or layer is None:
+        if classes < CLASSES or layer is None or (classes not in rows and not _is_classifier(facts, node, layer)):
             continue
         if (shape_of(facts.structure.nodes[layer.node]) or (0,))[-1] == classes:
             found = _finding(facts, node, layer, classes)
             if found is not None:
-                yield found
+                yield found if classes in rows else replace(found, severity=Severity.INFO)  # it may be no logits
+
+
+def _is_classifier(facts: Facts, node: Node, layer: WeightLayer) -> bool:
+    """Whether an output is (samples, classes) from a product whose weight somebody drew, and no input comes back in it."""
+    drawn = facts.parameter(layer.weight).writes
+    sizes = {math.prod(law.shape[1:]) for law in facts.traced.inputs.values()} | {law.shape[-1] for law in facts.traced.inputs.values() if law.shape}
+    own = bool(drawn) and not drawn[-1].default
+    return len(shape_of(node)) == 2 and layer.kind in ("linear", "product") and own and shape_of(node)[-1] not in sizes
 
 
 def _scales(facts: Facts) -> Iterator[Finding]:
