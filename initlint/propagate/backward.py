@@ -202,7 +202,7 @@ def _signal(value: Moments, gradient: Moments | None, shape: tuple[int, ...], wa
     method: Method = "sampled" if was_sampled or value.method == "sampled" else value.method  # type: ignore[assignment]
     return Signal(
         mean=mean if masked else _finite(mean),
-        second_moment=second if masked else _finite(second),  # a mask of -inf has an infinite moment, and that is true
+        second_moment=second if masked else _finite(max(second, 0.0)),  # a mask of -inf has an infinite moment, and that is true
         grad_second_moment=None if gradient is None else _finite(max(gradient.q, 0.0)),
         k_pos=None if value.valid is not None else _apart(value, "position"),
         k_batch=None if value.valid is not None else _apart(value, "batch"),

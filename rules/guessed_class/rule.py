@@ -59,7 +59,7 @@ def check(facts: Facts) -> Iterator[Finding]:
             continue
         if layer is None or layer.kind != "linear":
             continue
-        yield from _by_bias(facts, layer, math.sqrt(signal.second_moment))
+        yield from _by_bias(facts, layer, math.sqrt(max(signal.second_moment, 0.0)))
         steps = steps_of(facts, main_path(facts, output))
         parts = [(part.layer, part.share) for part in segments_of(steps)]  # without averages over positions
         sharing = [(layer, change) for layer, change in parts if change <= SHARING]

@@ -25,11 +25,13 @@ import initlint.rules
 
 from initlint.lint.judge import judge, merge
 from initlint.lint.load import load_rules
-from tests.calibration.nets import held_back, nets
+from tests.calibration.nets import held_back, nets, unseen
 from tests.calibration.text import Generated
+from tests.calibration.training import UNSEEN as UNSEEN_RUNS
 from tests.calibration.training import rows
 
 RECORD = Path(__file__).with_name("findings.jsonl")
+UNSEEN = Path(__file__).with_name("unseen.jsonl")
 SHARED = ("initlint.lint.backward", "initlint.lint.doubt", "initlint.lint.paths")  # modules whose constants rules judge by
 # What evidence is gathered under. Nothing here decides anything.
 LOOSE: Mapping[str, Any] = {
@@ -107,10 +109,7 @@ def recorded() -> tuple[dict[str, Any], dict[str, Said]]:
     if not RECORD.exists():
         return {}, {}
     first, *rest = map(json.loads, RECORD.read_text(encoding="utf-8").splitlines())
-    return first["thresholds"], {
-        row["net"]: Said(**{key: tuple(map(tuple, value)) if isinstance(value, list) else value for key, value in row.items()})
-        for row in rest
-    }
+    return first["thresholds"], {row["net"]: _said_again(row) for row in rest}
 
 
 def gather(*, choosing: bool = False, anew: bool = False) -> None:
@@ -137,6 +136,30 @@ def gather(*, choosing: bool = False, anew: bool = False) -> None:
         trained = {run.net for run in rows()}
         wanted = [net for net in nets() if net.name in trained - kept.keys() and not (choosing and held_back(net.name))]
         look(sorted(wanted, key=lambda net: held_back(net.name)), keep)
+
+
+def first_met() -> dict[str, Said]:
+    """What was said of nets that nobody had seen, when it was said first."""
+    lines = UNSEEN.read_text(encoding="utf-8").splitlines() if UNSEEN.exists() else []
+    return {row["net"]: _said_again(row) for row in map(json.loads, lines)}
+
+
+def meet() -> None:
+    """Check the unseen nets that have been trained and have no row; rows stay as they are when rules change."""
+    trained = {run.net for run in rows(UNSEEN_RUNS)}
+    wanted = [net for net in unseen() if net.name in trained - first_met().keys()]
+    with UNSEEN.open("a", encoding="utf-8") as file:
+
+        def keep(said: Said) -> None:
+            row = {"net": said.net, "status": said.status, "findings": said.findings, "measured": ()}
+            file.write(json.dumps(row, separators=(",", ":")) + "\n")
+            file.flush()
+
+        look(wanted, keep)
+
+
+def _said_again(row: Mapping[str, Any]) -> Said:
+    return Said(**{key: tuple(map(tuple, value)) if isinstance(value, list) else value for key, value in row.items()})
 
 
 def _concerned(said: Said, changed: Collection[str]) -> bool:

@@ -7,12 +7,12 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from tests.calibration.findings import Said, recorded
-from tests.calibration.labels import HALF, LONGER, Label, Run, labels
-from tests.calibration.nets import held_back, nets
+from tests.calibration.findings import Said, first_met, recorded
+from tests.calibration.labels import HALF, LONGER, Label, Run, is_reference, labels
+from tests.calibration.nets import held_back, nets, unseen
 from tests.calibration.probes import probes
 from tests.calibration.text import Generated
-from tests.calibration.training import LEARNED, PROBES, rows
+from tests.calibration.training import LEARNED, PROBES, UNSEEN, rows
 
 Z = 1.96  # of the 95 % interval
 
@@ -60,6 +60,17 @@ def cases() -> tuple[Case, ...]:
     return tuple(
         Case(net=net.name, kind=net.kind, traits=net.traits, label=found[net.name], said=said[net.name])
         for net in nets()
+        if net.name in found and net.name in said
+    )
+
+
+def unseen_cases() -> tuple[Case, ...]:
+    """The same of nets that nobody had seen, as they were met first."""
+    said, runs = first_met(), rows(UNSEEN)
+    found = labels((*(run for run in rows() if is_reference(run.net)), *runs))
+    return tuple(
+        Case(net=net.name, kind=net.kind, traits=net.traits, label=found[net.name], said=said[net.name])
+        for net in unseen()
         if net.name in found and net.name in said
     )
 

@@ -30,12 +30,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tests.calibration.labels import ENOUGH, GOOD, LONGER, Label, Run, label_on
-from tests.calibration.nets import nets, references
+from tests.calibration.nets import nets, references, unseen
 from tests.calibration.probes import gate_reference, probes
 from tests.calibration.text import Generated
 
 RECORD = Path(__file__).with_name("runs.csv")
 PROBES = Path(__file__).with_name("probes.csv")
+UNSEEN = Path(__file__).with_name("unseen.csv")
 DATA = ("digits", "breast_cancer")
 BATCH = 64
 STEPS = {"mlp": 500, "conv": 400, "recurrent": 500, "attention": 300, "adapter": 400, "gate": 500}
@@ -71,10 +72,11 @@ def rows(record: Path = RECORD) -> list[Run]:
 
 
 def train(hours: float) -> None:
-    """All nets, then the probes."""
+    """All nets, then the probes, then nets that nobody has seen."""
     end = time.monotonic() + 3600 * hours
     _train(nets(), references(), RECORD, end)
     _train(probes(), (*references(), gate_reference()), PROBES, end)
+    _train(unseen(), references(), UNSEEN, end)
 
 
 def _train(chosen: Iterable[Generated], bearings: Iterable[Generated], record: Path, end: float) -> None:

@@ -4,14 +4,6 @@ import torch
 from torch import nn
 
 
-def smooth_start_(weight: torch.Tensor, modes: int) -> None:
-    """A few random modes, scaled to what He's start has."""
-    rows, columns = weight.shape
-    with torch.no_grad():
-        weight.copy_(torch.randn(rows, modes) @ torch.randn(modes, columns))  # finding: rank-deficient-weight
-        weight.mul_((2.0 / (modes * columns)) ** 0.5)
-
-
 class Surrogate(nn.Module):
     """32 parameters of a simulation → 12 observables."""
 
@@ -20,7 +12,9 @@ class Surrogate(nn.Module):
         self.layers = nn.ModuleList([nn.Linear(width if n else inputs, width) for n in range(depth)])
         self.head = nn.Linear(width, outputs)
         for layer in self.layers:
-            smooth_start_(layer.weight, modes)
+            smooth = torch.randn(width, modes) @ torch.randn(modes, layer.in_features)
+            with torch.no_grad():
+                layer.weight.copy_(smooth * (2.0 / (modes * layer.in_features)) ** 0.5)  # finding: rank-deficient-weight
             nn.init.zeros_(layer.bias)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
