@@ -28,7 +28,9 @@ def cuts(traced: TracedModel, dependence: Dependence) -> Mapping[str, tuple[str,
     for node in reversed(dependence.order):
         if node.name in live and not _is_cut(node):
             live.update(item.name for item in node.all_input_nodes)
-    written = {strip(node.all_input_nodes[0], PASSING | SELECTING | {"detach"}).name for node in dependence.order if writes(node)}
+    written = {
+        strip(node.all_input_nodes[0], PASSING | SELECTING | {"detach"}).name for node in dependence.order if writes(node)
+    }
     found: dict[str, list[str]] = {}
     for node in leading:
         parameter = traced.parameters.get(node.name)

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 WIDE = 8  # terms of a sum beyond which it counts as Gaussian; values a batch norm's channel needs
 UNLIKE = 2.0  # ratio of second moments of positions that are not alike
 TAILS = math.log(4.0)  # √Var(ln q) beyond which the typical draw is another one than the mean: a factor of four in q
+PARTS = frozenset({"real", "imag"})
 NEAR_ZERO = 8.0  # E[x²/y²] E[y²] / E[x²] from which a divisor counts as wide; a χ² of five degrees of freedom has 12, of six 6
 STEADY = 0.1  # variance in second moment up to which a factor keeps a Gaussian one
 NOTED = 0.05  # share of a sum below which a flagged term does not matter
@@ -82,7 +83,10 @@ class _Pass:
         self.seen: dict[Node, _Seen] = {}
         self.made_by: dict[int, Node] = {}
         self.repeated = _repeated(traced)
-        self.norms = frozenset(find_norms(dependence_of(traced)))
+        self.dependence = dependence_of(traced)
+        self.norms = frozenset(find_norms(self.dependence))
+        parts = (node for node in self.dependence.order if operator(node) in PARTS and operator(node.all_input_nodes[0]).startswith("fft_"))
+        self.parts = self.dependence.bits(node.name for node in parts)
 
     def run(self) -> dict[str, tuple[str, ...]]:
         result: dict[str, tuple[str, ...]] = {}
@@ -137,6 +141,8 @@ class _Pass:
             found.append("wide_divisor")
         if name in QUOTIENTS and self.shares_factor(node, name):
             found.append("shared_divisor")
+        if name.startswith("fft_") and self.dependence.ancestors[node.name] & self.parts:
+            found.append("even_transform")
         if name in RUNNING and random:
             found.append("running_sum")
         if name in MESSAGES and random:

@@ -68,6 +68,11 @@ FLAGS: Mapping[str, Flag] = {
         "is taken as independent",
         "that a quotient's two products have nothing in common",
     ),
+    "even_transform": Flag(
+        "a Fourier transform was taken of what came of the real part of another one: such a part is even, so that its transform is real, and "
+        "both parts are taken as alike",
+        "that the two parts of a transform are alike",
+    ),
     "running_sum": Flag(
         "sums over the first, the first two, … places are taken as alike where they have nearly as many terms",
         "that running sums of nearly as many terms are alike",

@@ -50,7 +50,7 @@ MASKED = 2.0**200  # second moment of a mask: that of the largest float32 is 2^2
 RANGE = 60.0  # bits between the largest and the smallest second moment of a net nobody doubts
 LOST = 10.0  # seconds, where something has no prediction at all
 DOUBTFUL = {
-    "selected", "sampled_operator", "messages", "heavy_tailed", "few_samples", "wide_divisor", "running_sum", "shared_divisor",
+    "selected", "sampled_operator", "messages", "heavy_tailed", "few_samples", "wide_divisor", "running_sum", "shared_divisor", "even_transform",
 }  # fmt: skip
 STILL = {"uninitialized_weight"}  # what the draws assume as well
 SEED = 0x7121A1

@@ -90,6 +90,7 @@ BENT = {
         X,
     ),
     "shared_divisor": (net(linear_attention, a=linear(), b=linear(), c=linear()), T),
+    "even_transform": (net(lambda m, x: torch.fft.fft2(m.a(torch.fft.fft2(x).real)), a=lambda: nn.LayerNorm(32)), T),
     "running_sum": (net(lambda m, x: m.a(x).cumsum(1), a=linear()), T),
     "messages": (net(lambda m, x: torch.zeros(16, 32).index_add(0, ROWS, m.a(x)), a=linear()), X),
 }

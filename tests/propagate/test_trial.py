@@ -50,6 +50,19 @@ def test_a_refuted_prediction_gives_way_to_what_was_measured() -> None:
     assert max((row.grad_bits or 0.0) - 5 * (1 + 32 / 12) ** 0.5 * row.grad_doubt for row in after) < trial.CLOSE[1]
 
 
+def test_the_transform_of_an_even_part_is_measured() -> None:
+    """Re F x of a real x is even, its transform real: all of the energy is in the real part, where half of it is expected elsewhere."""
+    build = net(lambda m, x: torch.fft.fft2(m.a(torch.fft.fft2(x).real)).real, a=lambda: nn.LayerNorm(32))
+    traced = traced_as(build, (torch.zeros(4, 16, 32),))
+    (output,) = traced.outputs
+    torch.manual_seed(0)
+    x = torch.randn(256, 16, 32)
+    real = float(torch.fft.fft2(nn.functional.layer_norm(torch.fft.fft2(x).real, (32,))).real.square().mean())
+    assert run(traced).signals[output].second_moment == pytest.approx(real / 2, rel=0.05)
+    # 12 draws of four samples; each sample has a second moment within a few hundredths, by Parseval's theorem
+    assert propagate(traced).signals[output].second_moment == pytest.approx(real, rel=0.05)
+
+
 def test_what_was_measured_says_so() -> None:
     corrected = propagate(traced_as(selecting, SPARSEMAX))
     changed = [signal for signal in corrected.signals.values() if "refuted" in signal.flags]
