@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from initlint.graph.dataflow import PASSING, SELECTING, Dependence, operator, strip
+from initlint.graph.doubles import operands_after, without_gradient
 from initlint.graph.places import writes
 
 if TYPE_CHECKING:
@@ -28,9 +29,7 @@ def cuts(traced: TracedModel, dependence: Dependence) -> Mapping[str, tuple[str,
     for node in reversed(dependence.order):
         if node.name in live and not _is_cut(node):
             live.update(item.name for item in node.all_input_nodes)
-    written = {
-        strip(node.all_input_nodes[0], PASSING | SELECTING | {"detach"}).name for node in dependence.order if writes(node)
-    }
+    written = {name for node in dependence.order for name in _written_by(node)}
     found: dict[str, list[str]] = {}
     for node in leading:
         parameter = traced.parameters.get(node.name)
@@ -46,6 +45,24 @@ def cuts(traced: TracedModel, dependence: Dependence) -> Mapping[str, tuple[str,
 def is_own_cut(node: Node, parameter: str) -> bool:
     """Whether a node detaches a parameter itself, and not what was computed with it."""
     return operator(node) == "detach" and strip(node, PASSING | SELECTING | {"detach"}).name == parameter
+
+
+def _written_by(node: Node) -> Iterator[str]:
+    """What a node writes to: a stretch without gradients to those of its operands that it changes inside."""
+    inside = without_gradient(node)
+    if inside is None:
+        yield from (_owner(node.all_input_nodes[0]),) if writes(node) else ()
+        return
+    changed = {_owner(item.all_input_nodes[0]) for item in inside.nodes if writes(item)}
+    own = [item.name for item in inside.nodes if item.op == "placeholder"]
+    yield from (_owner(given) for name, given in zip(own, operands_after(node), strict=False) if name in changed)
+
+
+def _owner(node: Node) -> str:
+    """The tensor that a view shows, or that an operator before has written to."""
+    while (seen := strip(node, PASSING | SELECTING | {"detach"})) is not node or writes(node):
+        node = seen if seen is not node else node.all_input_nodes[0]
+    return node.name
 
 
 def _is_cut(node: Node) -> bool:

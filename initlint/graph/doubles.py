@@ -64,13 +64,13 @@ def _start(item: Parameter, roots: Mapping[str, str]) -> Key:
 
 
 def _number(node: Node, numbers: dict[str, int], known: dict[Key, int]) -> int:
-    within = _without_gradient(node)
+    within = without_gradient(node)
     if within is not None:
         return known.setdefault(("several", *_inside(node, within, numbers, known)), len(known))
     if draws(node) or (writes(node) and len(node.all_input_nodes[0].users) > 1):
         return known.setdefault(("own", node.name), len(known))
     source = next(operands(node), None)
-    inner = None if source is None else _without_gradient(source)
+    inner = None if source is None else without_gradient(source)
     if operator(node) == "getitem" and source is not None and isinstance(node.args[1], int):
         if inner is not None:
             return _inside(source, inner, numbers, known)[node.args[1]]
@@ -92,7 +92,7 @@ def _frozen(value: object, numbers: Mapping[str, int]) -> object:
     return str(value)
 
 
-def _without_gradient(node: Node) -> Graph | None:
+def without_gradient(node: Node) -> Graph | None:
     """The graph of a stretch under `no_grad`, which the trace keeps by itself."""
     if "wrap_with_set_grad_enabled" not in str(node.target) or len(node.args) < 2 or not is_node(node.args[1]):
         return None

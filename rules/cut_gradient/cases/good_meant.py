@@ -25,12 +25,26 @@ class Averaged(nn.Module):
         return centred
 
 
+class Followed(nn.Module):
+    """The same under `no_grad`."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.centre = nn.Parameter(torch.randn(1, width))
+
+    def forward(self, x: Tensor) -> Tensor:
+        centred = x - self.centre.detach()
+        with torch.no_grad():
+            self.centre.mul_(0.99).add_(0.01 * x.mean(0, keepdim=True))
+        return centred
+
+
 class Model(nn.Module):
     def __init__(self, inputs: int = 32, width: int = 64, classes: int = 10) -> None:
         super().__init__()
         self.enter = nn.Linear(inputs, width)
         self.body = Rounded(width, width)
-        self.centre = Averaged(width)
+        self.centre = nn.Sequential(Averaged(width), Followed(width))
         self.predict = nn.Linear(width, width)
         self.teacher = nn.Linear(inputs, width).requires_grad_(False)
         self.head = nn.Linear(width, classes)
