@@ -275,7 +275,8 @@ def _shut(order: Iterable[Node], fixed: set[str]) -> frozenset[str]:
     """Nodes that are zero when these are, and layers of zeros that put out their bias, whatever they read."""
     order = tuple(order)
     zero = _zero_nodes(order, fixed)
-    return zero | {node.name for node in order if operator(node) in ("linear", *CONVOLUTIONS) and node.all_input_nodes[1].name in zero}
+    layers = (node for node in order if operator(node) in ("linear", *CONVOLUTIONS))
+    return zero | {node.name for node in layers if list(operands(node))[1].name in zero}
 
 
 def _is_zero(node: Node, zero: set[str]) -> bool:

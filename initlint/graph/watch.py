@@ -112,12 +112,12 @@ def recording(record: Record, large: int = LARGE) -> Iterator[Recorder]:
                 record.constructed[id(owner)] = site_of(caller)
 
     @functools.wraps(nn.Module.load_state_dict)
-    def load(owner: nn.Module, state: Mapping[str, Any], *args: Any, **kwargs: Any) -> Any:
+    def load(owner: nn.Module, state_dict: Mapping[str, Any], *args: Any, **kwargs: Any) -> Any:
         site, _, _ = record.site(2)
         if site is not None:
             record.kept.append(owner)
-            record.loaded.append(Loaded(id(owner), tuple(state), tuple(owner.state_dict(keep_vars=True)), site))
-        return original(owner, state, *args, **kwargs)
+            record.loaded.append(Loaded(id(owner), tuple(state_dict), tuple(owner.state_dict(keep_vars=True)), site))
+        return original(owner, state_dict, *args, **kwargs)
 
     original = nn.Module.load_state_dict
     hooks = [

@@ -16,7 +16,7 @@ class Agent(nn.Module):
         self.other = encoder(inputs, 2 * actions, width)
         donor = nn.ModuleDict({"online": encoder(inputs, actions, width)})
         state = {name.removeprefix("online."): item for name, item in donor.state_dict().items() if "online.0" in name}
-        self.other.load_state_dict(state, strict=False)
+        self.other.load_state_dict(state_dict=state, strict=False)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         return self.online(x), self.other(x)
