@@ -26,7 +26,7 @@ def data_recorded() -> Iterator[None]:
     """Real values can be assigned to `x.data` of a tensor on meta, as NumPy's: they go to meta by a copy, which a record sees."""
 
     def assign(tensor: torch.Tensor, values: torch.Tensor) -> None:
-        if tensor.is_meta and not values.is_meta:
+        if tensor.is_meta and isinstance(values, torch.Tensor) and not values.is_meta:
             values = torch.empty_like(values, device="meta", requires_grad=False).copy_(values.detach())
         _own.__set__(tensor, values)
 

@@ -21,6 +21,7 @@ from initlint.graph.model import Law
 SAMPLES = 1 << 16  # entries drawn for an element-wise function: 0.4 % of standard error on a second moment
 SHORT = 256  # entries of a tensor that is there, below which its values say too little of their law
 SEED = 0x5EED
+INDEPENDENT = ("normal", "uniform", "truncated normal", "measured")  # laws whose entries have nothing in common
 MANY = 16  # entries whose average is normal, whatever they are
 MARKED = 1 << 24  # entries up to which those that indices name are marked one by one
 
@@ -287,7 +288,7 @@ def _orthonormal(target: torch.Tensor, args: Sequence[Any], kwargs: Mapping[str,
 def _mean(target: torch.Tensor, args: Sequence[Any], kwargs: Mapping[str, Any], of: Laws) -> Law | None:
     """The average of n independent entries: a normal law with the n-th part of the variance (central limit theorem)."""
     law, count = of(args[0]), args[0].numel() / max(target.numel(), 1)
-    if not target.is_meta or count < MANY or law.pair is not None or law.parts or math.isnan(law.second_moment):
+    if not target.is_meta or count < MANY or law.pair is not None or law.family not in INDEPENDENT:
         return None
     return laws.normal(law.mean, law.std / math.sqrt(count))
 

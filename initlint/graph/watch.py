@@ -114,10 +114,11 @@ def recording(record: Record, large: int = LARGE) -> Iterator[Recorder]:
     @functools.wraps(nn.Module.load_state_dict)
     def load(owner: nn.Module, state_dict: Mapping[str, Any], *args: Any, **kwargs: Any) -> Any:
         site, _, _ = record.site(2)
+        result = original(owner, state_dict, *args, **kwargs)  # which says itself what cannot be loaded
         if site is not None:
             record.kept.append(owner)
             record.loaded.append(Loaded(id(owner), tuple(state_dict), tuple(owner.state_dict(keep_vars=True)), site))
-        return original(owner, state_dict, *args, **kwargs)
+        return result
 
     original = nn.Module.load_state_dict
     hooks = [
