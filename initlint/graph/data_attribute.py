@@ -36,8 +36,12 @@ def data_recorded() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _exchanged(read: Callable[..., Any], assign: Callable[..., None]) -> Iterator[None]:
+    before = vars(torch.Tensor).get("data")  # of a model that is built while another one is watched
     torch.Tensor.data = property(read, assign)  # type: ignore[assignment,unused-ignore]
     try:
         yield
     finally:
-        del torch.Tensor.data
+        if before is None:
+            del torch.Tensor.data
+        else:
+            torch.Tensor.data = before

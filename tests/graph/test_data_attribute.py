@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from initlint.graph.built import build_recorded
 from initlint.graph.capture import capture
 from initlint.graph.cuts import cuts
+from initlint.graph.data_attribute import data_recorded
 from initlint.graph.dataflow import dependence_of, operator
 
 WIDE = 512  # inputs: a weight of as many squared goes to meta
@@ -61,6 +62,9 @@ def test_the_attribute_is_as_it_was() -> None:
     build_recorded(Assigned)
     with pytest.raises(RuntimeError):
         build_recorded(Broken)
+    with data_recorded():
+        build_recorded(Assigned)
+        assert "data" in vars(torch.Tensor)
     assert "data" not in vars(torch.Tensor)
 
 
