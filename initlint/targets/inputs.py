@@ -37,6 +37,7 @@ AFFORDED = 1 << 20  # elements that an example has at most: of larger ones few s
 UNROLLED = 1500  # calls, each a node of the graph, from which on a guess of a shorter sequence is worth looking for
 MUCH_SHORTER = 0.8
 TRIALS_IN_TROUBLE = 12  # once a state fails only for want of values, others have this many runs to do better
+OTHERS = 3  # rows more, to see whether they are samples
 DEVICES = ("meta", "fake", "cpu")
 CACHE = "use_cache"
 NEVER = re.compile(
@@ -198,7 +199,12 @@ class _Search:
             if trial.ok and long is not None and trial.progress > MUCH_SHORTER * long[1].progress:
                 break
             if trial.ok:
-                return self.finished(state, trial)
+                sampled = self.sampled(state)
+                if sampled is None:
+                    return self.finished(state, trial)
+                refused.append(state)
+                queue.push(sampled, trial.progress, 0.0)
+                continue
             self.note(state, trial)
             if trial.trouble:
                 left = min(left, TRIALS_IN_TROUBLE)
@@ -221,6 +227,14 @@ class _Search:
         if best is not None:
             return self.finished(best[1], Trial())
         raise self.unknown()
+
+    def sampled(self, state: State) -> State | None:
+        """Samples in front of rows that are none: no other number of them is accepted, so that it was the length of a table by chance."""
+        name, spec = next(iter(state.items()))
+        if len(state) > 1 or self.fixed or spec.kind != "float" or spec.role or len(spec.shape) != 2:
+            return None
+        other = self.attempt({name: spec.sized(0, spec.shape[0] + OTHERS)})
+        return None if other.ok or other.trouble else {name: spec.shaped(BATCH, *spec.shape)}
 
     def starts(self) -> Iterator[State]:
         """The first guesses: the likeliest of each input, then the others one at a time."""

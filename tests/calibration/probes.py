@@ -7,6 +7,7 @@
     flat    over how many sigmoids what the input says is lost                             vanishing-signal
     rough   over how many residual blocks that amplify differences gradients grow         exploding-gradient
     chaos   over how many saturating layers without norm gradients grow                   exploding-gradient
+    narrow  how deep a stack of norms over each sample is for its width, with no trunk      narrow-stack
     within  over how many layers with a norm over each sample, and no trunk, gradients grow     exploding-gradient
     same    weights that are one constant, recurrent or beside a random table of places    symmetric-initialization
     frozen  what a trainable branch adds to a frozen perceptron, relative to it           disturbed-frozen-model
@@ -44,7 +45,7 @@ STARTS = (-12.0, -10.0, -8.0, -7.0, -6.0, -5.0, -4.0, -2.0, 6.0, 8.0)
 @cache
 def probes() -> Sequence[Generated]:
     """All of them."""
-    return (*_stacks(), *_alphas(), *_attentions(), *_constants(), *_scales(), *_recurrences(), *_within(), *_chaos(), *_gates(), *_fans(), *_frozen())
+    return (*_stacks(), *_alphas(), *_attentions(), *_constants(), *_scales(), *_recurrences(), *_within(), *_narrow(), *_slim(), *_chaos(), *_gates(), *_fans(), *_frozen())
 
 
 def gate_reference() -> Generated:
@@ -55,16 +56,27 @@ def gate_reference() -> Generated:
 def _scales() -> Iterator[Generated]:
     for depth in (6, 12):
         for decades in DECADES:
-            traits = f"scale: depth={depth} decades={decades}"
-            text = head(f"{traits}.") + (
-                "def init_weights(module: nn.Module) -> None:\n    if isinstance(module, nn.Linear):\n"
-                f"        nn.init.normal_(module.weight, std={10 ** (decades / depth):.6g} * (2 / module.in_features) ** 0.5)\n        nn.init.zeros_(module.bias)\n\n\n"
-                f"class Net(nn.Module):\n    def __init__(self, inputs: int = 64, classes: int = 10, width: int = 64, depth: int = {depth}) -> None:\n        super().__init__()\n"
-                "        self.stem = nn.Linear(inputs, width)\n        self.layers = nn.ModuleList([nn.Linear(width, width) for _ in range(depth)])\n"
-                "        self.head = nn.Linear(width, classes)\n        self.layers.apply(init_weights)\n\n"
-                "    def forward(self, x: Tensor) -> Tensor:\n        x = F.relu(self.stem(x))\n        for layer in self.layers:\n            x = F.relu(layer(x))\n        return self.head(x)\n"
-            )
-            yield Generated(name=f"mlp_scale_{depth}_{decades}", kind="mlp", traits=traits, text=text)
+            yield _scale(f"mlp_scale_{depth}_{decades}", depth, decades)
+
+
+def _slim() -> Iterator[Generated]:
+    for width in (16, 32):
+        for depth in (4, 8):
+            for decades in (2, 2.5, 3, 3.5, 4):
+                yield _scale(f"mlp_slim_{width}_{depth}_{decades}", depth, decades, width)
+
+
+def _scale(name: str, depth: int, decades: float, width: int = 64) -> Generated:
+    traits = f"scale: depth={depth}{'' if width == 64 else f' width={width}'} decades={decades}"
+    text = head(f"{traits}.") + (
+        "def init_weights(module: nn.Module) -> None:\n    if isinstance(module, nn.Linear):\n"
+        f"        nn.init.normal_(module.weight, std={10 ** (decades / depth):.6g} * (2 / module.in_features) ** 0.5)\n        nn.init.zeros_(module.bias)\n\n\n"
+        f"class Net(nn.Module):\n    def __init__(self, inputs: int = 64, classes: int = 10, width: int = {width}, depth: int = {depth}) -> None:\n        super().__init__()\n"
+        "        self.stem = nn.Linear(inputs, width)\n        self.layers = nn.ModuleList([nn.Linear(width, width) for _ in range(depth)])\n"
+        "        self.head = nn.Linear(width, classes)\n        self.layers.apply(init_weights)\n\n"
+        "    def forward(self, x: Tensor) -> Tensor:\n        x = F.relu(self.stem(x))\n        for layer in self.layers:\n            x = F.relu(layer(x))\n        return self.head(x)\n"
+    )
+    return Generated(name=name, kind="mlp", traits=traits, text=text)
 
 
 def _recurrences() -> Iterator[Generated]:
@@ -152,6 +164,18 @@ def _within() -> Iterator[Generated]:
                 yield plain.written(
                     f"mlp_within_{activation}_{law}_{depth}", "mlp", depth, 64, activation, "layer", "after", "none", law, True, 0.0
                 )
+
+
+def _narrow() -> Iterator[Generated]:
+    for activation, norm, place, law in (
+        ("relu", "layer", "before", "kaiming"),
+        ("gelu", "rms", "after", "kaiming"),
+        ("tanh", "layer", "before", "xavier_gain"),
+        ("relu", "rms", "before", "default"),
+    ):
+        for depth, width in ((16, 16), (24, 16), (32, 16), (48, 16), (32, 32), (48, 32), (64, 32), (96, 32), (96, 64), (128, 64)):
+            name = f"mlp_narrow_{activation}_{norm}_{place}_{width}_{depth}"
+            yield plain.written(name, "mlp", depth, width, activation, norm, place, "none", law, True, 0.0)
 
 
 def _chaos() -> Iterator[Generated]:
