@@ -147,7 +147,7 @@ def _is_scale_of(scale: Node, value: Node, dependence: Dependence) -> bool:
         if name in _INVERSE_SCALE:
             inverted = True
         if name in _SPREAD and inverted:
-            origin = strip(value)
+            origin = _unweighted(value, dependence)
             if operator(origin) == "sub":
                 origin = strip(next(operands(origin)))
             return dependence.reaches(origin, scale)
@@ -158,6 +158,17 @@ def _is_scale_of(scale: Node, value: Node, dependence: Dependence) -> bool:
             return False
         scale = source
     return False
+
+
+def _unweighted(value: Node, dependence: Dependence) -> Node:
+    """What is divided, without the gain that was multiplied first: gain * x / rms(x)."""
+    origin = strip(value)
+    while operator(origin) == "mul":
+        moving = [item for item in operands(origin) if item.name in dependence.data]
+        if len(moving) != 1:
+            break
+        origin = strip(moving[0])
+    return origin
 
 
 # -- residual sums and skips --------------------------------------------------------------------------------------------

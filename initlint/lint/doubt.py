@@ -21,7 +21,7 @@ PER_DECADE = 2.0 * math.log(10.0)  # nats of a second moment in a decade of ampl
 CHANCE = 2.0  # deviations within which growth or decay is what another seed may undo
 TOLD = 0.2  # decades; a smaller spread is not worth a reader's time
 LAGGING = 0.5  # decades by which the typical draw lies below the mean before the difference is told
-SURE = 10.0  # decades beyond chance that no bent assumption makes or hides: each is off by a small factor
+SURE = 6.0  # decades beyond chance that no bent assumption makes or hides: each is off by a small factor
 NAMED = 2  # assumptions that one message names
 
 

@@ -278,10 +278,11 @@ class _Pass:
                 best = max(alike, key=lambda s: abs(self.elasticity(s.value)))
                 below = self.elasticity(best.value)
                 gain = self.elasticity(value) / below if abs(below) > 1e-3 else 0.0
-                return [(best, min(max(gain, -STEEPEST), STEEPEST))]
+                # x / rms(x) by hand: a function of x to its elements, but the scale of x is taken from it
+                others = [pair for pair in found if pair[1] in moving and pair[1] not in alike] if name in ("mul", "div") else []
+                return [(best, min(max(gain, -STEEPEST), STEEPEST)), *_factors(node, others)]
         if name in ("mul", "div"):
-            divisor = node.args[1] if name == "div" else None
-            return [(state, -1.0 if item is divisor else 1.0) for item, state in found if state in moving]
+            return _factors(node, [pair for pair in found if pair[1] in moving])
         if name == "scaled_dot_product_attention":
             return [(found[2][1], 1.0)] if len(found) > 2 else [(moving[-1], 1.0)]
         if name in ("var", "var_mean"):
@@ -301,6 +302,12 @@ class _Pass:
         if key not in self.elastic:
             self.elastic[key] = _elasticity(x.profile)
         return self.elastic[key]
+
+
+def _factors(node: Node, found: Sequence[tuple[Node, _State]]) -> list[tuple[_State, float]]:
+    """What a product hands on of its factors, and a quotient of its divisor."""
+    divisor = node.args[1] if operator(node) == "div" else None
+    return [(state, -1.0 if item is divisor else 1.0) for item, state in found]
 
 
 def product(value: Moments, factors: Sequence[tuple[_State, float]], otherwise: Pair) -> Pair:

@@ -87,12 +87,13 @@ def _finding(facts: Facts, node: Node, found: _Beyond) -> Finding:
     off = not found.up and found.bound == 0.0 and operator(node) in ("relu", "relu6", "hardtanh", "threshold")
     state = "off" if off else f"{'above' if found.up else 'below'} {number(found.bound)}"
     result = "output zero" if off else "put out the same number each time"
-    open_gate = found.up and _is_factor(facts, node)  # what it multiplies passes as if it were not there
+    # what a gate multiplies passes as if it were not there, and a trunk carries on what its branches do not add to
+    passed = (found.up and _is_factor(facts, node)) or facts.structure.in_branch(node.name)
     return finding(
         RULE,
         facts,
         at=_site(facts, source, layer, up=found.up),
-        severity=Severity.ERROR if found.share >= FAIL_AT and not open_gate else Severity.WARNING,
+        severity=Severity.ERROR if found.share >= FAIL_AT and not passed else Severity.WARNING,
         message=(
             f"{number(100 * found.share)} % of the {'rectified units' if off else f'units of the {operator(node)}'} {where} are {state} for "
             f"all of {SAMPLES} inputs: their mean is {number(found.mean)} with a standard deviation of {number(found.spread)}. "

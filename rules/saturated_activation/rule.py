@@ -46,9 +46,11 @@ LAST_FAIL_AT = 0.06
 COMPENSATED = frozenset({"sigmoid"})
 TINY = 1e-300
 # Softmax of logits that differ by this many units puts all of its weight on one entry; the gradient through it is the
-# product of its outputs.
+# product of its outputs. Where no trunk passes it, one such attention trains and two of them need care at 51 and fail at 204.
 SHARP_LOGITS = 10.0
 HARD_LOGITS = 50.0
+FAILING_LOGITS = 100.0
+IN_A_ROW = 2
 SOFTMAX = ("softmax", "_softmax")
 HUGE = 1e6  # second moment of logits that only a mask can have
 HELD = ("max", "maximum", "clamp", "clamp_min")
@@ -75,11 +77,10 @@ def check(facts: Facts) -> Iterator[Finding]:
     saturated = [found for node in nodes if operator(node) in BOUNDED and (found := _saturated(facts, node)) is not None]
     for found in saturated:
         yield _bounded(facts, found, _stack(facts, found, saturated), last=_is_last(facts, found, saturated))
-    for node in nodes:
-        if operator(node) in SOFTMAX:
-            yield from _softmax(facts, node)
-        elif operator(node) == "scaled_dot_product_attention":
-            yield from _attention(facts, node)
+    sharp = [item for node in nodes if (item := _sharpened(facts, node)) is not None]
+    failing = sum(item.spread >= FAILING_LOGITS and not facts.structure.in_branch(item.node.name) for item in sharp)
+    for item in sharp:
+        yield _softmax(facts, item, in_a_row=failing)
 
 
 def _saturated(facts: Facts, node: Node) -> _Saturated | None:
@@ -168,53 +169,65 @@ def _bounds(node: Node) -> tuple[float, float] | None:
     return bounds_of(node) if operator(node) in BOUNDS else None
 
 
-def _severity(facts: Facts, node: Node, *, fails: bool) -> Severity:
-    """Of a softmax. One step less inside a branch: the trunk carries signal and gradient past it."""
-    if facts.structure.in_branch(node.name):
-        return Severity.WARNING if fails else Severity.INFO
-    return Severity.ERROR if fails else Severity.WARNING
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Sharp:
+    """A softmax, or an attention that has one, and the deviation of its logits."""
+
+    node: Node
+    source: Node
+    spread: float
 
 
-def _softmax(facts: Facts, node: Node) -> Iterator[Finding]:
+def _sharpened(facts: Facts, node: Node) -> _Sharp | None:
+    """None for other operators, and where the logits are not far apart."""
+    name = operator(node)
+    found = _logits(facts, node) if name in SOFTMAX else _products(facts, node) if name == "scaled_dot_product_attention" else None
+    return found if found is not None and found.spread >= SHARP_LOGITS else None
+
+
+def _logits(facts: Facts, node: Node) -> _Sharp | None:
     source = _without_mask(facts, next(operands(node)))
     spread = _spread(facts, source)
     dim = node.args[1] if len(node.args) > 1 else -1
     sizes = shape_of(node)
-    if spread is not None and isinstance(dim, int) and sizes and sizes[dim] > 1:
-        yield from _sharp(facts, node, source, spread)
+    if spread is None or not (isinstance(dim, int) and sizes and sizes[dim] > 1):
+        return None
+    return _Sharp(node=node, source=source, spread=spread)
 
 
-def _attention(facts: Facts, node: Node) -> Iterator[Finding]:
+def _products(facts: Facts, node: Node) -> _Sharp | None:
     query, key = (item for item in list(operands(node))[:2])
     asked, offered = facts.signals.get(query.name), facts.signals.get(key.name)
     width = shape_of(query)[-1] if shape_of(query) else 0
     if asked is None or offered is None or not width or asked.second_moment is None or offered.second_moment is None:
-        return
+        return None
     given = node.kwargs.get("scale")
     scale = float(given) if isinstance(given, (int, float)) else width**-0.5
     apart = offered.second_moment - (offered.k_pos or 0.0)  # what all keys share moves all logits alike
     square = scale**2 * width * asked.second_moment * max(apart, 0.0)
-    if math.isfinite(square):
-        yield from _sharp(facts, node, query, math.sqrt(square))
+    return _Sharp(node=node, source=query, spread=math.sqrt(square)) if math.isfinite(square) else None
 
 
-def _sharp(facts: Facts, node: Node, source: Node, spread: float) -> Iterator[Finding]:
-    if spread < SHARP_LOGITS:
-        return
-    layer = feeding_layer(facts, source)
+def _softmax(facts: Facts, found: _Sharp, *, in_a_row: int) -> Finding:
+    """Told of one softmax; `in_a_row` that no trunk passes have logits that fail."""
+    layer = feeding_layer(facts, found.source)
     modules = [] if layer is None else [module_at(layer, facts)]
-    yield finding(
+    passed = facts.structure.in_branch(found.node.name)  # a trunk carries signal and gradient past it
+    severity = Severity.INFO if passed and found.spread < HARD_LOGITS else Severity.WARNING
+    if not passed and found.spread >= FAILING_LOGITS and in_a_row >= IN_A_ROW:
+        severity = Severity.ERROR
+    return finding(
         RULE,
         facts,
-        at=site_of_cause(facts, node, layer),
-        severity=_severity(facts, node, fails=spread >= HARD_LOGITS),
+        at=site_of_cause(facts, found.node, layer),
+        severity=severity,
         message=(
-            f"softmax is saturated: its logits have a standard deviation of {number(spread)}, so that one entry takes all "
+            f"softmax is saturated: its logits have a standard deviation of {number(found.spread)}, so that one entry takes all "
             "of the weight. Almost no gradient reaches the logits."
         ),
         help="scale the logits by 1/sqrt(head width), or start the weights before them smaller",
         modules=modules,
-        evidence={"std": spread},
+        evidence={"std": found.spread},
     )
 
 

@@ -54,7 +54,7 @@ def check(facts: Facts) -> Iterator[Finding]:
             continue
         if alike or not facts.parameter(name).law.is_zero:
             passed = _is_passed(facts, layer, reader) or _is_told_apart(layer, reader)
-            stuck = alike and not _is_beside_random(facts, layer)
+            stuck = alike and not _is_beside_random(facts, layer) and not _is_adapters(facts, layer)
             yield _constant(facts, facts.parameter(name), layer, alike=alike, stuck=stuck, passed=passed and not alike)
     yield from _rows(facts)
     yield from _slices(facts)

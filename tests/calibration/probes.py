@@ -8,6 +8,7 @@
     rough   over how many residual blocks that amplify differences gradients grow         exploding-gradient
     chaos   over how many saturating layers without norm gradients grow                   exploding-gradient
     narrow  how deep a stack of norms over each sample is for its width, with no trunk      narrow-stack
+    positive  how many layers have weights of one sign                                    lopsided-weight
     within  over how many layers with a norm over each sample, and no trunk, gradients grow     exploding-gradient
     same    weights that are one constant, recurrent or beside a random table of places    symmetric-initialization
     frozen  what a trainable branch adds to a frozen perceptron, relative to it           disturbed-frozen-model
@@ -45,7 +46,7 @@ STARTS = (-12.0, -10.0, -8.0, -7.0, -6.0, -5.0, -4.0, -2.0, 6.0, 8.0)
 @cache
 def probes() -> Sequence[Generated]:
     """All of them."""
-    return (*_stacks(), *_alphas(), *_attentions(), *_constants(), *_scales(), *_recurrences(), *_within(), *_narrow(), *_slim(), *_chaos(), *_gates(), *_fans(), *_frozen())
+    return (*_stacks(), *_alphas(), *_attentions(), *_constants(), *_scales(), *_recurrences(), *_within(), *_narrow(), *_slim(), *_positive(), *_chaos(), *_gates(), *_fans(), *_frozen())
 
 
 def gate_reference() -> Generated:
@@ -176,6 +177,28 @@ def _narrow() -> Iterator[Generated]:
         for depth, width in ((16, 16), (24, 16), (32, 16), (48, 16), (32, 32), (48, 32), (64, 32), (96, 32), (96, 64), (128, 64)):
             name = f"mlp_narrow_{activation}_{norm}_{place}_{width}_{depth}"
             yield plain.written(name, "mlp", depth, width, activation, norm, place, "none", law, True, 0.0)
+    for activation, norm in (("relu", "layer"), ("gelu", "rms"), ("tanh", "layer")):
+        for depth in (16, 24, 32, 48):
+            name = f"mlp_narrow_orthogonal_{activation}_{norm}_{depth}"
+            yield plain.written(name, "mlp", depth, 16, activation, norm, "before", "none", "orthogonal", True, 0.0)
+
+
+def _positive() -> Iterator[Generated]:
+    for depth in (2, 4, 8):
+        for law in ("positive", "positive_he"):
+            for norm, place in (("none", "before"), ("batch", "before"), ("layer", "before"), ("rms", "after")):
+                yield plain.written(f"mlp_positive_{norm}_{law}_{depth}", "mlp", depth, 64, "relu", norm, place, "none", law, True, 0.0)
+    for depth in (12, 20):
+        for norm, place in (("none", "before"), ("batch", "before"), ("batch", "after"), ("rms", "after"), ("layer", "before")):
+            yield plain.written(f"mlp_positive_{norm}_{place}_{depth}", "mlp", depth, 64, "relu", norm, place, "none", "positive", True, 0.0)
+    for norm, place in (("none", "before"), ("batch", "before"), ("rms", "after")):
+        for depth in (2, 4, 8):
+            yield plain.written(f"mlp_positive_shifted_{norm}_{depth}", "mlp", depth, 64, "relu", norm, place, "none", "shifted", True, 0.0)
+        for depth in (8, 12, 20):
+            yield plain.written(f"mlp_positive_narrow_{norm}_{depth}", "mlp", depth, 16, "relu", norm, place, "none", "positive", True, 0.0)
+    for law in ("positive", "positive_he"):
+        for norm in ("none", "batch", "layer"):
+            yield plain.written(f"mlp_positive_skip_{norm}_{law}", "mlp", 8, 64, "relu", norm, "before", "plain", law, True, 0.0)
 
 
 def _chaos() -> Iterator[Generated]:

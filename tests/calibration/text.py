@@ -43,6 +43,9 @@ LAWS = {
     "constant_01": "nn.init.constant_({w}, 0.01)",
     "constant_10": "nn.init.constant_({w}, 0.1)",
     "zeros": "nn.init.zeros_({w})",
+    "positive": "nn.init.uniform_({w}, 0.0, 2 / {fan})",
+    "shifted": "nn.init.normal_({w}, 2 / {fan}, 0.04 / {fan})",
+    "positive_he": "nn.init.uniform_({w}, 0.0, (6 / {fan}) ** 0.5)",
 }
 # How often each law is drawn: those in use most, so that about half of the nets are what a person would write.
 COMMON = {"default": 18, "kaiming": 14, "kaiming_uniform": 4, "xavier": 8, "xavier_gain": 6, "orthogonal": 8, "lecun": 6}
