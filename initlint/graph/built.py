@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -239,12 +239,32 @@ def law_of_held(held: Held, tensor: torch.Tensor) -> Law:
     if blank:
         return laws.uninitialized()
     mixed = laws.pooled([(float(b - a), law) for a, b, law in parts])
-    row = tensor.numel() // tensor.shape[0] if tensor.dim() and tensor.shape[0] else 0
-    if not row or any((a - start) % row or (b - start) % row for a, b, _ in parts):
-        return mixed
-    rest = tuple((0, n, 1) for n in tensor.shape[1:])
-    regions = tuple(((((a - start) // row, (b - start) // row, 1), *rest), law) for a, b, law in parts)
+    regions = _regions([(a - start, b - start, law) for a, b, law in parts], tuple(tensor.shape))
     return Law(family="mixture", mean=mixed.mean, second_moment=mixed.second_moment, parts=regions)
+
+
+Regions = tuple[tuple[tuple[tuple[int, int, int], ...], Law], ...]
+
+
+def _regions(parts: Sequence[tuple[int, int, Law]], shape: tuple[int, ...]) -> Regions:
+    """Stretches of storage as rows of a tensor, or as the same columns in every row; empty where they are neither."""
+    row = math.prod(shape[1:]) if shape and shape[0] else 0
+    if row and not any(a % row or b % row for a, b, _ in parts):
+        rest = tuple((0, n, 1) for n in shape[1:])
+        return tuple((((a // row, b // row, 1), *rest), law) for a, b, law in parts)
+    inner = math.prod(shape[2:])
+    if row <= 1 or not inner or len(parts) < shape[0]:
+        return ()
+    columns: dict[tuple[int, int], list[Law]] = {}
+    for a, b, law in parts:
+        for first in range(a - a % row, b, row):
+            columns.setdefault((max(a - first, 0), min(b - first, row)), []).append(law)
+    if any(len(found) != shape[0] or not all(laws.same(law, found[0]) for law in found) for found in columns.values()):
+        return ()
+    if any(a % inner or b % inner for a, b in columns):
+        return ()
+    rest = tuple((0, n, 1) for n in shape[2:])
+    return tuple((((0, shape[0], 1), (a // inner, b // inner, 1), *rest), found[0]) for (a, b), found in sorted(columns.items()))
 
 
 def measured_model(model: nn.Module) -> RecordedModel:

@@ -20,33 +20,12 @@ from initlint.graph import laws
 from initlint.graph.frames import Stack, site_of
 from initlint.graph.model import Law, Site, Write
 from initlint.graph.op_laws import NoLaw, law_of_result, measured
-from initlint.graph.repeats import Draw, Layout, broadcast, layout_of, row_of, rows_alike, seen
+from initlint.graph.repeats import Draw, broadcast, layout_of, row_of, rows_alike, seen
+from initlint.graph.stretches import Stretch, overlaid, span_of, spans_of
 
 LARGE = 65_536  # elements; a tensor above this is never allocated
 
 aten = torch.ops.aten
-
-
-@dataclass(slots=True)
-class Stretch:
-    """Elements [start, stop) of a storage have this law; `copied` names the storage they were copied from, if any.
-
-    layout   of the tensor that the law was written to: what its `pair` is about
-    draw     where these entries were first drawn, which tells copies of one draw from another draw
-    """
-
-    start: int
-    stop: int
-    law: Law
-    copied: int | None = None
-    layout: Layout = ()
-    draw: Draw | None = None
-
-    def cut(self, start: int, stop: int) -> Stretch:
-        """The part of it within two bounds."""
-        start, stop = max(self.start, start), min(self.stop, stop)
-        draw = None if self.draw is None else self.draw.cut(start - self.start, stop - self.start)
-        return Stretch(start, stop, self.law, self.copied, self.layout, draw)
 
 
 @dataclass(slots=True)
@@ -127,17 +106,6 @@ class Record:
 def key_of(tensor: torch.Tensor) -> int:
     """Identity of a tensor's storage."""
     return int(tensor.untyped_storage()._cdata)
-
-
-def span_of(tensor: torch.Tensor) -> tuple[int, int] | None:
-    """The stretch of storage elements a tensor covers, or None if it is not one contiguous stretch."""
-    if not tensor.is_contiguous():
-        # a permuted view of a full block covers it all the same
-        reach = 1 + sum((n - 1) * s for n, s in zip(tensor.shape, tensor.stride(), strict=True)) if tensor.numel() else 0
-        if reach != tensor.numel():
-            return None
-    start = int(tensor.storage_offset())
-    return start, start + tensor.numel()
 
 
 class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call,unused-ignore]
@@ -327,27 +295,19 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call,unused-ignore
             held = Held(size, [Stretch(0, size, law_before, None, layout_of(target))], target)
             self.record.held[key_of(target)] = held
         held.version += 1
-        span = span_of(target)
-        if span is None:
-            share = target.numel() / max(held.size, 1)
+        spans = spans_of(target)
+        share = target.numel() / max(held.size, 1)
+        if spans is None:
             old = laws.pooled([(float(s.stop - s.start), s.law) for s in held.stretches])
             if old.family == "uninitialized":
                 blend = law
             else:
                 blend = laws.pooled([(1.0 - share, old), (share, law)])
             held.stretches = [Stretch(0, held.size, blend)]
-            self.note(held, target, op, share, options)
-            return
-        start, stop = span
-        kept: list[Stretch] = []
-        for s in held.stretches:
-            if s.start < start:
-                kept.append(s.cut(0, start))
-            if s.stop > stop:
-                kept.append(s.cut(stop, s.stop))
-        kept.append(Stretch(start, stop, law, copied, layout_of(target), draw or Draw(next(self.draws), 0, stop - start)))
-        held.stretches = sorted(kept, key=lambda s: s.start)
-        self.note(held, target, op, (stop - start) / max(held.size, 1), options)
+        else:
+            drawn = draw or Draw(next(self.draws), 0, target.numel())
+            held.stretches = overlaid(held.stretches, spans, Stretch(0, target.numel(), law, copied, layout_of(target), drawn))
+        self.note(held, target, op, share, options)
 
     def note(
         self, held: Held, tensor: torch.Tensor, op: str, share: float, options: Mapping[str, float | str] | None = None

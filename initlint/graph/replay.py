@@ -59,10 +59,17 @@ def replayed(tensor: torch.Tensor, history: Iterable[Step], random: bool = False
     if not chain or any(step.random and id(step) not in stale and not random for step in chain):
         return None
     real: dict[int, torch.Tensor] = {}
+    stored: dict[object, torch.Tensor] = {}
+
+    def found(value: torch.Tensor) -> torch.Tensor:
+        """Its values; of a view made outside of the recorder, as a parameter is of a tensor, from what shares its storage."""
+        if id(value) in real:
+            return real[id(value)]
+        return torch.as_strided(stored[key_of(value)], value.shape, value.stride(), value.storage_offset())
 
     def filled(value: Any) -> Any:
         if isinstance(value, torch.Tensor):
-            return real[id(value)] if value.is_meta else value
+            return found(value) if value.is_meta else value
         return torch.device("cpu") if isinstance(value, torch.device) else value
 
     try:
@@ -70,6 +77,7 @@ def replayed(tensor: torch.Tensor, history: Iterable[Step], random: bool = False
             for step in chain:
                 if id(step) in stale:  # overwritten before anyone read it
                     real[id(step.result)] = torch.empty_like(step.result, device="cpu")
+                    stored.setdefault(key_of(step.result), real[id(step.result)])
                     continue
                 args, kwargs = torch.utils._pytree.tree_map(filled, (step.args, step.kwargs))
                 result = step.func(*args, **kwargs)
@@ -80,15 +88,10 @@ def replayed(tensor: torch.Tensor, history: Iterable[Step], random: bool = False
                 for old, new in zip(before, after, strict=True):
                     if isinstance(old, torch.Tensor):
                         real[id(old)] = new
+                        stored.setdefault(key_of(old), new)
+            return found(tensor).detach().clone()
     except (KeyError, RuntimeError, NotImplementedError, TypeError):
         return None
-    values = real.get(id(tensor))
-    if values is None:  # a view made outside of the recorder, such as a detached alias of the same storage
-        same = next(
-            (real[id(t)] for t in _tensors([s.result for s in chain]) if id(t) in real and key_of(t) == key_of(tensor)), None
-        )
-        values = None if same is None else torch.as_strided(same, tensor.shape, tensor.stride(), tensor.storage_offset())
-    return None if values is None else values.detach().clone()
 
 
 def _writes(step: Step) -> bool:

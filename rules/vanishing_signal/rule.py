@@ -30,7 +30,6 @@ RULE = Rule(
     fix="unsafe",
     explained_by=(
         "dead-relu",
-        "rank-collapse",
         "symmetric-initialization",
         "unstable-activation",
         "non-isometric-skip",
