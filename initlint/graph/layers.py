@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 
 Kind = Literal["linear", "convolution", "product", "embedding", "recurrent"]
 
+TRAINED = frozenset({"parameter"})
+STORED = frozenset({"parameter", "buffer"})
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WeightLayer:
@@ -54,13 +57,13 @@ class WeightLayer:
     module: str
 
 
-def find_layers(traced: TracedModel, dependence: Dependence) -> Mapping[str, WeightLayer]:
-    """All weight layers by node name, in order of execution."""
+def find_layers(traced: TracedModel, dependence: Dependence, kinds: frozenset[str] = TRAINED) -> Mapping[str, WeightLayer]:
+    """All weight layers by node name, in order of execution, of weights of these kinds."""
     layers: dict[str, WeightLayer] = {}
     for node in dependence.order:
         kind = _kind(operator(node))
         if kind is not None and node.name in dependence.data:
-            layer = _layer(node, kind, traced, dependence)
+            layer = _layer(node, kind, traced, dependence, kinds)
             if layer is not None:
                 layers[node.name] = layer
     return layers
@@ -124,7 +127,7 @@ def _kind(name: str) -> Kind | None:
     return "recurrent" if name in RECURRENT else None
 
 
-def _layer(node: Node, kind: Kind, traced: TracedModel, dependence: Dependence) -> WeightLayer | None:
+def _layer(node: Node, kind: Kind, traced: TracedModel, dependence: Dependence, kinds: frozenset[str]) -> WeightLayer | None:
     data = [operand for operand in operands(node) if operand.name in dependence.data]
     fixed = [operand for operand in operands(node) if operand.name not in dependence.data]
     if not data:
@@ -134,7 +137,7 @@ def _layer(node: Node, kind: Kind, traced: TracedModel, dependence: Dependence) 
     weight_shape: tuple[int, ...] = ()
     for operand in fixed:
         shape = shape_of(operand)
-        names = list(parameters_of(operand, traced))
+        names = list(parameters_of(operand, traced, kinds))
         if len(shape) >= 2:
             if names and math.prod(shape) > math.prod(weight_shape or (0,)):
                 weight_shape = shape
@@ -194,14 +197,14 @@ def _fans_among(einsum: Node, weight: tuple[int, ...], data: Node) -> tuple[int,
     return math.prod(contraction.sizes[letter] for letter in inputs), math.prod(contraction.sizes[letter] for letter in outputs)
 
 
-def parameters_of(operand: Node, traced: TracedModel) -> Iterator[str]:
-    """The parameters that a node independent of the data is made of."""
+def parameters_of(operand: Node, traced: TracedModel, kinds: frozenset[str] = TRAINED) -> Iterator[str]:
+    """The parameters that a node independent of the data is made of; buffers where they are asked for."""
     seen = {operand.name}
     stack = [operand]
     while stack:
         node = stack.pop()
         parameter = traced.parameters.get(node.name)
-        if parameter is not None and parameter.kind == "parameter":
+        if parameter is not None and parameter.kind in kinds:
             yield node.name
         for source in node.all_input_nodes:
             if source.name not in seen:

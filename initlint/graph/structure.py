@@ -23,7 +23,7 @@ from initlint.graph.dataflow import (
     strip,
     unscaled,
 )
-from initlint.graph.layers import WeightLayer, find_generated, find_layers
+from initlint.graph.layers import STORED, WeightLayer, find_generated, find_layers
 
 if TYPE_CHECKING:
     from torch.fx import Node
@@ -113,7 +113,7 @@ def structure_of(traced: TracedModel) -> Structure:
         norms=norms,
         residuals=tuple(find_residuals(traced, dependence, layers, norms)),
         skips=tuple(find_skips(dependence)),
-        adapters=tuple(find_adapters(traced, dependence, layers)),
+        adapters=tuple(find_adapters(traced, dependence, find_layers(traced, dependence, STORED))),  # a frozen base may be a buffer
     )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from initlint.graph.dataflow import operator
-from initlint.lint.backward import trends
+from initlint.lint.backward import only_scores, trends
 from initlint.lint.doubt import between_draws, lowered
 from initlint.lint.finding import Severity
 from initlint.lint.recurrences import recurrences
@@ -51,7 +51,8 @@ def check(facts: Facts) -> Iterator[Finding]:
         if trend.decades < WARN_AT[between] or (trend.joined and told):
             continue
         told = True
-        fails = trend.decades >= FAIL_AT[between]
+        # queries and keys carry nothing on: with 5.7 decades between theirs a transformer needs care
+        fails = trend.decades >= FAIL_AT[between] and not all(only_scores(facts, layer) for layer in trend.layers)
         severity = lowered(Severity.ERROR if fails else Severity.WARNING, trend.decades, trend.spread)
         if severity is None:
             continue

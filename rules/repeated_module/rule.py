@@ -33,11 +33,12 @@ BATCH_NORMS = frozenset(("BatchNorm1d", "BatchNorm2d", "BatchNorm3d", "SyncBatch
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Product:
-    """`[make(…)] * count` in a function; `kinds` are the names of what is called to make the elements."""
+    """`[make(…)] * count` in a function; `kinds` are the names of what is called to make the elements, `attribute` what holds the list."""
 
     owner: str
     node: ast.BinOp
     kinds: frozenset[str]
+    attribute: str
 
 
 def check(facts: Facts) -> Iterator[Finding]:
@@ -57,6 +58,8 @@ def check(facts: Facts) -> Iterator[Finding]:
                 and site.path == path
                 and _makes(product, tree, site.line)
             ]
+            if not made and product.attribute:  # by a function: the first place of what the list became
+                made = [".".join(filter(None, (owner, product.attribute, "0"))) for owner in paths.get(product.owner, ())]
             shared = {module: times for module in made if (times := _times(facts, module, uses)) > 1}
             if shared:
                 yield _finding(facts, path, product, shared)
@@ -145,6 +148,14 @@ def products(tree: ast.Module) -> Iterator[Product]:
             for target in item.targets
             if isinstance(target, ast.Name)
         }
+        held = {
+            id(part): target.attr
+            for item in ast.walk(function)
+            if isinstance(item, ast.Assign)
+            for target in item.targets
+            if isinstance(target, ast.Attribute) and isinstance(target.value, ast.Name) and target.value.id == "self"
+            for part in ast.walk(item.value)
+        }
         for item in ast.walk(function):
             if not isinstance(item, ast.BinOp) or not isinstance(item.op, ast.Mult):
                 continue
@@ -154,7 +165,12 @@ def products(tree: ast.Module) -> Iterator[Product]:
             kinds = {called_name(element) for element in listed.elts if isinstance(element, ast.Call)}
             kinds |= {made.get(element.id, "") for element in listed.elts if isinstance(element, ast.Name)}
             if kinds - {""}:
-                yield Product(owner=owners.get(id(function), ""), node=item, kinds=frozenset(kinds - {""}))
+                yield Product(
+                    owner=owners.get(id(function), ""),
+                    node=item,
+                    kinds=frozenset(kinds - {""}),
+                    attribute=held.get(id(item), ""),
+                )
 
 
 def fixes(found: Finding, facts: Facts) -> Iterator[Fix]:

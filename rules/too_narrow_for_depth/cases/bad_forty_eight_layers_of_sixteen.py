@@ -9,7 +9,7 @@ class Net(nn.Module):
         layers: list[nn.Module] = [nn.Linear(features, width)]
         for _ in range(depth):
             layer = nn.Linear(width, width)  # finding: too-narrow-for-depth
-            nn.init.xavier_normal_(layer.weight)
+            nn.init.xavier_normal_(layer.weight, gain=0.8)
             layers += [nn.LayerNorm(width), nn.Tanh(), layer]
         self.body = nn.Sequential(*layers)
         self.head = nn.Linear(width, classes)

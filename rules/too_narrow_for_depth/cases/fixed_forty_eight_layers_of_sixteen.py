@@ -9,16 +9,10 @@ class Net(nn.Module):
         layers: list[nn.Module] = [nn.Linear(features, width)]
         for _ in range(depth):
             layer = nn.Linear(width, width)  # finding: too-narrow-for-depth
-            nn.init.xavier_normal_(layer.weight)
+            nn.init.orthogonal_(layer.weight)
             layers += [nn.LayerNorm(width), nn.Tanh(), layer]
         self.body = nn.Sequential(*layers)
         self.head = nn.Linear(width, classes)
-        for module in self.body:
-            if isinstance(module, nn.Linear):
-                nn.init.orthogonal_(module.weight)
-        for module in self.body:
-            if isinstance(module, nn.LayerNorm):
-                nn.init.constant_(module.weight, 0.5)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.head(self.body(x))
