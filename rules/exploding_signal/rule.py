@@ -67,8 +67,8 @@ def _growth(facts: Facts, steps: Sequence[Step], *, normalized_after: bool) -> F
     least = min(GROWING, total / (2 * len(parts))) if parts and total > 0.0 else GROWING
     growing = [(part.layer, part.rms) for part in parts if part.rms >= least]
     spread = spread_over(steps)
-    if len(growing) < LAYERS or total < (WARN_BEFORE_NORM if normalized_after else WARN_AT):
-        return None
+    if len(growing) < LAYERS or total - spread < (WARN_BEFORE_NORM if normalized_after else WARN_AT):
+        return None  # one draw in six is that much smaller
     rate = 10 ** (sum(change for _, change in growing) / len(growing))
     fails = total >= FAIL_AT and not normalized_after
     severity = lowered(Severity.ERROR if fails else Severity.WARNING, total, spread)

@@ -155,7 +155,8 @@ def _by_hand(facts: Facts, layer: WeightLayer, parameter: Parameter, write: Writ
         if "transpose" in operator(node):
             return _transposed(law, parameter.shape, kernel / _strides(node, len(parameter.shape) - 2))
         known = (layer.fan_in, layer.fan_out * kernel, (layer.fan_in + layer.fan_out * kernel) / 2)
-        if kernel >= RATIO and _matches(law, parameter.shape[1]) and not any(_matches(law, fan) for fan in known):
+        counted = parameter.shape[1] if parameter.shape[1] > 1 else math.nan  # of one channel any N(0, 1) would be
+        if kernel >= RATIO and _matches(law, counted) and not any(_matches(law, fan) for fan in known):
             return f"{parameter.shape[1]} input channels without the kernel of {kernel} places", 1.0 / kernel
     if layer.kind == "linear" and len(parameter.shape) == 2 and law.family == "uniform" and law.high:
         outputs, inputs = layer.fan_out, layer.fan_in

@@ -1,4 +1,4 @@
-"""python -m tests.calibration train|findings|choosing|unseen|page: see the package."""
+"""python -m tests.calibration train|findings|choosing|unseen|again|page: see the package."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import argparse
 def main() -> None:
     """Run one part of the study."""
     parser = argparse.ArgumentParser(prog="python -m tests.calibration")
-    parser.add_argument("part", choices=("train", "findings", "choosing", "unseen", "page"))
+    parser.add_argument("part", choices=("train", "findings", "choosing", "unseen", "again", "page"))
     parser.add_argument("--hours", type=float, default=1.0, help="at most; go on later by the same command")
     parser.add_argument("--choosing", action="store_true", help="only the half that thresholds are chosen from")
     parser.add_argument("--anew", action="store_true", help="findings of all nets: the rules' code has changed")
@@ -29,6 +29,10 @@ def main() -> None:
         from tests.calibration.findings import meet
 
         meet()
+    elif given.part == "again":
+        from tests.calibration.findings import meet_again
+
+        meet_again()
     elif given.part == "page":
         from tests.calibration.page import write
 

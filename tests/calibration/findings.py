@@ -19,7 +19,7 @@ import tempfile
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import initlint.rules
 
@@ -32,7 +32,13 @@ from tests.calibration.training import rows
 
 RECORD = Path(__file__).with_name("findings.jsonl")
 UNSEEN = Path(__file__).with_name("unseen.jsonl")
-SHARED = ("initlint.lint.backward", "initlint.lint.doubt", "initlint.lint.paths")  # modules whose constants rules judge by
+AGAIN = Path(__file__).with_name("unseen_again.jsonl")
+SHARED = (
+    "initlint.lint.backward",
+    "initlint.lint.directions",
+    "initlint.lint.doubt",
+    "initlint.lint.paths",
+)  # modules whose constants rules judge by
 # What evidence is gathered under. Nothing here decides anything.
 LOOSE: Mapping[str, Any] = {
     "dead_relu.WARN_AT": 0.05,
@@ -57,6 +63,8 @@ LOOSE: Mapping[str, Any] = {
     "lora_not_identity.WARN_AT": 1e-6,
     "lora_scaling.WARN_BELOW": 8.0,
     "lora_scaling.TELL_ABOVE": 32.0,
+    "too_narrow_for_depth.WARN_AT": 0.3,
+    "too_narrow_for_depth.LAYERS": 4,
     "lint.backward.SHORTEST": 4,
     "lint.doubt.CHANCE": 0.0,
 }
@@ -138,24 +146,32 @@ def gather(*, choosing: bool = False, anew: bool = False) -> None:
         look(sorted(wanted, key=lambda net: held_back(net.name)), keep)
 
 
-def first_met() -> dict[str, Said]:
-    """What was said of nets that nobody had seen, when it was said first."""
-    lines = UNSEEN.read_text(encoding="utf-8").splitlines() if UNSEEN.exists() else []
+def first_met(record: Path = UNSEEN) -> dict[str, Said]:
+    """What was said of nets that nobody had seen, when it was said first, or in another record."""
+    lines = record.read_text(encoding="utf-8").splitlines() if record.exists() else []
     return {row["net"]: _said_again(row) for row in map(json.loads, lines)}
 
 
 def meet() -> None:
     """Check the unseen nets that have been trained and have no row; rows stay as they are when rules change."""
     trained = {run.net for run in rows(UNSEEN_RUNS)}
-    wanted = [net for net in unseen() if net.name in trained - first_met().keys()]
     with UNSEEN.open("a", encoding="utf-8") as file:
+        look([net for net in unseen() if net.name in trained - first_met().keys()], _kept_in(file))
 
-        def keep(said: Said) -> None:
-            row = {"net": said.net, "status": said.status, "findings": said.findings, "measured": ()}
-            file.write(json.dumps(row, separators=(",", ":")) + "\n")
-            file.flush()
 
-        look(wanted, keep)
+def meet_again() -> None:
+    """Check those of their half that nothing is chosen from as the rules are now."""
+    with AGAIN.open("w", encoding="utf-8") as file:
+        look([net for net in unseen() if held_back(net.name) and net.name in first_met()], _kept_in(file))
+
+
+def _kept_in(file: TextIO) -> Callable[[Said], None]:
+    def keep(said: Said) -> None:
+        row = {"net": said.net, "status": said.status, "findings": said.findings, "measured": ()}
+        file.write(json.dumps(row, separators=(",", ":")) + "\n")
+        file.flush()
+
+    return keep
 
 
 def _said_again(row: Mapping[str, Any]) -> Said:

@@ -1,6 +1,7 @@
 """Nets in which one quantity is varied at a time, for the thresholds of warnings that the other nets hardly meet.
 
     scale   by how much plain rectifier nets grow or shrink their signal                  exploding-signal, vanishing-signal
+    (number)  transformers as `nets` writes them                                       saturated-activation, exploding-gradient
     sharp   by how much logits of an attention differ, with a residual connection and without      saturated-activation
     alike   over how many attentions without residual connections tokens become alike      rank-collapse
     steep   how far into their flat parts activations behind norms are driven, and how often      saturated-activation
@@ -24,8 +25,10 @@ adapter, one of alpha too, a fan net as a convolutional one. Gates are asked for
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterator, Sequence
 from functools import cache
+from random import Random
 
 from tests.calibration import adapters, plain, sequences
 from tests.calibration.text import Generated, activated, head
@@ -43,10 +46,33 @@ CHANGES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.75, 0.9, 1.1, 1.3, 1.6, 2.0)  # two k
 STARTS = (-12.0, -10.0, -8.0, -7.0, -6.0, -5.0, -4.0, -2.0, 6.0, 8.0)
 
 
+# Of 200 transformers as `nets` writes them, those of which anything was said about attention, growth or gradients.
+REPORTED = (
+    2019, 2032, 2036, 2040, 2051, 2053, 2060, 2061, 2070, 2078, 2087, 2093, 2094, 2108, 2110, 2115, 2123, 2127, 2128, 2138,
+    2144, 2147, 2155, 2156, 2157, 2167, 2181, 2186, 2192, 2193,
+)  # fmt: skip
+
+
 @cache
 def probes() -> Sequence[Generated]:
     """All of them."""
-    return (*_stacks(), *_alphas(), *_attentions(), *_constants(), *_scales(), *_recurrences(), *_within(), *_narrow(), *_slim(), *_positive(), *_chaos(), *_gates(), *_fans(), *_frozen())
+    return (
+        *_stacks(),
+        *_alphas(),
+        *_attentions(),
+        *_constants(),
+        *_scales(),
+        *_recurrences(),
+        *_within(),
+        *_narrow(),
+        *_slim(),
+        *_positive(),
+        *_reported(),
+        *_chaos(),
+        *_gates(),
+        *_fans(),
+        *_frozen(),
+    )
 
 
 def gate_reference() -> Generated:
@@ -163,7 +189,17 @@ def _within() -> Iterator[Generated]:
         for activation in ("tanh", "silu", "relu"):
             for law in ("kaiming", "gain_3"):
                 yield plain.written(
-                    f"mlp_within_{activation}_{law}_{depth}", "mlp", depth, 64, activation, "layer", "after", "none", law, True, 0.0
+                    f"mlp_within_{activation}_{law}_{depth}",
+                    "mlp",
+                    depth,
+                    64,
+                    activation,
+                    "layer",
+                    "after",
+                    "none",
+                    law,
+                    True,
+                    0.0,
                 )
 
 
@@ -174,7 +210,18 @@ def _narrow() -> Iterator[Generated]:
         ("tanh", "layer", "before", "xavier_gain"),
         ("relu", "rms", "before", "default"),
     ):
-        for depth, width in ((16, 16), (24, 16), (32, 16), (48, 16), (32, 32), (48, 32), (64, 32), (96, 32), (96, 64), (128, 64)):
+        for depth, width in (
+            (16, 16),
+            (24, 16),
+            (32, 16),
+            (48, 16),
+            (32, 32),
+            (48, 32),
+            (64, 32),
+            (96, 32),
+            (96, 64),
+            (128, 64),
+        ):
             name = f"mlp_narrow_{activation}_{norm}_{place}_{width}_{depth}"
             yield plain.written(name, "mlp", depth, width, activation, norm, place, "none", law, True, 0.0)
     for activation, norm in (("relu", "layer"), ("gelu", "rms"), ("tanh", "layer")):
@@ -187,18 +234,28 @@ def _positive() -> Iterator[Generated]:
     for depth in (2, 4, 8):
         for law in ("positive", "positive_he"):
             for norm, place in (("none", "before"), ("batch", "before"), ("layer", "before"), ("rms", "after")):
-                yield plain.written(f"mlp_positive_{norm}_{law}_{depth}", "mlp", depth, 64, "relu", norm, place, "none", law, True, 0.0)
+                yield plain.written(
+                    f"mlp_positive_{norm}_{law}_{depth}", "mlp", depth, 64, "relu", norm, place, "none", law, True, 0.0
+                )
     for depth in (12, 20):
         for norm, place in (("none", "before"), ("batch", "before"), ("batch", "after"), ("rms", "after"), ("layer", "before")):
-            yield plain.written(f"mlp_positive_{norm}_{place}_{depth}", "mlp", depth, 64, "relu", norm, place, "none", "positive", True, 0.0)
+            yield plain.written(
+                f"mlp_positive_{norm}_{place}_{depth}", "mlp", depth, 64, "relu", norm, place, "none", "positive", True, 0.0
+            )
     for norm, place in (("none", "before"), ("batch", "before"), ("rms", "after")):
         for depth in (2, 4, 8):
-            yield plain.written(f"mlp_positive_shifted_{norm}_{depth}", "mlp", depth, 64, "relu", norm, place, "none", "shifted", True, 0.0)
+            yield plain.written(
+                f"mlp_positive_shifted_{norm}_{depth}", "mlp", depth, 64, "relu", norm, place, "none", "shifted", True, 0.0
+            )
         for depth in (8, 12, 20):
-            yield plain.written(f"mlp_positive_narrow_{norm}_{depth}", "mlp", depth, 16, "relu", norm, place, "none", "positive", True, 0.0)
+            yield plain.written(
+                f"mlp_positive_narrow_{norm}_{depth}", "mlp", depth, 16, "relu", norm, place, "none", "positive", True, 0.0
+            )
     for law in ("positive", "positive_he"):
         for norm in ("none", "batch", "layer"):
-            yield plain.written(f"mlp_positive_skip_{norm}_{law}", "mlp", 8, 64, "relu", norm, "before", "plain", law, True, 0.0)
+            yield plain.written(
+                f"mlp_positive_skip_{norm}_{law}", "mlp", 8, 64, "relu", norm, "before", "plain", law, True, 0.0
+            )
 
 
 def _chaos() -> Iterator[Generated]:
@@ -207,6 +264,11 @@ def _chaos() -> Iterator[Generated]:
             for law in ("gain_2", "gain_3"):
                 name = f"mlp_chaos_{law}_{width}_{depth}"
                 yield plain.written(name, "mlp", depth, width, "tanh", "none", "before", "none", law, True, 0.0)
+
+
+def _reported() -> Iterator[Generated]:
+    for number in REPORTED:
+        yield sequences.attention(number, Random(zlib.crc32(f"attention {number}".encode())))
 
 
 def _constants() -> Iterator[Generated]:

@@ -1,4 +1,4 @@
-"""The weights of five layers come out of layers that PyTorch started: their variance knows nothing of 96 inputs."""
+"""The weights of six layers come out of layers that PyTorch started: their variance knows nothing of 96 inputs."""
 
 import torch
 from torch import Tensor, nn
@@ -7,7 +7,7 @@ from torch import Tensor, nn
 class Conditioned(nn.Module):
     """An encoder of the setting makes a regressor of the state, sample by sample."""
 
-    def __init__(self, setting: int = 12, state: int = 6, width: int = 96, depth: int = 5) -> None:
+    def __init__(self, setting: int = 12, state: int = 6, width: int = 96, depth: int = 6) -> None:
         super().__init__()
         self.encoder = nn.Sequential(nn.Linear(setting, 48), nn.ReLU(), nn.LayerNorm(48))
         self.sizes = [state] + [width] * depth
