@@ -7,11 +7,13 @@ import math
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
-
-import torch
+from typing import TYPE_CHECKING
 
 from initlint.graph.model import Law
 from initlint.graph.repeats import Draw, Layout
+
+if TYPE_CHECKING:
+    import torch
 
 MANY = 2048  # rows of which a view may have a part each; of more, only the average law is kept
 

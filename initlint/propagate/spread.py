@@ -36,7 +36,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from initlint.graph.dataflow import CONVOLUTIONS, NORMALIZING, PASSING, PRODUCTS, RECURRENT, operands, operator, shape_of, strip
+from initlint.graph.dataflow import (
+    CONVOLUTIONS,
+    NORMALIZING,
+    PASSING,
+    PRODUCTS,
+    RECURRENT,
+    dependence_of,
+    operands,
+    operator,
+    shape_of,
+    strip,
+)
+from initlint.graph.structure import find_norms
 from initlint.propagate.axes import Array, Axis, average_of_states
 from initlint.propagate.calls import argument_of
 from initlint.propagate.moments import Moments, outer_means
@@ -52,6 +64,7 @@ NOTED = 0.01  # d ln q_out/d ln q_in of a normalization below which it sets the 
 LARGEST = 1 << 25  # numbers of one second moment whose fluctuation is followed
 STEEPEST = 4.0  # d ln q_out/d ln q_in beyond which a straight line in ln q says nothing (exponentials)
 MOST = 600.0  # variance of ln q at which e^V is cut off
+SET = (0.5, 2.0)  # second moments of a normalization by hand whose ε does not hold it back
 SETTLED = NORMALIZING | {"softmax", "_softmax", "log_softmax", "_log_softmax", "normalize", "linalg_qr"}
 SUMS = frozenset("add sub addcmul cat stack where masked_fill masked_scatter index_put lerp".split())
 MASKING = frozenset({"feature_dropout", "feature_alpha_dropout"})
@@ -140,6 +153,7 @@ class _Pass:
 
     def __init__(self, traced: TracedModel) -> None:
         self.traced = traced
+        self.by_hand = frozenset(find_norms(dependence_of(traced)))
         self.states: dict[Node, _State] = {}
         self.wide = _Variances()
         self.calm = _Variances()
@@ -224,6 +238,8 @@ class _Pass:
                 return _State(np.zeros(0), own, q, data, value, before[0].sums, before[0].wobble)
             gains = self.with_source(held * before[0].gains, beyond(own, [(before[0], held**2)]))
             return _State(gains, own, q, data, value, before[0].sums, before[0].wobble)
+        if node.name in self.by_hand and name not in SETTLED and before and SET[0] < q < SET[1]:
+            return _State(np.zeros(0), own, q, data, value, before[0].sums, before[0].wobble)
         if name in SETTLED:
             return _State(self.with_source(np.zeros(0), own), own, q, data, value, fresh)
         if name in LAYERS:

@@ -99,6 +99,22 @@ class Normalized(nn.Module):
         return f(x)
 
 
+class Weighted(nn.Module):
+    """The same with the gain before the division, as LLaMA's norm is often written."""
+
+    def __init__(self, depth, width):
+        super().__init__()
+        self.layers = nn.ModuleList(layer(lambda: nn.Linear(width, width, bias=False), he) for _ in range(depth))
+        self.last = layer(lambda: nn.Linear(width, width, bias=False), he)
+        self.gains = nn.ParameterList(torch.ones(width) for _ in range(depth))
+
+    def forward(self, x):
+        for f, gain in zip(self.layers, self.gains, strict=True):
+            x = torch.relu(f(x))
+            x = gain * x * torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + 1e-6)
+        return self.last(x)
+
+
 class Block(nn.Module):
     """A pre-norm transformer block."""
 
@@ -145,6 +161,7 @@ ROWS = [
     Row("residual blocks, eight inputs", lambda: Residual(20, 32), vectors(8, 32), 1.25),
     Row("convolutions of eight channels", convolutions(8, 8), torch.zeros(2, 8, 6, 6), 1.15),
     Row("a normalization by hand before the last layer", lambda: Normalized(8, 32), vectors(2, 32), 1.3),
+    Row("normalizations by hand before every layer, with their gains", lambda: Weighted(30, 16), vectors(2, 16), 1.3),
     Row("pre-norm transformer", lambda: nn.Sequential(*(Block(32) for _ in range(3))), torch.zeros(2, 6, 32), 1.4, 40),
 ]  # fmt: skip
 

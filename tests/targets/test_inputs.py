@@ -315,6 +315,34 @@ def test_a_code_that_is_laid_over_all_points_of_a_sample():
     assert (points.dim(), points.shape[-1], z.shape[1:]) == (3, 3, (100,))
 
 
+def test_as_many_rows_as_a_table_of_places_are_no_samples():
+    class Reader(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.embed = nn.Linear(6, 32)
+            self.place = nn.Parameter(torch.zeros(8, 32))
+            self.mix = nn.MultiheadAttention(32, 4, batch_first=True)
+
+        def forward(self, x):
+            x = self.embed(x) + self.place
+            return x @ x.transpose(-2, -1)
+
+    class Mixed(nn.Module):
+        """Eight rows, and no more, on purpose: nothing else is accepted, with samples in front or without."""
+
+        def __init__(self):
+            super().__init__()
+            self.embed = nn.Linear(6, 32)
+
+        def forward(self, x):
+            if x.shape != (8, 6):
+                raise ValueError("eight rows of six")
+            return self.embed(x)
+
+    assert shapes(infer(Reader(), budget=8.0)) == ["float32[4,8,6]"]
+    assert shapes(infer(Mixed(), budget=8.0)) == ["float32[8,6]"]
+
+
 ZOO = sorted((Path(__file__).parents[1] / "zoo").glob("*.py"))
 
 
