@@ -48,7 +48,7 @@ TINY = 1e-300
 # Softmax of logits that differ by this many units puts all of its weight on one entry; the gradient through it is the
 # product of its outputs. Where no trunk passes it, one such attention trains and two of them need care at 51 and fail at 204.
 SHARP_LOGITS = 10.0
-HARD_LOGITS = 30.0
+HARD_LOGITS = 50.0
 FAILING_LOGITS = 100.0
 IN_A_ROW = 2
 SOFTMAX = ("softmax", "_softmax")
