@@ -1,7 +1,7 @@
 """Nets in which one quantity is varied at a time, for the thresholds of warnings that the other nets hardly meet.
 
     scale   by how much plain rectifier nets grow or shrink their signal                  exploding-signal, vanishing-signal
-    (number)  transformers as `nets` writes them                                       saturated-activation, exploding-gradient
+    (number)  nets as `nets` writes them, chosen by what was said of them               saturated-activation, vanishing-signal
     sharp   by how much logits of an attention differ, with a residual connection and without      saturated-activation
     alike   over how many attentions without residual connections tokens become alike      rank-collapse
     steep   how far into their flat parts activations behind norms are driven, and how often      saturated-activation
@@ -51,6 +51,13 @@ REPORTED = (
     2019, 2032, 2036, 2040, 2051, 2053, 2060, 2061, 2070, 2078, 2087, 2093, 2094, 2108, 2110, 2115, 2123, 2127, 2128, 2138,
     2144, 2147, 2155, 2156, 2157, 2167, 2181, 2186, 2192, 2193,
 )  # fmt: skip
+
+# Of 430 perceptrons as `nets` writes them, those whose signal was said to vanish, as an error.
+VANISHING = (
+    5010, 5019, 5022, 5055, 5056, 5074, 5077, 5104, 5148, 5159, 5166, 5183, 5196, 5197, 5234, 5242, 5282, 5297, 5323, 5400,
+    5409, 5422, 5425, 5438, 5443, 5458, 5461, 5468, 5491,
+)  # fmt: skip
+DEEPER = 5400  # from this number on they are those of `deep_mlp`
 
 
 @cache
@@ -269,6 +276,9 @@ def _chaos() -> Iterator[Generated]:
 def _reported() -> Iterator[Generated]:
     for number in REPORTED:
         yield sequences.attention(number, Random(zlib.crc32(f"attention {number}".encode())))
+    for number in VANISHING:
+        write = plain.mlp if number < DEEPER else plain.deep_mlp
+        yield write(number, Random(zlib.crc32(f"mlp {number}".encode())))
 
 
 def _constants() -> Iterator[Generated]:
