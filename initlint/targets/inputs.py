@@ -230,8 +230,10 @@ class _Search:
 
     def sampled(self, state: State) -> State | None:
         """Samples in front of rows that are none: no other number of them is accepted, so that it was the length of a table by chance."""
-        name, spec = next(iter(state.items()))
-        if len(state) > 1 or self.fixed or spec.kind != "float" or spec.role or len(spec.shape) != 2:
+        if len(state) != 1 or self.fixed:
+            return None
+        ((name, spec),) = state.items()
+        if spec.kind != "float" or spec.role or len(spec.shape) != 2:
             return None
         other = self.attempt({name: spec.sized(0, spec.shape[0] + OTHERS)})
         return None if other.ok or other.trouble else {name: spec.shaped(BATCH, *spec.shape)}
