@@ -36,6 +36,8 @@ ODD = 512.0  # effective alpha, as `lora-scaling` tells of it
 # Laws whose entries are drawn independently of every other parameter. Factors computed from each other or from the base
 # (PiSSA, OLoRA, orthogonal halves) compensate, and their recorded law is none of these.
 INDEPENDENT = ("normal", "uniform", "truncated normal", "constant")
+# Laws of a base that was computed, which may have had the product taken off.
+COMPUTED = ("measured", "unknown")
 
 
 def check(facts: Facts) -> Iterator[Finding]:
@@ -52,6 +54,8 @@ def check(facts: Facts) -> Iterator[Finding]:
         if middle is not None and middle.law.is_zero:
             continue
         if not all(law.family in INDEPENDENT and not law.is_zero for law in (down.law, up.law)):
+            continue
+        if base.law.family in COMPUTED:
             continue
         change = relative_change(adapter, down.law, up.law, base.law)
         if middle is not None:
