@@ -71,12 +71,14 @@ class Liveness:
     zeros     parameters, and buffers that cut every output off the input, that are zero and stay so: those that would let all others
               of `dead` learn if they were not, if such a part of them does
     equal     differences of two copies of one part that stay zero, where nothing but these keeps all of `dead` from learning
+    passed    whether the input reaches every output beside `dead`, and weights learn there: the rest of the model trains
     """
 
     dead: tuple[str, ...]
     waiting: tuple[str, ...]
     zeros: tuple[str, ...]
     equal: tuple[str, ...] = ()
+    passed: bool = False
 
 
 def liveness_of(traced: TracedModel) -> Liveness:
@@ -117,10 +119,18 @@ def liveness_of(traced: TracedModel) -> Liveness:
     causes = set[str]().union(*(group for group in _by_role(zeros, traced) if revived(group)))
     if dead and dead - causes - revived(causes):  # others would be left, which several zeros keep dead together
         causes = zeros
+    sources = written | set(traced.inputs)
+    matrices = {name for name in end.learning if len(traced.parameters[name].shape) > 1}
+    passed = bool(dead and matrices) and all(
+        _sees_input(order, end.zero_nodes, sources, {name})
+        for name in outputs
+        if _sees_input(order, frozenset(), sources, {name})
+    )
     return Liveness(
         dead=_in_order(order, dead),
         waiting=_in_order(order, end.learning - end.first),
         zeros=_in_order(order, causes),
+        passed=passed,
     )
 
 

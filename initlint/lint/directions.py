@@ -5,7 +5,7 @@ exponents of σ² are ψ((n − k)/2) apart, about 1/n a layer (Newman 1986, Com
 some entries through and others not, as if there were n/κ of them, κ = E[φ'⁴]/E[φ'²]² (two for ReLU; the κ of Pennington, Schoenholz,
 Ganguli 2017, arXiv:1711.04735, and Hanin & Nica 2018, arXiv:1812.05994). Behind L layers the second direction is left with e^(−Σ κ/n)
 of the energy of the first. Orthogonal weights alone lose nothing; with a function in between, κ − 1 in place of κ is less than what
-they lose. Normalization within a sample sets the scale and leaves this as it is. Held against Jacobians in tests/lint.
+they lose; identities mix nothing, so that a unit's own slopes are all it meets. Normalization within a sample sets the scale and leaves this as it is. Held against Jacobians in tests/lint.
 """
 
 from __future__ import annotations
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 REACH = 8.0  # standard deviations to either side
 POINTS = 480  # even: no place at zero, where functions have their corners
 SHIFT = 1e-3  # relative step in standard deviation of the derivative
-ORTHOGONAL = frozenset({"orthogonal"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,8 +68,8 @@ def _runs(facts: Facts, path: Sequence[Node]) -> Iterator[list[tuple[WeightLayer
         layer = structure.layers.get(node.name)
         if layer is not None and layer.kind == "linear" and not structure.in_branch(node.name):
             if begun and layer.weight not in seen:
-                even = facts.parameter(layer.weight).law.family in ORTHOGONAL
-                run.append((layer, max(bent - even, 0.0)))
+                family = facts.parameter(layer.weight).law.family
+                run.append((layer, 0.0 if family == "identity" else max(bent - (family == "orthogonal"), 0.0)))
             seen.add(layer.weight)
             begun, bent = True, 1.0
         elif layer is not None or _parts(facts, node):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from initlint.graph.chance import DRAWING
@@ -53,9 +53,11 @@ def check(facts: Facts) -> Iterator[Finding]:
         if _is_outweighed(facts, layer, reader):
             continue
         if alike or not facts.parameter(name).law.is_zero:
+            differs = _trunk_differs(facts, layer, constant.values())
             passed = _is_passed(facts, layer, reader) or _is_told_apart(layer, reader)
-            stuck = alike and not _is_beside_random(facts, layer) and not _is_adapters(facts, layer)
-            yield _constant(facts, facts.parameter(name), layer, alike=alike, stuck=stuck, passed=passed and not alike)
+            stuck = alike and not differs and not _is_beside_random(facts, layer) and not _is_adapters(facts, layer)
+            passed = passed and (differs or not alike)
+            yield _constant(facts, facts.parameter(name), layer, alike=alike, stuck=stuck, passed=passed)
     yield from _rows(facts)
     yield from _slices(facts)
     yield from _written(facts)
@@ -113,6 +115,29 @@ def _is_passed(facts: Facts, layer: WeightLayer, reader: WeightLayer) -> bool:
     """Whether a layer of one small constant lies in a branch, or before one: a trunk carries past it what tells units apart."""
     norm = abs(facts.parameter(layer.weight).law.mean) * math.sqrt(layer.fan_in * layer.fan_out)
     return norm <= SMALL and (facts.structure.in_branch(layer.node) or facts.structure.in_branch(reader.node))
+
+
+def _trunk_differs(facts: Facts, layer: WeightLayer, constant: Collection[WeightLayer]) -> bool:
+    """Whether a layer lies in a branch, and the trunk's units are told apart by what is random before it, with no layer of one constant
+    between that would make them equal: such nets train around their branches. Of 32 probes `tied` (docs/calibration.md) three fail,
+    from growth."""
+    structure, dependence = facts.structure, facts.structure.dependence
+    index, ancestors = dependence.index, dependence.ancestors
+    random = [
+        name
+        for name, item in facts.traced.parameters.items()
+        if name in index and item.kind == "parameter" and item.law.family != "constant" and math.prod(item.shape) > 1
+    ]
+    tying = [other.node for other in constant if not structure.in_branch(other.node) and not _has_random_bias(facts, other)]
+    for residual in structure.residuals:
+        fork, branch = structure.nodes[residual.fork], structure.nodes[residual.branch]
+        if not dependence.between(fork, branch) >> index[layer.node] & 1:
+            continue
+        before = ancestors[residual.fork] | 1 << index[residual.fork]
+        passed = [ancestors[name] for name in tying if before >> index[name] & 1]
+        if any(before >> index[name] & 1 and not any(seen >> index[name] & 1 for seen in passed) for name in random):
+            return True
+    return False
 
 
 def _is_outweighed(facts: Facts, layer: WeightLayer, reader: WeightLayer) -> bool:

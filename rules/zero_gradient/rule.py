@@ -78,10 +78,11 @@ def check(facts: Facts) -> Iterator[Finding]:
         RULE,
         facts,
         at=None if last is None else last[1],
+        severity=Severity.WARNING if facts.liveness.passed else Severity.ERROR,
         message=(
             f"{counted(len(dead), 'parameter')} of {shown} {'receives' if len(dead) == 1 else 'receive'} a gradient of exactly zero, now and after every step: "
             f"{names} {'is' if len(matrices) == 1 else 'are'} zero and {how}. "
-            "They never learn, with any optimizer."
+            f"They never learn, with any optimizer{', and the rest trains without them' if facts.liveness.passed else ''}."
         ),
         help="keep one factor zero for an identity start and draw the other one at random"
         if len(roles) > 1

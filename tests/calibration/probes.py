@@ -12,6 +12,7 @@
     positive  how many layers have weights of one sign                                    lopsided-weight
     within  over how many layers with a norm over each sample, and no trunk, gradients grow     exploding-gradient
     same    weights that are one constant, recurrent or beside a random table of places    symmetric-initialization
+    tied    weights that are one constant in branches whose trunk has random biases       symmetric-initialization
     frozen  what a trainable branch adds to a frozen perceptron, relative to it           disturbed-frozen-model
     fan     convolutions drawn for a fan without their groups or without their kernel     miscounted-fan
     alpha   the scale of adapters, with the usual start and with the zero in A            lora-scaling, zero-down-projection
@@ -68,6 +69,7 @@ def probes() -> Sequence[Generated]:
         *_alphas(),
         *_attentions(),
         *_constants(),
+        *_tied(),
         *_scales(),
         *_recurrences(),
         *_within(),
@@ -291,6 +293,25 @@ def _constants() -> Iterator[Generated]:
         for layers in (1, 2):
             for law in ("constant_01", "constant_10"):
                 yield sequences.stacked(f"recurrent_same_{cell}_{layers}_{law}", cell, 32, layers, law, "none", "tanh")
+
+
+def _tied() -> Iterator[Generated]:
+    for depth in (4, 12, 24, 48):
+        for law in ("constant_01", "constant_10"):
+            for activation, norm in (("relu", "none"), ("tanh", "none"), ("relu", "batch"), ("gelu", "layer")):
+                yield plain.written(
+                    f"mlp_tied_{activation}_{norm}_{law}_{depth}",
+                    "mlp",
+                    depth,
+                    32,
+                    activation,
+                    norm,
+                    "before",
+                    "plain",
+                    law,
+                    False,
+                    0.0,
+                )
 
 
 def _alphas() -> Iterator[Generated]:

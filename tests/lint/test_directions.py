@@ -95,6 +95,13 @@ class Orthogonal(Stack):
             nn.init.orthogonal_(layer.weight)
 
 
+class Identity(Stack):
+    def __init__(self) -> None:
+        super().__init__()
+        for layer in self.layers:
+            nn.init.eye_(layer.weight)
+
+
 def lost(model: Callable[[], nn.Module]) -> list[float]:
     traced = capture(build_recorded(model), (torch.zeros(4, 6),))
     facts = gather(target="net", path=__file__, traced=traced, signals=propagate(traced).signals)
@@ -105,4 +112,5 @@ def test_rectifiers_let_half_of_the_directions_through() -> None:
     """κ = 2 before each of twenty layers of 16; a trunk ends every run."""
     assert lost(Stack) == [pytest.approx(20 * 2 / 16, rel=0.01)]
     assert lost(Orthogonal) == [pytest.approx(20 * 1 / 16, rel=0.02)]
+    assert lost(Identity) == [0.0]
     assert all(item < 0.3 for item in lost(Trunk))

@@ -7,7 +7,7 @@ class Layer(nn.Module):
     def __init__(self, width: int) -> None:
         super().__init__()
         self.fc = nn.Linear(width, width, bias=False)
-        nn.init.orthogonal_(self.fc.weight, gain=1.41)  # finding: exploding-signal
+        nn.init.eye_(self.fc.weight)  # finding: exploding-signal
 
     def forward(self, x: Tensor) -> Tensor:
         return self.fc(x).relu()
@@ -19,7 +19,6 @@ class Net(nn.Module):
         self.stem = nn.Linear(inputs, width)
         self.layers = nn.Sequential(*(Layer(width) for _ in range(depth)))
         self.head = nn.Linear(width, 10)
-        nn.init.orthogonal_(self.head.weight)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.head(self.layers(self.stem(x).relu()))
