@@ -185,12 +185,13 @@ def canonical(labels: Labels) -> Labels:
 
 
 def common(a: Axis, b: Axis) -> Axis:
-    """The coarsest axis whose groups refine those of both; `a` or `b` itself where that is already so."""
-    if b.labels is None or a is b:
+    """The coarsest axis whose groups refine those of both; `a` or `b` itself where that is already so. Samples where either are."""
+    if a is b:
         return a
-    if a.labels is None:
-        return b
-    return _common(a, b)
+    finest = a if b.labels is None else b if a.labels is None else _common(a, b)
+    if "batch" in (a.role, b.role) and finest.role != "batch":
+        return Axis(finest.size, finest.labels, "batch")
+    return finest
 
 
 @lru_cache(maxsize=256)

@@ -620,6 +620,14 @@ def constant(shape: Sequence[int], value: float) -> Moments:
     return iid(shape, value, value * value)
 
 
+def constant_like(x: Moments, value: float) -> Moments:
+    """Every element has this value, in the shape of x: samples are samples."""
+    dims = tuple(tuple(Axis(axis.size, None, axis.role) for axis in dim) for dim in x.dims)
+    count = sum(map(len, dims))
+    zeros = 1.0 if value == 0.0 else 0.0
+    return Moments(dims, np.full((1,) * count, float(value)), np.full((2,) * count, float(value) ** 2), zeros=zeros)
+
+
 def align(*tensors: Moments) -> tuple[Moments, ...]:
     """Broadcast tensors against each other and give them the same axes."""
     first = tensors[0]

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from initlint.propagate.moments import Moments, constant
+from initlint.propagate.moments import Moments, constant, constant_like
 from initlint.propagate.ops.registry import TRANSFERS, CannotPredict, as_moments, scalar_of, transfer
 from initlint.propagate.ops.view import expanded
 from initlint.propagate.tape import Known, Tape
@@ -49,17 +49,21 @@ def fill(tape: Tape, x: Any, value: Any, *args: Any, **kwargs: Any) -> Any:
         import torch
 
         return Known(torch.full(tuple(x.shape), number))
-    return constant(list(x.shape), number)
+    return _filled(x, number)
 
 
 @transfer("zero", "zeros_like")
 def zero(tape: Tape, x: Any, *args: Any, **kwargs: Any) -> Moments:
-    return constant(list(x.shape), 0.0)
+    return _filled(x, 0.0)
 
 
 @transfer("ones_like")
 def ones(tape: Tape, x: Any, *args: Any, **kwargs: Any) -> Moments:
-    return constant(list(x.shape), 1.0)
+    return _filled(x, 1.0)
+
+
+def _filled(x: Any, number: float) -> Moments:
+    return constant_like(x, number) if isinstance(x, Moments) else constant(list(x.shape), number)
 
 
 _register_fresh()
