@@ -7,7 +7,7 @@ that mixes the rows, a target for each row tell them apart; and what has no law 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from initlint.graph.dataflow import PASSING, SELECTING, Dependence, operator, strip
@@ -34,12 +34,12 @@ def equal_dimensions(parameter: Parameter) -> tuple[int, ...]:
     return tuple(d for d in several if equal_along(parameter.law, d))
 
 
-def stays_alike(traced: TracedModel, dependence: Dependence, name: str, dim: int) -> bool:
-    """Whether the equal rows of a parameter receive equal gradients for ever: no output tells them apart."""
+def stays_alike(traced: TracedModel, dependence: Dependence, along: Mapping[str, int]) -> bool:
+    """Whether the equal rows of parameters, each along its dimension, receive equal gradients for ever: no output tells them apart."""
     outputs = dependence.bits(item for item in traced.outputs if item in dependence.index)
-    walk = Walk(traced, {name: frozenset({Along(dim, traced.parameters[name].shape[dim])})})
+    walk = Walk(traced, {name: frozenset({Along(dim, traced.parameters[name].shape[dim])}) for name, dim in along.items()})
     reached = False
-    for node in _after(dependence, name):
+    for node in _after(dependence, along):
         found = _step(walk, node)
         is_output = bool(outputs >> dependence.index[node.name] & 1)
         reached = reached or is_output
@@ -54,16 +54,19 @@ def picks_among(traced: TracedModel, dependence: Dependence, name: str, dim: int
     if not dependence.descendants[name] & picking:
         return ()
     walk = Walk(traced, {name: frozenset({Along(dim, traced.parameters[name].shape[dim])})})
-    for node in _after(dependence, name):
+    for node in _after(dependence, (name,)):
         if writes(node) and strip(node.all_input_nodes[0], PASSING | SELECTING | {"detach"}).name == name:
             return ()  # the table is filled from the data of the first call
         _step(walk, node)
     return tuple(walk.picks)
 
 
-def _after(dependence: Dependence, name: str) -> Iterator[Node]:
-    """The nodes that are computed from this one, in order."""
-    return (dependence.order[dependence.index[item]] for item in dependence.names(dependence.descendants[name]))
+def _after(dependence: Dependence, names: Iterable[str]) -> Iterator[Node]:
+    """The nodes that are computed from these, in order."""
+    after = 0
+    for name in names:
+        after |= dependence.descendants[name]
+    return (dependence.order[dependence.index[item]] for item in dependence.names(after))
 
 
 def _step(walk: Walk, node: Node) -> Places | None:

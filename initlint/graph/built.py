@@ -206,13 +206,13 @@ def _outside(tensor: torch.Tensor) -> Law:
 
 
 def _computed(tensor: torch.Tensor, law: Law, record: Record) -> bool:
-    """Whether the values of a real tensor are the same at every construction, though its law does not say so."""
-    return (
-        not tensor.is_meta
-        and law.family in ("mixture", "measured", "exact")
-        and tensor.dtype.is_floating_point
-        and key_of(tensor) in record.held
-        and key_of(tensor) not in record.random
+    """Whether the values of a real tensor are the same at every construction, though its law does not say so: none was drawn, or all
+    that were have been replaced piece by piece."""
+    held = record.held.get(key_of(tensor))
+    if tensor.is_meta or held is None or law.family not in ("mixture", "measured", "exact") or not tensor.dtype.is_floating_point:
+        return False
+    return key_of(tensor) not in record.random or all(
+        piece.copied is not None and piece.copied not in record.random for piece in held.stretches
     )
 
 

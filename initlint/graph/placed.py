@@ -186,10 +186,12 @@ def _attention(walk: Walk, node: Node) -> Places:
 
 
 def _looked_up(walk: Walk, node: Node) -> Places:
-    """A table whose rows are read in order, one index each; one that is read in full."""
+    """A table whose rows are read in order, one index each; one that is read in full; the columns of any rows."""
     table, index = node.args[:2]
     shape = shape_of(index) if is_node(index) else ()
     rows = walk.of(table)
+    if is_node(index) and not walk.of(index) and all(along.dim == 1 for along in rows):
+        return frozenset(along.at(len(shape)) for along in rows)
     if not is_node(index) or walk.of(index) or any(along.dim != 0 for along in rows):
         raise ToldApart
     along = next(iter(rows))

@@ -22,7 +22,7 @@ RULE = Rule(
     code="INI608",
     name="indistinct-rows",
     severity=Severity.WARNING,
-    summary="Latents, queries or tokens that start equal and are read alike stay one; of equal codes the nearest is always the first.",
+    summary="Latents, queries or tokens that start equal and are read alike stay one, as do factors; of equal codes the nearest is always the first.",
     fix="unsafe",
     explained_by=("symmetric-initialization", "zero-gradient", "lora-cannot-learn"),
 )
@@ -36,11 +36,43 @@ def check(facts: Facts) -> Iterator[Finding]:
             continue
         for dim in equal_dimensions(parameter):
             picks = [node for node in picks_among(facts.traced, dependence, name, dim) if _is_looked_up(facts, name, node)]
-            if not picks and not stays_alike(facts.traced, dependence, name, dim):
+            if not picks and not stays_alike(facts.traced, dependence, {name: dim}):
                 continue
             if not _is_filled_later(facts, parameter):
                 yield _codes(facts, parameter, dim, picks[0]) if picks else _latents(facts, parameter, dim)
             break
+    yield from _factors(facts)
+
+
+def _factors(facts: Facts) -> Iterator[Finding]:
+    """Tables of one number each of which only sums over their columns are used, as of users and items."""
+    trained = {name: item for name, item in facts.traced.parameters.items() if item.kind == "parameter" and item.trainable}
+    tables = [
+        layer.weight for layer in facts.structure.layers.values() if layer.kind == "embedding" and layer.weight in trained
+    ]
+    for width in dict.fromkeys(trained[name].shape[-1] for name in tables if trained[name].law.family == "constant"):
+        alike = {
+            name: len(item.shape) - 1
+            for name, item in trained.items()
+            if width > 1 and item.shape[-1:] == (width,) and len(item.shape) - 1 in equal_dimensions(item)
+        }
+        filled = [trained[name] for name in alike if name in tables and not trained[name].law.is_zero]
+        if not filled or not stays_alike(facts.traced, facts.structure.dependence, alike):
+            continue
+        if not any(_is_filled_later(facts, item) for item in filled):
+            names = " and ".join(f"`{item.name}`" for item in filled)
+            yield finding(
+                RULE,
+                facts,
+                at=site_of_law(filled[0], facts),
+                message=(
+                    f"all {width} columns of {names} start equal ({_start(filled[0])}), and only their sum is used. They receive the "
+                    "same gradient and stay one number for each row for ever: the factors have rank one."
+                ),
+                help="draw the tables at random (nn.init.normal_ with a standard deviation of 0.1 is usual for factors)",
+                modules=[module_of(item) for item in filled],
+                evidence={"columns": float(width)},
+            )
 
 
 def _latents(facts: Facts, parameter: Parameter, dim: int) -> Finding:
@@ -125,6 +157,14 @@ def fixes(found: Finding, facts: Facts) -> Iterator[Fix]:
     if found.related:
         bound = f"1 / {found.evidence['rows']:.0f}"
         start = Start(function="uniform_", arguments=(f"-{bound}", bound))
-    for name, parameter in facts.traced.parameters.items():
-        if module_of(parameter) in found.modules and parameter.trainable and equal_dimensions(parameter):
-            yield from unsafe("draw the rows at random", started(facts, {name: start}, together=False))
+    alike = {
+        name: start
+        for name, parameter in facts.traced.parameters.items()
+        if module_of(parameter) in found.modules and parameter.trainable and equal_dimensions(parameter)
+    }
+    if "columns" in found.evidence:
+        factors = Start(function="normal_", arguments=("std=0.1",))
+        yield from unsafe("draw the tables at random", started(facts, dict.fromkeys(alike, factors), together=False))
+        return
+    for name in alike:
+        yield from unsafe("draw the rows at random", started(facts, {name: start}, together=False))

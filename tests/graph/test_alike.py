@@ -82,7 +82,7 @@ APART = {
 
 def judged(use: Use) -> bool:
     traced = capture(build_recorded(lambda: Net(use), roots=("/",)), (torch.randn(3, TOKENS, WIDTH),), None)
-    return stays_alike(traced, dependence_of(traced), "p_table", 0)
+    return stays_alike(traced, dependence_of(traced), {"p_table": 0})
 
 
 def spread_of_gradients(use: Use) -> float:
@@ -118,3 +118,42 @@ def test_the_nearest_of_equal_rows_is_picked_by_its_place() -> None:
 
     traced = capture(build_recorded(lambda: Net(nearest), roots=("/",)), (torch.randn(3, TOKENS, WIDTH),), None)
     assert len(picks_among(traced, dependence_of(traced), "p_table", 0)) == 1
+
+
+class Factors(nn.Module):
+    """Two tables of one constant each, read through `score`."""
+
+    def __init__(self, score: Callable[[Factors, Tensor, Tensor], Tensor]) -> None:
+        super().__init__()
+        self.score = score
+        self.first, self.second = nn.Embedding(6, WIDTH), nn.Embedding(7, WIDTH)
+        self.linear = nn.Linear(WIDTH, 1)
+        nn.init.constant_(self.first.weight, 0.3)
+        nn.init.constant_(self.second.weight, 0.2)
+
+    def forward(self, i: Tensor, j: Tensor) -> Tensor:
+        return self.score(self, self.first(i), self.second(j))
+
+
+@pytest.mark.parametrize(
+    ("alike", "score"),
+    [
+        (True, lambda net, a, b: (a * b).sum(-1)),
+        (True, lambda net, a, b: (a - b).square().mean(-1)),
+        (False, lambda net, a, b: net.linear(a * b)),
+        (False, lambda net, a, b: a * b),
+        (False, lambda net, a, b: (a * b)[:, 0]),
+    ],
+)
+def test_columns_of_several_tables_change_places_together(
+    alike: bool, score: Callable[[Factors, Tensor, Tensor], Tensor]
+) -> None:
+    torch.manual_seed(0)
+    given = torch.randint(6, (9,)), torch.randint(7, (9,))
+    traced = capture(build_recorded(lambda: Factors(score), roots=("/",)), given, None)
+    assert stays_alike(traced, dependence_of(traced), {"p_first_weight": 1, "p_second_weight": 1}) is alike
+    net = Factors(score)
+    out = net(*given)
+    (out * torch.randn_like(out)).sum().backward()
+    assert net.first.weight.grad is not None
+    assert (float((net.first.weight.grad - net.first.weight.grad[:, :1]).abs().max()) < 1e-7) is alike
