@@ -20,6 +20,7 @@ from initlint.graph.replay import drawn_again, restore_tables
 from initlint.graph.ties import broken_ties
 from initlint.graph.watch import recording
 
+FINGERPRINT = 16  # entries by which two draws are told apart
 VALUES_KEPT = 1 << 25  # elements; values of a larger deterministic buffer are not kept
 
 
@@ -127,6 +128,7 @@ def collected(model: nn.Module, record: Record) -> dict[str, Parameter]:
     first_name: dict[int, str] = {}
     by_storage: dict[int, str] = {}
     prototypes: dict[int, str] = {}
+    by_values: dict[tuple[float, ...], str] = {}
     for path, module in model.named_modules(remove_duplicate=False):
         for kind, table in (("parameter", module._parameters), ("buffer", module._buffers)):
             for short, tensor in table.items():
@@ -146,6 +148,8 @@ def collected(model: nn.Module, record: Record) -> dict[str, Parameter]:
                 law = law_of_held(held, tensor) if held is not None else _outside(tensor)
                 if id(tensor) in record.restored or _computed(tensor, law, record):
                     law = exact_or_measured(tensor)
+                if copied is None and alias == name and (values := _drawn_values(tensor, law)):
+                    copied = by_values.setdefault(values, name)
                 if law.family == "unknown" and tensor.is_meta and (again := drawn_again(tensor, record.history)) is not None:
                     law = law_of_values(again)
                 result[name] = Parameter(
@@ -163,6 +167,13 @@ def collected(model: nn.Module, record: Record) -> dict[str, Parameter]:
                     owner=f"{type(module).__module__}.{type(module).__qualname__}",
                 )
     return result
+
+
+def _drawn_values(tensor: torch.Tensor, law: Law) -> tuple[float, ...]:
+    """The first entries of what was drawn, which no two draws share unless the generator was set back in between; () if it was not drawn."""
+    if tensor.is_meta or law.family not in ("normal", "uniform", "truncated normal") or not tensor.numel():
+        return ()
+    return (*map(float, tensor.shape), *tensor.detach().reshape(-1)[:FINGERPRINT].tolist())
 
 
 def _plain(model: nn.Module, record: Record) -> dict[str, Parameter]:

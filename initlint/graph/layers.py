@@ -57,6 +57,15 @@ class WeightLayer:
     module: str
 
 
+def groups_of(node: Node) -> int:
+    """Into how many groups a convolution's channels are divided; 1 of every other operator."""
+    if operator(node) not in CONVOLUTIONS:
+        return 1
+    place = 8 if operator(node) == "convolution" else 6  # both layouts of torch have it here, transposed or not
+    given = node.args[place] if len(node.args) > place else node.kwargs.get("groups", 1)
+    return given if isinstance(given, int) else 1
+
+
 def find_layers(traced: TracedModel, dependence: Dependence, kinds: frozenset[str] = TRAINED) -> Mapping[str, WeightLayer]:
     """All weight layers by node name, in order of execution, of weights of these kinds."""
     layers: dict[str, WeightLayer] = {}

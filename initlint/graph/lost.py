@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from initlint.graph.record import Record
 
 RANDOM = ("normal", "uniform", "truncated normal", "orthogonal", "identity")
+SCALING = ("mul_", "div_", "zero_", "fill_")
 
 
 def lost_writes(model: nn.Module, record: Record) -> tuple[LostWrite, ...]:
@@ -47,6 +48,8 @@ def unused_states(model: nn.Module, record: Record) -> tuple[UnusedState, ...]:
 
 
 def _draws(write: Write) -> bool:
-    """Whether a write was meant as an initialization: somebody's own draw into the whole tensor."""
-    in_place = write.op.endswith("_")
-    return in_place and not write.default and write.coverage == 1.0 and write.law.family in RANDOM
+    """Whether a write was meant as an initialization: somebody's own draw into the whole tensor, or a number that a matrix is set to or
+    scaled by."""
+    if not write.op.endswith("_") or write.default or write.coverage < 1.0:
+        return False
+    return write.law.family in RANDOM or (write.op.removeprefix("nn.init.") in SCALING and len(write.shape) > 1)

@@ -21,12 +21,13 @@ if TYPE_CHECKING:
     from torch.fx import Node
 
     from initlint.graph.layers import WeightLayer
-    from initlint.graph.model import Parameter, Write
+    from initlint.graph.model import Law, Parameter, Write
     from initlint.lint.facts import Facts
 
 SIGMOIDS = frozenset(("sigmoid", "hardsigmoid"))
 WHOLE = PASSING | SELECTING - {"cat", "stack"}
 GATES = {"lstm": (4, 1), "gru": (3, 1)}  # gates packed in a bias, and which of them keeps the state: PyTorch's order
+TAKING = {"lstm": (4, 0, 1), "gru": (3, 1, -1)}  # and which lets new values in, 1 where a larger bias lets in more
 SPLITTING = ("chunk", "split", "split_with_sizes", "tensor_split")
 TERMS = 32  # of what a gate reads
 CLOSE = 0.1  # relative: what was drawn is known by its law or by its draw
@@ -106,12 +107,17 @@ def states_kept(facts: Facts) -> Iterator[Kept]:
     yield from _of_loops(facts)
 
 
-def _of_operator(facts: Facts, node: Node, layer: WeightLayer) -> Iterator[Kept]:
+def _by_layer(facts: Facts, layer: WeightLayer) -> Iterator[list[str]]:
+    """The biases of a recurrent operator, those of one layer and direction together."""
     pairs: dict[str, list[str]] = {}
     for name in layer.others:
         leaf = facts.parameter(name).name.rpartition(".")[2]
         pairs.setdefault(leaf.replace("bias_ih", "").replace("bias_hh", ""), []).append(name)
-    for biases in pairs.values():
+    yield from pairs.values()
+
+
+def _of_operator(facts: Facts, node: Node, layer: WeightLayer) -> Iterator[Kept]:
+    for biases in _by_layer(facts, layer):
         kept = _packed(facts, node, biases, operator(node))
         if kept is not None:
             yield kept
@@ -130,6 +136,65 @@ def _packed(facts: Facts, node: Node, biases: list[str], kind: str) -> Kept | No
         stretches.append(Stretch(bias=name, start=start, stop=stop, mean=mean_of(parameter, start, stop)))
     total = sum(item.mean for item in stretches)
     return Kept(node=node.name, share=1 / (1 + math.exp(-max(total, -700.0))), biases=tuple(stretches)) if stretches else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Taken:
+    """The gate through which a recurrent operator's state takes in new values.
+
+    bias     the parameter whose entries differ from unit to unit
+    share    of the units whose gate starts below a limit
+    lowest   what the lowest of them starts at
+    """
+
+    bias: str
+    share: float
+    lowest: float
+
+
+def gates_below(facts: Facts, limit: float) -> Iterator[Taken]:
+    """Of each layer and direction of recurrent operators: units whose gate for new values starts below the limit, by the laws of the biases."""
+    for node in facts.structure.dependence.order:
+        layer, name = facts.structure.layers.get(node.name), operator(node)
+        if layer is None or layer.kind != "recurrent" or name not in TAKING:
+            continue
+        for biases in _by_layer(facts, layer):
+            found = _below(facts, biases, name, limit)
+            if found is not None:
+                yield found
+
+
+def _below(facts: Facts, biases: list[str], kind: str, limit: float) -> Taken | None:
+    gates, which, sign = TAKING[kind]
+    fixed, drawn = 0.0, []
+    for name in biases:
+        parameter = facts.parameter(name)
+        if len(parameter.shape) != 1 or parameter.shape[0] % gates:
+            return None
+        width = parameter.shape[0] // gates
+        for start, stop, law in _laws_within(parameter, which * width, (which + 1) * width):
+            if law.family == "constant" and stop - start == width:
+                fixed += sign * law.mean
+            else:
+                drawn.append((name, stop - start, law))
+    if not drawn or len({name for name, _, _ in drawn}) > 1:
+        return None
+    below, lowest = 0.0, math.inf
+    for _, size, law in drawn:
+        if law.low is None or law.high is None or law.family not in ("uniform", "constant"):
+            return None
+        low, high = sorted((sign * law.low + fixed, sign * law.high + fixed))
+        below += size * min(max((limit - low) / (high - low), 0.0), 1.0) if high > low else size * (low < limit)
+        lowest = min(lowest, low)
+    return Taken(bias=drawn[0][0], share=below / sum(size for _, size, _ in drawn), lowest=lowest)
+
+
+def _laws_within(parameter: Parameter, start: int, stop: int) -> Iterator[tuple[int, int, Law]]:
+    """The laws of the entries start … stop of a vector, with the stretches that have them."""
+    parts = [(region[0][0], region[0][1], law) for region, law in parameter.law.parts] or [(0, parameter.shape[0], parameter.law)]
+    for begin, end, law in parts:
+        if begin < stop and end > start:
+            yield max(begin, start), min(end, stop), law
 
 
 # -- loops --------------------------------------------------------------------------------------------------------------

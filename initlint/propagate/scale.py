@@ -301,12 +301,21 @@ def _is_followed(r: Moments, z: Moments, known: dict[int, Along]) -> bool:
         return False
     if made.name in VIEWS or made.name in ("mul", "dropout"):
         return True
-    if r.profile is not None and profile_of(z).source is r.profile.source and id(bare(r.profile.source.origin)[0]) in known:
+    if r.profile is not None and profile_of(z).source is r.profile.source and _of_known(r, known) is not None:
         return True
     if known[id(z)][0] != known[id(z)][1]:
         return False
     sums = made.name in ("add", "sub")
     return made.name in LINEAR or _by_weights(r) or (sums and all(bare(x)[0] is z or _reaches(bare(x)[0], known, DEEPEST) for x in tensors_in(made.args)))
+
+
+def _of_known(r: Moments, known: dict[int, Along]) -> Moments | None:
+    """What a function of one source was computed from, where its change is known and it has the same axes."""
+    assert r.profile is not None
+    origin = r.profile.source.origin
+    if origin is None or id(bare(origin)[0]) not in known:
+        return None
+    return origin if profile_of(origin).values.ndim == r.profile.values.ndim else None
 
 
 def _reaches(x: Moments, known: dict[int, Along], depth: int) -> bool:
@@ -323,7 +332,7 @@ def _along(r: Moments, known: dict[int, Along]) -> Along:
     assert r.made is not None
     factors = tensors_in(r.made.args) if r.made.name in LINEAR else [x for x in r.made.args if isinstance(x, Moments)]
     given = [_of_multiple(x, known) for x in factors]
-    if r.profile is not None and (origin := r.profile.source.origin) is not None and id(bare(origin)[0]) in known:
+    if r.profile is not None and (origin := _of_known(r, known)) is not None:
         return _of_function(origin, r.profile.values, _of_multiple(origin, known))
     if _by_weights(r):
         gain = _gain(r, factors[0]) if factors[0].q > 0.0 else 0.0

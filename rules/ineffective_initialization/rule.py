@@ -11,7 +11,7 @@ from initlint.lint.wording import finding, law_in_words, pattern_of, site_of_cal
 
 if TYPE_CHECKING:
     from initlint.fixes.edit import Fix
-    from initlint.graph.model import LostWrite, Site, UnusedState
+    from initlint.graph.model import LostWrite, Site, UnusedState, Write
     from initlint.lint.facts import Facts
     from initlint.lint.finding import Finding
 
@@ -52,6 +52,13 @@ def _unused(facts: Facts, state: UnusedState) -> Finding:
     )
 
 
+def _what(write: Write) -> str:
+    """The write in words, by what it draws or does."""
+    if write.law.family in ("measured", "unknown"):
+        return f"this initialization (`{write.op}`)"
+    return f"this initialization ({law_in_words(write.law)})"
+
+
 def _finding(facts: Facts, site: Site, losses: list[LostWrite]) -> Finding:
     sources = list(dict.fromkeys(name for lost in losses for name in lost.sources))
     computed = any(len(lost.sources) > 1 for lost in losses)
@@ -64,7 +71,7 @@ def _finding(facts: Facts, site: Site, losses: list[LostWrite]) -> Finding:
         RULE,
         facts,
         at=site,
-        message=f"this initialization ({law_in_words(losses[0].write.law)}) has no effect: {why}. The start stays what it was.",
+        message=f"{_what(losses[0].write)} has no effect: {why}. The start stays what it was.",
         help=(
             "initialize before weight_norm or the parametrization is applied, or assign to the parametrized attribute itself"
             if computed

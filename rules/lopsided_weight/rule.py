@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from initlint.graph.dataflow import PASSING, operator
+from initlint.graph.layers import groups_of
 from initlint.lint.finding import Severity
 from initlint.lint.paths import main_path
 from initlint.lint.rule import Rule
@@ -65,7 +66,7 @@ def outlying(facts: Facts, layer: WeightLayer) -> float:
     """|m|·√n/(2σ): the singular value that the mean makes, of all units alike, over the largest of what differs between them
     (Füredi & Komlós 1981, doi:10.1007/BF02579329); 0 where it is no matrix drawn at random."""
     parameter, law = facts.parameter(layer.weight), facts.parameter(layer.weight).law
-    depthwise = layer.kind == "convolution" and parameter.shape[1] == 1  # its units differ by their inputs
+    depthwise = groups_of(facts.structure.nodes[layer.node]) > 1 and parameter.shape[1] == 1  # its units differ by their inputs
     usable = layer.kind in ("linear", "convolution") and len(layer.weights) == 1 and parameter.trainable and not depthwise
     if not usable or law.family not in RANDOM or min(layer.fan_in, layer.fan_out) < SMALLEST or not law.std > 0.0:
         return 0.0

@@ -6,7 +6,8 @@ import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from initlint.graph.dataflow import PASSING, operator, shape_of
+from initlint.graph.dataflow import PASSING, operator
+from initlint.graph.layers import groups_of
 from initlint.lint.finding import Severity
 from initlint.lint.rule import Rule
 from initlint.lint.wording import finding, module_of, number, pattern_of, site_of_call
@@ -45,7 +46,7 @@ def check(facts: Facts) -> Iterator[Finding]:
         site = None if write is None or write.default else site_of_call(write, facts)
         if write is None or site is None or write.shape != parameter.shape:
             continue
-        slip = _without_groups(facts, layer, parameter, write) or _by_hand(facts, layer, parameter, write)
+        slip = _without_groups(facts, layer, write) or _by_hand(facts, layer, parameter, write)
         if slip is None or _is_normalized(facts.structure.nodes[layer.node], facts):
             continue
         words, off = slip
@@ -126,17 +127,13 @@ def _last_draw(parameter: Parameter) -> Write | None:
     return None
 
 
-def _without_groups(facts: Facts, layer: WeightLayer, parameter: Parameter, write: Write) -> tuple[str, float] | None:
+def _without_groups(facts: Facts, layer: WeightLayer, write: Write) -> tuple[str, float] | None:
     """fan_out of torch.nn.init, which knows no groups: each input reaches only the outputs of its own group."""
     node = facts.structure.nodes[layer.node]
     if layer.kind != "convolution" or "transpose" in operator(node) or write.options.get("mode") != "fan_out":
         return None
-    channels = shape_of(facts.structure.nodes[layer.source])
-    spatial = len(parameter.shape) - 2
-    if not write.op.startswith("nn.init.kaiming") or len(channels) <= spatial:
-        return None
-    groups = channels[-spatial - 1] // parameter.shape[1]
-    if groups < RATIO:
+    groups = groups_of(node)
+    if not write.op.startswith("nn.init.kaiming") or groups < RATIO:
         return None
     return f"a fan_out that ignores the {groups} groups of the convolution", float(groups)
 
@@ -155,6 +152,11 @@ def _by_hand(facts: Facts, layer: WeightLayer, parameter: Parameter, write: Writ
         if "transpose" in operator(node):
             return _transposed(law, parameter.shape, kernel / _strides(node, len(parameter.shape) - 2))
         known = (layer.fan_in, layer.fan_out * kernel, (layer.fan_in + layer.fan_out * kernel) / 2)
+        groups = groups_of(node)
+        own = (layer.fan_in, parameter.shape[0] * kernel / groups)
+        ungrouped = any(_matches(law, fan * kernel) for fan in (parameter.shape[1] * groups, parameter.shape[0]))
+        if groups >= RATIO and ungrouped and not any(_matches(law, fan) for fan in own):
+            return f"a fan that ignores the {groups} groups of the convolution", float(groups)
         counted = parameter.shape[1] if parameter.shape[1] > 1 else math.nan  # of one channel any N(0, 1) would be
         if kernel >= RATIO and _matches(law, counted) and not any(_matches(law, fan) for fan in known):
             return f"{parameter.shape[1]} input channels without the kernel of {kernel} places", 1.0 / kernel

@@ -7,14 +7,16 @@ from typing import TYPE_CHECKING
 
 from initlint.graph.dataflow import operator
 from initlint.lint.finding import Severity
-from initlint.lint.gates import levels_of
+from initlint.lint.gates import levels_of, states_kept
 from initlint.lint.rule import Rule
 from initlint.lint.wording import finding, module_of, number, site_of_last_write
 
 if TYPE_CHECKING:
     from initlint.fixes.edit import Fix
+    from initlint.graph.model import Parameter
     from initlint.lint.facts import Facts
     from initlint.lint.finding import Finding
+    from initlint.lint.gates import Stretch
 
 RULE = Rule(
     code="INI710",
@@ -25,36 +27,44 @@ RULE = Rule(
 )
 
 GATES = ("input", "forget", "cell", "output")  # their order in PyTorch's weights
+PACKED = ("lstm", "lstm_cell")
 OPEN = 0.5  # a bias from here on is meant to hold a gate open
 
 
 def check(facts: Facts) -> Iterator[Finding]:
-    """Biases of LSTM layers of which one quarter, or a part across two, is a positive constant."""
-    for layer in facts.structure.layers.values():
-        if layer.kind != "recurrent" or operator(facts.structure.nodes[layer.node]) != "lstm":
-            continue
-        for name in layer.others:
-            parameter = facts.parameter(name)
-            if len(parameter.shape) != 1 or parameter.shape[0] % 4:
+    """Biases of LSTM layers, and of cells written by hand, of which one quarter, or a part across two, is a positive constant."""
+    for kept in states_kept(facts):
+        for own in kept.biases:
+            parameter, width = facts.parameter(own.bias), own.stop - own.start
+            if parameter.shape != (4 * width,) or own.sign < 0 or own.mean <= -OPEN:  # a gate shut on purpose has a rule of its own
                 continue
-            width = parameter.shape[0] // 4
             raised = [level for level in levels_of(parameter) if level[2] >= OPEN and level[1] - level[0] < 4 * width]
-            if not raised or any(start < 2 * width and stop > width for start, stop, _ in raised):
+            if not raised or any(start < own.stop and stop > own.start for start, stop, _ in raised):
                 continue
-            start, stop, value = raised[0]
-            gates = [gate for n, gate in enumerate(GATES) if start < (n + 1) * width and stop > n * width]
-            yield finding(
-                RULE,
-                facts,
-                at=site_of_last_write(parameter, facts),
-                message=(
-                    f"`{parameter.name}` has a bias of {number(value)} on its {' and '.join(gates)} gate (entries {start} to {stop - 1} "
-                    f"of {4 * width}), and none on the forget gate: PyTorch's order is input, forget, cell, output."
-                ),
-                help=f"fill entries {width} to {2 * width - 1}: bias[n // 4 : n // 2]",
-                modules=[module_of(parameter)],
-                evidence={"bias": value},
+            yield _finding(facts, parameter, own, *raised[0], packed=operator(facts.structure.nodes[kept.node]) in PACKED)
+
+
+def _finding(facts: Facts, parameter: Parameter, own: Stretch, start: int, stop: int, value: float, *, packed: bool) -> Finding:
+    width = own.stop - own.start
+    gates = [gate for n, gate in enumerate(GATES) if start < (n + 1) * width and stop > n * width]
+    return finding(
+        RULE,
+        facts,
+        at=site_of_last_write(parameter, facts),
+        message=(
+            f"`{parameter.name}` has a bias of {number(value)} on "
+            + (
+                f"its {' and '.join(gates)} gate (entries {start} to {stop - 1} of {4 * width}), and none on the forget gate: PyTorch's "
+                "order is input, forget, cell, output."
+                if packed
+                else f"its entries {start} to {stop - 1} of {4 * width}, and none on those of the gate that keeps the state, which are "
+                f"{own.start} to {own.stop - 1}."
             )
+        ),
+        help=f"fill entries {own.start} to {own.stop - 1}" + (": bias[n // 4 : n // 2]" if packed else ""),
+        modules=[module_of(parameter)],
+        evidence={"bias": value},
+    )
 
 
 def fixes(found: Finding, facts: Facts) -> Iterator[Fix]:

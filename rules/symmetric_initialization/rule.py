@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from initlint.graph.chance import DRAWING
 from initlint.graph.dataflow import RECTIFYING, contraction_of, operands, operator
 from initlint.graph.doubles import FATES, Fate, fate_of
+from initlint.graph.layers import groups_of
 from initlint.graph.repeats import equal_along
 from initlint.lint.finding import Severity
 from initlint.lint.rule import Rule
@@ -42,14 +43,15 @@ def check(facts: Facts) -> Iterator[Finding]:
     constant = {
         layer.weight: layer
         for layer in facts.structure.layers.values()
-        if (is_symmetric(layer, facts.parameter(layer.weight)) or _is_blank(facts, layer))
+        if (is_symmetric(facts, layer) or _is_blank(facts, layer))
         and not _has_random_part(facts, layer)
     }
     for name, layer in constant.items():
         reader = _next_layer(facts, layer)
         if reader is None:  # a constant head is told apart by the targets in the first step
             continue
-        alike = reader.weight in constant and not _has_random_bias(facts, layer)
+        tying = reader.weight in constant or (facts.parameter(reader.weight).law.is_zero and not _has_random_part(facts, reader))
+        alike = tying and not _has_random_bias(facts, layer)
         if _is_outweighed(facts, layer, reader):
             continue
         if alike or not facts.parameter(name).law.is_zero:
@@ -64,8 +66,9 @@ def check(facts: Facts) -> Iterator[Finding]:
     yield from _copies(facts)
 
 
-def is_symmetric(layer: WeightLayer, parameter: Parameter) -> bool:
+def is_symmetric(facts: Facts, layer: WeightLayer) -> bool:
     """A trainable matrix of one non-zero constant that mixes at least two inputs into at least two units."""
+    parameter = facts.parameter(layer.weight)
     law = parameter.law
     return (
         parameter.trainable
@@ -74,7 +77,7 @@ def is_symmetric(layer: WeightLayer, parameter: Parameter) -> bool:
         and not law.is_zero
         and layer.fan_in > 1
         and layer.fan_out > 1
-        and not _is_depthwise(layer, parameter)
+        and not _is_depthwise(facts, layer)
     )
 
 
@@ -194,9 +197,9 @@ def _has_table(facts: Facts) -> bool:
     return False
 
 
-def _is_depthwise(layer: WeightLayer, parameter: Parameter) -> bool:
-    """One input channel per output channel: the units differ by their inputs."""
-    return layer.kind == "convolution" and parameter.shape[1] == 1
+def _is_depthwise(facts: Facts, layer: WeightLayer) -> bool:
+    """A convolution whose units differ by the channels that they read."""
+    return facts.parameter(layer.weight).shape[1] == 1 and groups_of(facts.structure.nodes[layer.node]) > 1
 
 
 def has_equal_rows(facts: Facts, layer: WeightLayer) -> bool:
@@ -211,7 +214,7 @@ def has_equal_rows(facts: Facts, layer: WeightLayer) -> bool:
     transposed = layer.kind == "convolution" and "transpose" in operator(facts.structure.nodes[layer.node])
     last = len(parameter.shape) - 1
     units = last if layer.kind == "product" else 1 if transposed else last - 1 if layer.kind == "linear" else 0
-    return parameter.trainable and not _is_depthwise(layer, parameter) and equal_along(parameter.law, units)
+    return parameter.trainable and not _is_depthwise(facts, layer) and equal_along(parameter.law, units)
 
 
 def _rows(facts: Facts) -> Iterator[Finding]:
@@ -412,10 +415,13 @@ def _is_adapters(facts: Facts, layer: WeightLayer) -> bool:
 
 def _copies(facts: Facts) -> Iterator[Finding]:
     """Weights that are copies of another module's: the layers start identical, and soon differ."""
-    groups: dict[tuple[str, int], list[Parameter]] = {}
+    groups: dict[tuple[str, int | str], list[Parameter]] = {}
     for parameter in _siblings(facts):
         site = site_made(parameter, facts)
-        groups.setdefault((site.path, site.line) if site else ("", 0), []).append(parameter)
+        key: tuple[str, int | str] = (site.path, site.line) if site else ("", 0)
+        if not parameter.writes or parameter.writes[-1].op != "clone":  # drawn again from one seed, line by line
+            key = _counterparts(module_of(parameter), (parameter.copy_of or "").rpartition(".")[0])
+        groups.setdefault(key, []).append(parameter)
     for members in groups.values():
         modules = list(dict.fromkeys(module_of(parameter) for parameter in members))
         pairs = [_counterparts(module_of(parameter), (parameter.copy_of or "").rpartition(".")[0]) for parameter in members]
@@ -429,10 +435,10 @@ def _copies(facts: Facts) -> Iterator[Finding]:
             at=site_made(members[0], facts),
             severity=Severity.INFO if fate == "drift apart" else Severity.WARNING,
             message=(
-                f"{pattern_of(copies)} {'starts as an exact copy' if alone else 'start as exact copies'} of {of}: one draw was "
-                f"cloned. {_FATES[fate]}"
+                f"{pattern_of(copies)} {'starts as an exact copy' if alone else 'start as exact copies'} of {of}: it is one draw, "
+                f"cloned or made twice from one seed. {_FATES[fate]}"
             ),
-            help="construct each layer anew, or re-initialize the copies",
+            help="construct each layer anew, or re-initialize the copies; seed once, before the model is made",
             modules=modules,
             evidence={"copies": float(len(modules))},
         )
@@ -512,6 +518,6 @@ def fixes(found: Finding, facts: Facts) -> Iterator[Fix]:
     equal = [
         layer
         for layer in layers_of(found, facts)
-        if (is_symmetric(layer, facts.parameter(layer.weight)) or has_equal_rows(facts, layer)) and not has_one_kernel(facts, layer)
+        if (is_symmetric(facts, layer) or has_equal_rows(facts, layer)) and not has_one_kernel(facts, layer)
     ]
     yield from restarts(facts, equal)

@@ -41,9 +41,10 @@ RULE = Rule(
 # In decades of root mean square, over all layers. Calibrated on plain nets, best accuracy over three rates each of Adam
 # and of SGD: with a share of 3e-4 SGD learns nothing at any rate and Adam loses accuracy; below 1e-6 Adam fails too.
 # Where the whole signal shrinks and keeps its share (no biases), Adam bears more: from 2e-5 on SGD fails, down to 2e-6 Adam trains
-# seven of eight nets, below nearly all need care, at 1e-8 it depends on the depth (docs/calibration.md).
+# all perceptrons and half of the convolutional nets, below nearly all need care, at 1e-8 it depends on the depth (docs/calibration.md).
 TELL_AT = {"share": -3.5, "born": -4.5}
 WARN_AT = {"share": -3.5, "born": -5.8}
+WARN_CONVOLVED = -4.5
 FAIL_AT = {"share": -6.4, "born": -7.5}
 # Gradients shrink as much as the signal does: at 1e-10 they are below what Adam adds to its denominator (ε = 1e-8) at any depth.
 HOPELESS = {"share": -math.inf, "born": -10.0}
@@ -78,7 +79,9 @@ def check(facts: Facts) -> Iterator[Finding]:
         fails = not aside and any(
             decades <= (FAIL_AT[name] if deep[name] >= DEEP[name] else HOPELESS[name]) for name, decades, _ in decays
         )
-        slow = not aside and not fails and not any(decades <= WARN_AT[name] for name, decades, _ in decays)
+        convolved = sum(layer.kind == "convolution" for layer, _ in decaying) * 2 > len(decaying)
+        limits = {**WARN_AT, "born": WARN_CONVOLVED} if convolved else WARN_AT
+        slow = not aside and not fails and not any(decades <= limits[name] for name, decades, _ in decays)
         judged = steps if measure == "share" else since_restored(steps)
         spread = spread_over(judged)
         severity = lowered(Severity.ERROR if fails else Severity.INFO if slow else Severity.WARNING, total, spread)

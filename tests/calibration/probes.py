@@ -75,6 +75,7 @@ def probes() -> Sequence[Generated]:
         *_within(),
         *_narrow(),
         *_slim(),
+        *_thin(),
         *_positive(),
         *_reported(),
         *_chaos(),
@@ -100,6 +101,25 @@ def _slim() -> Iterator[Generated]:
         for depth in (4, 8):
             for decades in (2, 2.5, 3, 3.5, 4):
                 yield _scale(f"mlp_slim_{width}_{depth}_{decades}", depth, decades, width)
+
+
+def _thin() -> Iterator[Generated]:
+    for activation, gain in (("relu", 2.0), ("gelu", 2.0), ("tanh", 1.0)):
+        for depth in (6, 12):
+            for decades in (-4, -5, -6):
+                std = f"{10 ** (decades / depth):.6g} * ({gain} / 144) ** 0.5"
+                traits = f"scale: conv {activation} depth={depth} decades={decades}"
+                text = head(f"{traits}.") + (
+                    "def init_weights(module: nn.Module) -> None:\n    if isinstance(module, nn.Conv2d):\n"
+                    f"        nn.init.normal_(module.weight, std={std})\n        nn.init.zeros_(module.bias)\n\n\n"
+                    f"class Net(nn.Module):\n    def __init__(self, channels: int = 1, classes: int = 10, width: int = 16, depth: int = {depth}) -> None:\n        super().__init__()\n"
+                    "        self.stem = nn.Conv2d(channels, width, 3, padding=1)\n"
+                    "        self.layers = nn.ModuleList([nn.Conv2d(width, width, 3, padding=1) for _ in range(depth)])\n"
+                    "        self.head = nn.Linear(width, classes)\n        self.layers.apply(init_weights)\n\n"
+                    f"    def forward(self, x: Tensor) -> Tensor:\n        x = {activated(activation, 'self.stem(x)')}\n"
+                    f"        for layer in self.layers:\n            x = {activated(activation, 'layer(x)')}\n        return self.head(x.mean((2, 3)))\n"
+                )
+                yield Generated(name=f"conv_scale_{activation}_{depth}_{decades}", kind="conv", traits=traits, text=text)
 
 
 def _scale(name: str, depth: int, decades: float, width: int = 64) -> Generated:
