@@ -145,27 +145,39 @@ def draw_divided(code: Code, draw: Draw, divisor: str) -> Iterator[tuple[Edit, .
 # -- the forget gate ----------------------------------------------------------------------------------------------------
 
 
-def forget_slice(code: Code, line: int, start: int, width: int) -> Edit | None:
-    """The slice written on a line, moved to the second of four quarters; in terms of the name its bounds are written with.
+def forget_slice(code: Code, line: int, start: int, width: int, quarter: int = 1) -> Edit | None:
+    """The slice written on a line, moved to one of four quarters, PyTorch's second one; in terms of the name its bounds are written with.
 
     start, width  where the written part starts, and the length of a quarter
+    quarter       where it belongs, counted from zero
     """
     for index in code.all(cst.Index):
         call = code.around(index, cst.Call)
         if isinstance(index.value, cst.Integer) and call is not None and code.first_line(index) == line:
-            if any(name in code.text(call) for name in ("chunk(4", "split(")) and index.value.evaluated_value != 1:
-                return code.replaced(index.value, "1")
+            if any(name in code.text(call) for name in ("chunk(4", "split(")) and index.value.evaluated_value != quarter:
+                return code.replaced(index.value, f"{quarter}")
     for part in code.all(cst.Slice):
         if code.first_line(part) != line:
             continue
-        if part.lower is None:
+        if part.lower is None and quarter == 1:
             return None if part.upper is None or start else _second(code, part, code.text(part.upper))
-        names = sorted(code.names_in(part.lower) | (code.names_in(part.upper) if part.upper is not None else set()))
-        for total, text in ((4 * width, "{0} // 4 : {0} // 2"), (width, "{0} : 2 * {0}"), (2 * width, "{0} // 2 : {0}")):
-            if len(names) == 1 and _value(code.text(part.lower), names[0], total) == start:
-                return code.replaced(part, text.format(names[0]))
-        return code.replaced(part, f"{width}:{2 * width}")
+        bounds = [bound for bound in (part.lower, part.upper) if bound is not None]
+        names = sorted(set[str]().union(*(code.names_in(bound) for bound in bounds)))
+        below, above = ("" if bound is None else code.text(bound) for bound in (part.lower, part.upper))
+        for share, texts in _QUARTERS.items() if len(names) == 1 else ():
+            first, last = (_value(text, names[0], 4 * width // share) for text in (below or "0", above or "0"))
+            if first == start and (bool(below) or last == start + width):
+                return code.replaced(part, texts[quarter].format(names[0]))
+        return code.replaced(part, f"{quarter * width}:{(quarter + 1) * width}")
     return None
+
+
+# The quarters in terms of a name for the whole, for one of them, or for half.
+_QUARTERS = {
+    1: (": {0} // 4", "{0} // 4 : {0} // 2", "{0} // 2 : 3 * {0} // 4", "3 * {0} // 4 :"),
+    4: (": {0}", "{0} : 2 * {0}", "2 * {0} : 3 * {0}", "3 * {0} :"),
+    2: (": {0} // 2", "{0} // 2 : {0}", "{0} : 3 * {0} // 2", "3 * {0} // 2 :"),
+}
 
 
 def _second(code: Code, part: cst.Slice, quarter: str) -> Edit:

@@ -63,12 +63,12 @@ def _finding(facts: Facts, parameter: Parameter, own: Stretch, start: int, stop:
         ),
         help=f"fill entries {own.start} to {own.stop - 1}" + (": bias[n // 4 : n // 2]" if packed else ""),
         modules=[module_of(parameter)],
-        evidence={"bias": value},
+        evidence={"bias": value, "quarter": float(own.start // width)},
     )
 
 
 def fixes(found: Finding, facts: Facts) -> Iterator[Fix]:
-    """The slice moved to the second quarter."""
+    """The slice moved to the quarter of the gate that keeps the state."""
     from initlint.fixes.expressions import forget_slice
     from initlint.lint.cures import unsafe
     from initlint.lint.starting import Files
@@ -80,6 +80,8 @@ def fixes(found: Finding, facts: Facts) -> Iterator[Fix]:
             continue
         raised = [start for start, stop, mean in levels_of(parameter) if mean >= OPEN and stop - start < parameter.shape[0]]
         if raised:
-            edit = forget_slice(code, found.span.line, raised[0], parameter.shape[0] // 4)
-            yield from unsafe("raise the forget gate, the second quarter", () if edit is None else (edit,))
+            place = int(found.evidence["quarter"])
+            edit = forget_slice(code, found.span.line, raised[0], parameter.shape[0] // 4, place)
+            which = ("first", "second", "third", "fourth")[place]
+            yield from unsafe(f"raise the forget gate, the {which} quarter", () if edit is None else (edit,))
             return

@@ -336,6 +336,22 @@ def test_the_second_quarter_of_a_bias(written: str, start: int, after: str) -> N
 
 
 @pytest.mark.parametrize(
+    ("written", "start", "after"),
+    [
+        ("b[h : 2 * h] = 1", 16, "b[2 * h : 3 * h] = 1"),
+        ("b[:h] = 1", 0, "b[2 * h : 3 * h] = 1"),
+        ("b[n // 4 : n // 2] = 1", 16, "b[n // 2 : 3 * n // 4] = 1"),
+        ("b[:16] = 1", 0, "b[32:48] = 1"),
+        ("b.chunk(4)[1].fill_(1)", 16, "b.chunk(4)[2].fill_(1)"),
+    ],
+)
+def test_the_third_quarter_of_a_bias(written: str, start: int, after: str) -> None:
+    edit = forget_slice(parsed(f"{written}\n"), 1, start, 16, 2)
+    assert edit is not None
+    assert changed(f"{written}\n", [edit]) == f"{after}\n"
+
+
+@pytest.mark.parametrize(
     ("before", "after"),
     [
         ("s = q @ k.mT", "s = q @ k.mT / q.size(-1) ** 0.5"),
