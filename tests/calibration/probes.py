@@ -6,6 +6,7 @@
     alike   over how many attentions without residual connections tokens become alike      rank-collapse
     steep   how far into their flat parts activations behind norms are driven, and how often      saturated-activation
     flat    over how many sigmoids what the input says is lost                             vanishing-signal
+    faint   the same in narrow nets                                                       vanishing-signal
     rough   over how many residual blocks that amplify differences gradients grow         exploding-gradient
     chaos   over how many saturating layers without norm gradients grow                   exploding-gradient
     narrow  how deep a stack of norms over each sample is for its width, with no trunk      narrow-stack
@@ -101,6 +102,7 @@ def probes() -> Sequence[Generated]:
         *_attentions(),
         *_constants(),
         *_tied(),
+        *_faint(),
         *_scales(),
         *_recurrences(),
         *_within(),
@@ -349,6 +351,14 @@ def _constants() -> Iterator[Generated]:
         for layers in (1, 2):
             for law in ("constant_01", "constant_10"):
                 yield sequences.stacked(f"recurrent_same_{cell}_{layers}_{law}", cell, 32, layers, law, "none", "tanh")
+
+
+def _faint() -> Iterator[Generated]:
+    for depth in (3, 4, 6):
+        for width in (8, 16, 32):
+            for law in ("normal_02", "gain_03", "default"):
+                name = f"mlp_faint_{law}_{width}_{depth}"
+                yield plain.written(name, "mlp", depth, width, "sigmoid", "none", "before", "none", law, True, 0.0)
 
 
 def _tied() -> Iterator[Generated]:
