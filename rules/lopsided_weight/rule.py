@@ -36,8 +36,10 @@ SMALLEST = 8  # inputs and units of a layer that is told of
 # Natural logarithms of it summed over the layers that no trunk passes. Nets of 64 units train at 10, and at 16 of three layers; five layers
 # and more need care from 12 on, and from 26 on thirteen or more fail, nine of ten. Where a norm takes the mean over the units away at once they
 # train at 17, need care at 25 and fail at 40 (docs/calibration.md).
-WARN_AT, FAIL_AT = 11.0, 26.0
-WARN_LAYERS, FAIL_LAYERS = 5, 13
+WARN_AT = 11.0
+FAIL_AT = 26.0
+WARN_LAYERS = 5
+FAIL_LAYERS = 13
 CENTRED = 20.0
 RANDOM = frozenset({"uniform", "normal", "truncated normal"})
 

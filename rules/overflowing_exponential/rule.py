@@ -36,8 +36,10 @@ RULE = Rule(
 )
 
 # Standard deviations of one exponent, and of the sum of those of a flow, in nats (doc.md).
-WARN_AT, FAIL_AT = 4.0, 8.0
-SUM_WARN_AT, SUM_FAIL_AT = 1.2, 1.6
+WARN_AT = 4.0
+FAIL_AT = 8.0
+SUM_WARN_AT = 1.2
+SUM_FAIL_AT = 1.6
 LIKE = 0.25  # of the variance that the first layer of a row adds per unit of what it reads: those that are like it
 SEVERAL = 3  # in a row make a flow
 BASES = {"exp": 1.0, "expm1": 1.0, "exp2": math.log(2.0)}

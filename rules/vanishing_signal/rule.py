@@ -54,7 +54,9 @@ HOPELESS = {"share": -math.inf, "born": -10.0}
 # of six layers need care, those of eight fail.
 DEEP = {"share": 8, "born": 20}
 # Stacks of sigmoids of 16 units and fewer fail earlier: of twelve probes `faint` of five layers and more eleven, from 6e-5 on all ten.
-NARROW, FAIL_NARROW, DEEP_NARROW = 16, -4.2, 5
+NARROW = 16
+FAIL_NARROW = -4.2
+DEEP_NARROW = 5
 # What the last layer loses of the share at most where it counts as lost over the depth: a signal that has shrunk as a whole loses it
 # to the bias of the last layer alone, and is as easily brought back as without.
 LAST = 0.5
