@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from initlint.graph.dataflow import operands, operator, shape_of, strip
+from initlint.graph.dataflow import PASSING, operands, operator, shape_of, strip
 from initlint.graph.roles import role_of
 from initlint.lint.doubt import PER_DECADE, between_draws, lowered
 from initlint.lint.finding import Severity
@@ -24,6 +24,8 @@ from initlint.lint.wording import (
 )
 
 if TYPE_CHECKING:
+    from torch.fx import Node
+
     from initlint.fixes.edit import Fix
     from initlint.graph.layers import WeightLayer
     from initlint.graph.structure import Residual
@@ -175,10 +177,16 @@ def _previous(facts: Facts, residual: Residual, by_add: dict[str, Residual]) -> 
         node = strip(node)
         if node.name in by_add:
             return node.name
-        sources = [item for item in operands(node) if item.name in facts.structure.dependence.data]
+        sources = [item for item in operands(node) if item.name in facts.structure.dependence.data and not _is_mask(item)]
         if len(sources) != 1 or node.name in facts.structure.norms or node.name in facts.structure.layers:
             return None
         node = sources[0]
+
+
+def _is_mask(node: Node) -> bool:
+    """Truth values, as numbers or not: what a trunk is multiplied by to let some of its entries through."""
+    value = strip(node, PASSING | {"expand"}).meta.get("val")
+    return value is not None and str(value.dtype) == "torch.bool"
 
 
 def _growth(facts: Facts, residual: Residual, trunk: str) -> float | None:
