@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from statistics import median
 from typing import TYPE_CHECKING
 
 from initlint.lint.doubt import between_draws, lag_over, lowered, spread_over
@@ -53,10 +52,6 @@ HOPELESS = {"share": -math.inf, "born": -10.0}
 # time. Those of 20 and of 48 layers fail from 1.4e-8 on, at 9e-8 they need care. Of stacks of sigmoids whose share falls to 1e-7 those
 # of six layers need care, those of eight fail.
 DEEP = {"share": 8, "born": 20}
-# Stacks of sigmoids of 16 units and fewer fail earlier: of twelve probes `faint` of five layers and more eleven, from 6e-5 on all ten.
-NARROW = 16
-FAIL_NARROW = -4.2
-DEEP_NARROW = 5
 # What the last layer loses of the share at most where it counts as lost over the depth: a signal that has shrunk as a whole loses it
 # to the bias of the last layer alone, and is as easily brought back as without.
 LAST = 0.5
@@ -81,8 +76,9 @@ def check(facts: Facts) -> Iterator[Finding]:
         measure, total, decaying = min(decays, key=lambda item: item[1])
         aside = "" if path[-1].name in facts.traced.outputs else path[0].name
         deep = {"share": len(parts), "born": max((len(layers) for name, _, layers in decays if name == "born"), default=0)}
-        narrow = median(part.layer.fan_in for part in parts) <= NARROW
-        fails = not aside and any(_fails(name, decades, deep[name], narrow=narrow) for name, decades, _ in decays)
+        fails = not aside and any(
+            decades <= (FAIL_AT[name] if deep[name] >= DEEP[name] else HOPELESS[name]) for name, decades, _ in decays
+        )
         convolved = sum(layer.kind == "convolution" for layer, _ in decaying) * 2 > len(decaying)
         limits = {**WARN_AT, "born": WARN_CONVOLVED} if convolved else WARN_AT
         slow = not aside and not fails and not any(decades <= limits[name] for name, decades, _ in decays)
@@ -125,7 +121,7 @@ def check(facts: Facts) -> Iterator[Finding]:
             evidence={"decades": total, "per_layer": rate, "layers": float(len(decaying)), "spread_decades": spread},
             related=places[1],
             rests_on=(steps[-1].node,),
-            tolerated=len(decaying) < FEW and not fails and not any(decades <= FAIL_AT[name] for name, decades, _ in decays),
+            tolerated=len(decaying) < FEW and not any(decades <= FAIL_AT[name] for name, decades, _ in decays),
         )
 
 
@@ -138,12 +134,6 @@ def _decaying(
     if total > warn_at or len(decaying) < LAYERS or total - min(change for _, change in decaying) > WITHOUT_WORST:
         return None
     return total, decaying
-
-
-def _fails(measure: str, decades: float, layers: int, *, narrow: bool) -> bool:
-    if measure == "share" and narrow:
-        return decades <= FAIL_NARROW and layers >= DEEP_NARROW
-    return decades <= (FAIL_AT[measure] if layers >= DEEP[measure] else HOPELESS[measure])
 
 
 def _drowning(parts: Sequence[Segment]) -> tuple[float, Sequence[tuple[WeightLayer, float]]] | None:
