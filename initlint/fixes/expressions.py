@@ -180,6 +180,17 @@ _QUARTERS = {
 }
 
 
+def spans_logged(code: Code, line: int) -> Edit | None:
+    """`uniform_(1, n)` → `uniform_(1, n).log()`, the one such draw of the function around a line."""
+    function = code.function_at(line)
+    draws = [
+        call
+        for call in (() if function is None else code.all(cst.Call, function))
+        if isinstance(call.func, cst.Attribute) and call.func.attr.value == "uniform_" and len(call.args) == 2
+    ]
+    return code.replaced(draws[0], f"{code.text(draws[0])}.log()") if len(draws) == 1 else None
+
+
 def _second(code: Code, part: cst.Slice, quarter: str) -> Edit:
     """`[: n // 4]` → `[n // 4 : n // 2]`, of the text of a quarter's length."""
     whole = quarter.removesuffix("// 4").rstrip()

@@ -49,6 +49,30 @@ def into_itself(code: Code, draw: Draw) -> Iterator[Edit]:
         yield code.replaced(tensor, code.text(inner))
 
 
+def into_magnitude(code: Code, line: int, magnitude: str) -> Edit | None:
+    """`layer.weight.data.mul_(c)` → the same of what weight_norm multiplies the direction by, which scales the weight as much.
+
+    magnitude  the path of it from the layer: "parametrizations.weight.original0"
+    """
+    for call in code.all(cst.Call):
+        scales = isinstance(call.func, cst.Attribute) and call.func.attr.value in ("mul_", "div_")
+        if not scales or code.first_line(call) != line:
+            continue
+        for part in code.all(cst.Attribute, call):
+            if part.attr.value == "weight":
+                return code.replaced(part, f"{code.text(part.value)}.{magnitude}")
+    return None
+
+
+def without_seeds(code: Code, line: int) -> Iterator[Edit]:
+    """The statements `torch.manual_seed(…)` of the function around a line taken away."""
+    function = code.function_at(line)
+    for statement in () if function is None else code.all(cst.SimpleStatementLine, function):
+        call = statement.body[0].value if len(statement.body) == 1 and isinstance(statement.body[0], cst.Expr) else None
+        if isinstance(call, cst.Call) and code.text(call.func).split(".")[-1] == "manual_seed":
+            yield code.removed(statement)
+
+
 # -- a weight that something else computes ------------------------------------------------------------------------------
 
 

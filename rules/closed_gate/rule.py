@@ -182,8 +182,8 @@ def _has_effect(facts: Facts, node: Node) -> bool:
 
 
 def fixes(found: Finding, facts: Facts) -> Iterator[Fix]:
-    """The number with which the gate is made, where the function has a slope: the nearest of a few usual ones."""
-    from initlint.fixes.expressions import number_replaced
+    """The number with which the gate is made, where the function has a slope: the nearest of a few usual ones; the logarithms of spans."""
+    from initlint.fixes.expressions import number_replaced, spans_logged
     from initlint.lint.cures import unsafe
     from initlint.lint.starting import Files
 
@@ -191,6 +191,10 @@ def fixes(found: Finding, facts: Facts) -> Iterator[Fix]:
     if code is None:
         return
     value = found.evidence["value"]
+    if "share" in found.evidence:
+        edit = spans_logged(code, found.span.line)
+        yield from unsafe("take the logarithms of the spans", () if edit is None else (edit,))
+        return
     for start in sorted((-2.0, -1.0, 0.1, 0.5, 1.0), key=lambda start: abs(start - value)):
         edit = number_replaced(code, found.span.line, value, f"{start:g}" if value == 0 else f"{start}")
         yield from unsafe(f"start the gate at {start:g}", () if edit is None else (edit,))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -84,11 +85,14 @@ def _finding(facts: Facts, site: Site, losses: list[LostWrite]) -> Finding:
 def fixes(found: Finding, facts: Facts) -> Iterator[Fix]:
     """The draw before the weight is taken over, or into the parameter itself instead of its copy."""
     from initlint.fixes.applied import before_taken_over
-    from initlint.fixes.moves import before_wrapped, into_itself
+    from initlint.fixes.moves import before_wrapped, into_itself, into_magnitude
     from initlint.lint.cures import draw_of_finding, unsafe
     from initlint.lint.starting import Files, merged
 
     files = Files(facts)
+    scaled, magnitude = files.code(found.span.path), _magnitude(found, facts)
+    edit = None if scaled is None or magnitude is None else into_magnitude(scaled, found.span.line, magnitude)
+    yield from unsafe("scale what sets the size of the weight", () if edit is None else (edit,))
     place = draw_of_finding(found, files)
     if place is None:
         return
@@ -105,6 +109,19 @@ def fixes(found: Finding, facts: Facts) -> Iterator[Fix]:
         parts.append(() if other is None or call is None else before_taken_over(other, call))
     if parts and all(parts):
         yield from unsafe("apply it before the weights are taken over", merged(edit for part in parts for edit in part))
+
+
+def _magnitude(found: Finding, facts: Facts) -> str | None:
+    """The path, from its layer, of the parameter that weight_norm multiplies the direction by: the smallest of those that the weight is
+    computed from."""
+    for lost in facts.traced.lost:
+        site = site_of_call(lost.write, facts)
+        if site is not None and (site.path, site.line) == (found.span.path, found.span.line):
+            sources = [item for item in facts.traced.parameters.values() if item.name in lost.sources]
+            if len(sources) == 2:
+                name = min(sources, key=lambda item: math.prod(item.shape)).name
+                return name[name.index("parametrizations.") :] if "parametrizations." in name else name.rpartition(".")[2]
+    return None
 
 
 def _applied(found: Finding, facts: Facts) -> list[Site] | None:

@@ -499,8 +499,9 @@ def _is_deterministic(parameter: Parameter) -> bool:
 
 
 def fixes(found: Finding, facts: Facts) -> Iterator[Fix]:
-    """Constant weights, or those of one row or one matrix, drawn at random; a layer that is cloned, made anew every time."""
-    from initlint.fixes.moves import made_anew
+    """Constant weights, or those of one row or one matrix, drawn at random; a layer that is cloned, made anew every time; no seed between two
+    draws."""
+    from initlint.fixes.moves import made_anew, without_seeds
     from initlint.fixes.starts import Start
     from initlint.lint.cures import layers_of, restarts, unsafe
     from initlint.lint.starting import Files, merged, started
@@ -515,6 +516,7 @@ def fixes(found: Finding, facts: Facts) -> Iterator[Fix]:
     yield from unsafe("draw every matrix by itself", started(facts, drawn, files, together=False))
     if code is not None:
         yield from unsafe("make each layer anew", merged(made_anew(code, found.span.line)))
+        yield from unsafe("leave the seed to whoever makes the model", merged(without_seeds(code, found.span.line)))
     equal = [
         layer
         for layer in layers_of(found, facts)

@@ -104,7 +104,7 @@ Thresholds were chosen from one half of them; the other half was held back.
     python -m tests.calibration again        their held-back half by the rules as they are → tests/calibration/unseen_again.jsonl
     python -m tests.calibration page         → this page
 
-Findings are those of 1 December 2026, commit 47e03e4.
+Findings are those of 1 December 2026, commit 2a9a388.
 
 ## What is called failing
 
