@@ -33,6 +33,7 @@ RULE = Rule(
 RATIO = 4.0  # of fans: the deviation is off by its root
 BOUNDS = (1.0, 3.0, 6.0)  # fan times the square of the bound: 1/√fan, LeCun's and He's
 NORMAL = ("normal", "truncated normal")
+RANDOM = (*NORMAL, "uniform")
 SCALINGS = ("mul_", "div_")
 EXACT = 1e-4  # relative; a formula is recognized by its value
 
@@ -155,7 +156,7 @@ def _by_hand(facts: Facts, layer: WeightLayer, parameter: Parameter, write: Writ
         groups = groups_of(node)
         own = (layer.fan_in, parameter.shape[0] * kernel / groups)
         ungrouped = any(_matches(law, fan * kernel) for fan in (parameter.shape[1] * groups, parameter.shape[0]))
-        if groups >= RATIO and ungrouped and not any(_matches(law, fan) for fan in own):
+        if law.family in RANDOM and groups >= RATIO and ungrouped and not any(_matches(law, fan) for fan in own):
             return f"a fan that ignores the {groups} groups of the convolution", float(groups)
         counted = parameter.shape[1] if parameter.shape[1] > 1 else math.nan  # of one channel any N(0, 1) would be
         if kernel >= RATIO and _matches(law, counted) and not any(_matches(law, fan) for fan in known):
