@@ -33,9 +33,10 @@ def judge(facts: Facts, rules: Iterable[LoadedRule] | None = None) -> tuple[Find
 
 
 def _is_explained(finding: Finding, found: Sequence[Finding], by: frozenset[str]) -> bool:
-    """Whether a rule that names the cause reports one of the same modules, or what holds it, at least as severely as info."""
+    """Whether a rule that names the cause reports one of the same modules, or what holds it; a note explains no more than a note."""
     covered = {*finding.modules, *(name[:end] for name in finding.modules for end in _dots(name))}
-    return any(other.name in by and (covered & set(other.modules) or other.span == finding.span) for other in found)
+    causes = [other for other in found if other.name in by and (other.severity > Severity.INFO or finding.severity is Severity.INFO)]
+    return any(covered & set(other.modules) or other.span == finding.span for other in causes)
 
 
 def _dots(path: str) -> list[int]:
